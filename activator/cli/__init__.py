@@ -1,0 +1,93 @@
+"""The command line: one module a command, each loaded only when it is called.
+
+Errors end here: an :class:`~activator.errors.ActivatorError` becomes its lines on stderr
+and its exit status; nothing else is caught, so that a bug stays visible as a traceback.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TextIO
+
+import click
+
+from activator.errors import ActivatorError
+from activator.version import __version__
+
+# Command → its one-line help. The command's object is activator.cli.NAME:command.
+COMMANDS = {
+    "demo": "Show both modes at work, step by step, without systemd.",
+    "gen": "Turn specs into matching .socket and .service units.",
+    "run": "Run specs or unit files without systemd.",
+    "serve": "Serve the descriptors that systemd passed, with MODULE:HANDLER.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names, without loading any."""
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f"activator.cli.{cmd_name.replace('-', '_')}").command
+        assert isinstance(command, click.Command)  # noqa: S101 - our own module's promise
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands from the table, without loading any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="activator")
+def activator() -> None:
+    """Make systemd socket activation easy and right.
+
+    \b
+    Example:
+      activator gen units/echo.toml -o build/
+      activator run units/echo.toml
+    """
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: The words after the program's name.
+
+    Returns:
+        The exit status: 0 done, 1 findings or a failed run, 2 wrong usage.
+    """
+    try:
+        status = activator.main(list(arguments), prog_name="activator", standalone_mode=False)
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ActivatorError as error:
+        report(error, sys.stderr)
+        return error.status
+    except BrokenPipeError:
+        # The reader of our output has gone (as with `| head`): nothing more to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status if isinstance(status, int) else 0
+
+
+def report(error: ActivatorError, stream: TextIO) -> None:
+    """Write an error's lines, in colour only on a terminal."""
+    prefix = click.style("error:", fg="red", bold=True) + " " if stream.isatty() else ""
+    for line in error.lines():
+        stream.write(f"{prefix}{line}\n")

@@ -1,0 +1,1 @@
+"""Handlers for the shipped examples; each is a complete service."""
