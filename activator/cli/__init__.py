@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="activator")
 def activator() -> None:
-    """Make systemd socket activation easy and right.
+    r"""Make systemd socket activation easy and right.
 
     \b
     Example:
@@ -89,5 +89,4 @@ def main(arguments: Sequence[str]) -> int:
 def report(error: ActivatorError, stream: TextIO) -> None:
     """Write an error's lines, in colour only on a terminal."""
     prefix = click.style("error:", fg="red", bold=True) + " " if stream.isatty() else ""
-    for line in error.lines():
-        stream.write(f"{prefix}{line}\n")
+    stream.writelines(f"{prefix}{line}\n" for line in error.lines())

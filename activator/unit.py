@@ -1,0 +1,216 @@
+r"""Unit files without loss: every comment, repeat, reset and continuation line is kept.
+
+A :class:`UnitFile` is a list of chunks in file order; dumping it gives the same bytes
+again. Quoting of values lives in :mod:`activator.quoting`.
+
+Source: systemd.syntax(7), and systemd's own reader for what the manual leaves open (a
+comment inside a continued line is skipped; ``\r`` ends a line; a byte order mark is
+skipped).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from activator.errors import ActivatorError
+from activator.quoting import WHITESPACE
+
+# The longest line, with its continuations, that systemd reads: bytes.
+LINE_MAX = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One assignment.
+
+    Attributes:
+        section: The section's name without brackets.
+        name: The directive.
+        value: What stands after ``=``, continuation lines joined, trimmed.
+        line: The number of its first line, from 1.
+        file: The file's name as given to :meth:`UnitFile.parse`.
+    """
+
+    section: str
+    name: str
+    value: str
+    line: int = 0
+    file: str = ""
+
+    @property
+    def place(self) -> str:
+        """Return ``FILE:LINE`` for messages."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a unit file: one line, or several joined by continuation.
+
+    Attributes:
+        raw: The text as it stands, with its line ends.
+        line: The number of its first line, from 1.
+        entry: The assignment it makes, if it makes one.
+        section: The section it opens, if it is a header.
+        problem: Why systemd skips it, if it does.
+    """
+
+    raw: str
+    line: int
+    entry: Entry | None = None
+    section: str | None = None
+    problem: ActivatorError | None = None
+
+
+@dataclass(slots=True)
+class UnitFile:
+    """A unit file as a list of chunks.
+
+    Attributes:
+        name: The file's name, for messages.
+        chunks: Its pieces in order; ``dump()`` joins them.
+    """
+
+    name: str = ""
+    chunks: list[Chunk] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, text: str, name: str = "") -> "UnitFile":
+        """Read a unit file's text; what systemd would skip is kept as a problem.
+
+        Args:
+            text: The file's whole text.
+            name: Its name, used in :attr:`Entry.file`.
+        """
+        return cls(name, list(_chunks(text, name)))
+
+    def dump(self) -> str:
+        """Return the text: the same that was parsed, but for what was changed since."""
+        return "".join(chunk.raw for chunk in self.chunks)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Return all assignments in order, repeats and empty resets included."""
+        return [chunk.entry for chunk in self.chunks if chunk.entry is not None]
+
+    @property
+    def problems(self) -> list[ActivatorError]:
+        """Return what systemd would skip, each with its place."""
+        return [chunk.problem for chunk in self.chunks if chunk.problem is not None]
+
+    def get_all(self, section: str, name: str) -> list[str]:
+        """Return a directive's values in order; an empty assignment clears those before."""
+        return effective(
+            entry.value for entry in self.entries if entry.section == section and entry.name == name
+        )
+
+    def get(self, section: str, name: str, default: str | None = None) -> str | None:
+        """Return a directive's last value, or the default if there is none."""
+        values = self.get_all(section, name)
+        return values[-1] if values else default
+
+
+def effective(values: Iterable[str]) -> list[str]:
+    """Return the values that count: an empty one clears those before it."""
+    kept: list[str] = []
+    for value in values:
+        if value:
+            kept.append(value)
+        else:
+            kept.clear()
+    return kept
+
+
+def _chunks(text: str, name: str) -> Iterator[Chunk]:
+    """Yield the chunks of a text, tracking the section they stand in."""
+    section: str | None = None
+    for raw, line, joined in _logical_lines(text):
+        chunk = _chunk(raw, line, joined, section, name)
+        if chunk.section is not None:
+            section = chunk.section
+        yield chunk
+
+
+def _chunk(raw: str, line: int, joined: str, section: str | None, name: str) -> Chunk:
+    """Tell what one logical line is."""
+    content = joined.strip(WHITESPACE)
+    if not content or content[0] in "#;":
+        return Chunk(raw, line)
+    try:
+        if content[0] == "[":
+            return Chunk(raw, line, section=_header(content))
+        key, value = _assignment(content)
+    except ActivatorError as problem:
+        return Chunk(raw, line, problem=problem.at(f"{name}:{line}"))
+    if section is None:
+        message = "the assignment stands before any section"
+        outside = ActivatorError(message, "begin with [Unit]", place=f"{name}:{line}")
+        return Chunk(raw, line, problem=outside)
+    return Chunk(raw, line, entry=Entry(section, key, value, line, name))
+
+
+def _header(content: str) -> str:
+    """Return the name in a section header."""
+    if content[-1] != "]":
+        raise ActivatorError(f"the section header {content!r} is not closed", "end it with ]")
+    return content[1:-1]
+
+
+def _assignment(content: str) -> tuple[str, str]:
+    """Return the name and the value of an assignment."""
+    if len(content) > LINE_MAX:
+        raise ActivatorError("the line is too long", f"systemd reads at most {LINE_MAX} bytes")
+    key, equals, value = content.partition("=")
+    if not equals:
+        message = f"{content!r} is no assignment"
+        raise ActivatorError(message, "write NAME=VALUE, or # for a comment")
+    if not key.strip(WHITESPACE):
+        raise ActivatorError("the assignment has no name", "write NAME=VALUE")
+    return key.strip(WHITESPACE), value.strip(WHITESPACE)
+
+
+def _logical_lines(text: str) -> Iterator[tuple[str, int, str]]:
+    """Yield (raw text, first line number, joined content) of each logical line."""
+    raw = joined = ""
+    start = 0
+    for number, physical in enumerate(_physical_lines(text), 1):
+        content = physical.lstrip("\ufeff") if number == 1 else physical
+        content = content.rstrip("\r\n\0").lstrip(WHITESPACE)
+        if raw:
+            raw += physical
+            if content[:1] in ("#", ";"):
+                continue  # a comment between continued lines is skipped
+        else:
+            raw, start = physical, number
+            if content[:1] in ("#", ";"):
+                yield raw, start, ""
+                raw = ""
+                continue
+        joined += content
+        if _continues(joined):
+            joined = joined[:-1] + " "
+            continue
+        yield raw, start, joined
+        raw = joined = ""
+    if raw:
+        yield raw, start, joined
+
+
+def _continues(text: str) -> bool:
+    """Tell whether a line ends in a backslash that is not itself escaped."""
+    return (len(text) - len(text.rstrip("\\"))) % 2 == 1
+
+
+def _physical_lines(text: str) -> Iterator[str]:
+    r"""Yield lines with their ends: ``\n``, ``\r``, ``\r\n`` or NUL, as systemd reads them."""
+    start = position = 0
+    while position < len(text):
+        char = text[position]
+        position += 1
+        if char not in "\n\r\0":
+            continue
+        if char == "\r" and text[position : position + 1] == "\n":
+            position += 1
+        yield text[start:position]
+        start = position
+    if start < len(text):
+        yield text[start:]
