@@ -1,0 +1,100 @@
+"""Fixtures that hand booted boxes, and the wheel under test, to the tests."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.boxes.box import Box
+from tests.boxes.needs import missing_for_boxes
+from tests.boxes.roots import MOVING, SUITES, RootError, ensure_root, locked
+
+PROJECT = Path(__file__).parents[2]
+# What the wheel is made from; a copy is built, so that no build/ appears in the checkout.
+WHEEL_SOURCES = ("README.md", "LICENSE", "pyproject.toml", "activator", "templates", "units")
+BUILD_WHEEL = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a box, and keep those of one suite in one xdist worker."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "box" in item.fixturenames:
+            item.add_marker("box")
+            item.add_marker(pytest.mark.xdist_group(item.callspec.params["box"]))
+
+
+def give_up(reason: str) -> None:
+    """Skip the test, or fail it where a booted systemd is required."""
+    if os.environ.get("ACTIVATOR_REQUIRE_SYSTEMD") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def box_root(suite: str) -> Path:
+    """Return a suite's root file system, or skip or fail the test that needs it."""
+    if missing := missing_for_boxes():
+        give_up(missing)
+    try:
+        return ensure_root(suite)
+    except RootError as error:
+        if suite == MOVING:
+            pytest.skip(f"{suite.upper()} IS NOT TESTED: {error}")
+        give_up(str(error))
+        raise
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel under test, built once for all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    target = base / "wheel"
+    with locked(base / "wheel.lock", fcntl.LOCK_EX):
+        if not target.is_dir():
+            _build_wheel(base / "wheel.sources", target)
+    (path,) = target.glob("*.whl")
+    return path
+
+
+def _build_wheel(sources: Path, target: Path) -> None:
+    shutil.rmtree(sources, ignore_errors=True)
+    sources.mkdir()
+    for name in WHEEL_SOURCES:
+        path = PROJECT / name
+        if path.is_dir():
+            shutil.copytree(path, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, sources)
+    partial = sources / "dist"
+    done = subprocess.run(
+        [sys.executable, "-c", BUILD_WHEEL, str(partial)],
+        cwd=sources,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if done.returncode:
+        pytest.fail(f"the wheel could not be built:\n{done.stdout}{done.stderr}", pytrace=False)
+    partial.rename(target)
+    shutil.rmtree(sources)
+
+
+@pytest.fixture(scope="session", params=list(SUITES))
+def box(request: pytest.FixtureRequest, wheel: Path) -> Iterator[Box]:
+    """Yield a booted box of each suite, with the wheel installed for its own Python.
+
+    It is shared by all tests of a session: leave it as it was found.
+    """
+    suite = str(request.param)
+    with Box(suite, box_root(suite)) as box:
+        inside = f"/root/{wheel.name}"
+        box.write(inside, wheel.read_bytes())
+        box.run(box.python, "-m", "installer", inside)
+        yield box
