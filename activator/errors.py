@@ -58,3 +58,8 @@ class Problems(ActivatorError):  # noqa: N818 - several errors in one
     def lines(self) -> list[str]:
         """Return every problem's line."""
         return [line for problem in self.problems for line in problem.lines()]
+
+
+def combine(problems: list[ActivatorError]) -> ActivatorError:
+    """Return one error that stands for at least one problem."""
+    return problems[0] if len(problems) == 1 else Problems(problems)

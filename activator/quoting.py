@@ -194,7 +194,7 @@ def escape_specifiers(text: str) -> str:
     return text.replace("%", "%%")
 
 
-def raw(text: str, *, what: str = "the value", specifiers: bool = True) -> str:
+def raw(text: str, what: str = "the value", *, specifiers: bool = True) -> str:
     r"""Write literal text as the value of a directive that takes its line as it stands.
 
     Such directives (``Description=``) undo no quotes, so what would end or trim the line

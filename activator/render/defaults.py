@@ -1,0 +1,55 @@
+"""The generator's own lines, from the table ``defaults.toml``."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from activator.render.model import Line, line
+
+
+class Default(NamedTuple):
+    """One row of the table."""
+
+    section: str
+    name: str
+    value: str
+    when: frozenset[str]
+    why: str
+    since: int
+
+
+@cache
+def table(unit: str) -> tuple[Default, ...]:
+    """Return the rows for a kind of unit: ``socket`` or ``service``."""
+    rows = tomllib.loads(Path(__file__).with_name("defaults.toml").read_text())[unit]
+    return tuple(
+        Default(
+            row["section"],
+            row["name"],
+            row["value"],
+            frozenset(row["when"]),
+            row["why"],
+            row.get("since", 0),
+        )
+        for row in rows
+    )
+
+
+def lines(
+    unit: str, section: str, conditions: frozenset[str], version: int, terms: Mapping[str, str]
+) -> Iterator[Line]:
+    """Yield the default lines of a section.
+
+    Args:
+        unit: ``socket`` or ``service``.
+        section: The section's name.
+        conditions: What holds for the unit: ``shared`` or ``per-connection``, ``handler`` or
+            ``exec``, ``drains``, ``path-node``, ``concrete-address``.
+        version: The systemd version it is for.
+        terms: What the values' ``{words}`` stand for.
+    """
+    for row in table(unit):
+        if row.section == section and row.when <= conditions and row.since <= version:
+            yield line(section, row.name, row.value.format_map(terms), row.why)

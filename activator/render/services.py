@@ -1,0 +1,72 @@
+"""The service units of a spec: ``NAME.service`` and ``NAME@.service``."""
+
+import math
+from collections.abc import Iterator
+
+from activator import quoting
+from activator.render import defaults, sockets
+from activator.render.model import Line, Unit, line, sections
+from activator.spec.model import Mode, Socket, Spec
+
+# Seconds between the end of the drain and the kill: time to end the process itself.
+STOP_MARGIN = 5
+# The runtime's own drain limit, which a unit need not repeat: seconds.
+RUNTIME_DRAIN = 30.0
+
+
+def units(spec: Spec) -> Iterator[Unit]:
+    """Yield the service for the shared sockets, then a template for each other one."""
+    shared = [socket for socket in spec.sockets if socket.mode is Mode.SHARED]
+    if shared:
+        names = [f"{sockets.prefix(spec, socket)}.socket" for socket in shared]
+        yield _unit(spec, f"{spec.name}.service", Mode.SHARED, shared, " ".join(names))
+    for socket in spec.sockets:
+        if socket.mode is Mode.PER_CONNECTION:
+            name = f"{sockets.prefix(spec, socket)}@.service"
+            yield _unit(spec, name, Mode.PER_CONNECTION, [socket], "")
+
+
+def _unit(spec: Spec, name: str, mode: Mode, served: list[Socket], required: str) -> Unit:
+    """Return one service unit."""
+    given = {(setting.section, setting.name) for setting in spec.settings}
+    conditions = {mode.value, "handler" if spec.handlers else "exec"}
+    if spec.handlers or spec.drain != RUNTIME_DRAIN:
+        conditions.add("drains")
+    terms = {"sockets": required, "stop": f"{math.ceil(spec.drain) + STOP_MARGIN}s"}
+
+    def section(name: str, *first: Line) -> tuple[str, list[Line]]:
+        lines = list(first)
+        rest = defaults.lines("service", name, frozenset(conditions), spec.systemd, terms)
+        lines += [made for made in rest if (name, made.name) not in given]
+        mine = (setting for setting in spec.settings if setting.section == name)
+        return name, lines + [line(name, setting.name, setting.value) for setting in mine]
+
+    start = [line("Service", "ExecStart", command(spec, mode, served))]
+    start += [
+        line("Service", "Environment", quoting.assignment(*pair)) for pair in spec.environment
+    ]
+    described = [line("Unit", "Description", quoting.raw(spec.description))]
+    if ("Unit", "Description") in given:
+        described.clear()
+    return Unit(
+        name,
+        sections([section("Unit", *described), section("Service", *start), section("Install")]),
+    )
+
+
+def command(spec: Spec, mode: Mode, served: list[Socket]) -> str:
+    """Return the value of ExecStart=."""
+    if spec.command:
+        return spec.command
+    argv = [spec.python, "-m", "activator", "serve"] if spec.python else ["activator", "serve"]
+    if spec.app_dir:
+        argv += ["--app-dir", spec.app_dir]
+    if spec.drain != RUNTIME_DRAIN:
+        argv += ["--drain", f"{spec.drain:g}"]
+    names = {socket.fdname for socket in served}
+    for fdname, handler in spec.handlers:
+        if not fdname:
+            argv.append(handler)
+        elif fdname in names:
+            argv.append(f"{fdname}={handler}" if mode is Mode.SHARED else handler)
+    return quoting.command(argv)

@@ -1,0 +1,91 @@
+"""The ``.socket`` units of a spec."""
+
+from activator import address, quoting
+from activator.render import defaults
+from activator.render.model import Line, Unit, line, sections
+from activator.spec.model import Mode, Setting, Socket, Spec
+from activator.spec.names import escape
+
+# Listen directives that bind a network address, and those that make a node in the file system.
+_BINDING = frozenset({"ListenStream", "ListenDatagram", "ListenSequentialPacket"})
+_NODES = frozenset({"ListenFIFO"})
+_WILDCARDS = frozenset({"", "0.0.0.0", "::"})
+
+
+def prefix(spec: Spec, socket: Socket) -> str:
+    """Return the name of a socket's unit without its suffix.
+
+    The only socket has the spec's name. Of several, each has its own as well, but for the
+    only per-connection one: systemd names its instances after the socket.
+    """
+    if len(spec.sockets) == 1:
+        return spec.name
+    each = [other for other in spec.sockets if other.mode is Mode.PER_CONNECTION]
+    if each == [socket] and len(each) < len(spec.sockets):
+        return spec.name
+    return f"{spec.name}-{escape(socket.fdname)}"
+
+
+def unit(spec: Spec, socket: Socket) -> Unit:
+    """Return the unit of one socket."""
+    name = prefix(spec, socket)
+    given = {(setting.section, setting.name) for setting in socket.settings}
+    conditions = _conditions(socket)
+
+    def section(name: str, *own: Line) -> tuple[str, list[Line]]:
+        lines = [_line(setting) for setting in socket.settings if setting.section == name]
+        lines += [made for made in own if (name, made.name) not in given]
+        rest = defaults.lines("socket", name, conditions, spec.systemd, {})
+        return name, lines + [made for made in rest if (name, made.name) not in given]
+
+    shared = socket.mode is Mode.SHARED
+    own = [
+        line("Socket", "FileDescriptorName", quoting.raw(socket.fdname), "names the descriptors"),
+        line("Socket", "Accept", "no" if shared else "yes", _accept(shared=shared)),
+    ]
+    if shared and name != spec.name:
+        own.append(line("Socket", "Service", f"{spec.name}.service", "all sockets, one service"))
+    described = line("Unit", "Description", quoting.raw(_description(spec, socket)))
+    return Unit(
+        f"{name}.socket",
+        sections([section("Unit", described), section("Socket", *own), section("Install")]),
+    )
+
+
+def _line(setting: Setting) -> Line:
+    """Return a setting of the spec as a line."""
+    return line(setting.section, setting.name, setting.value)
+
+
+def _description(spec: Spec, socket: Socket) -> str:
+    """Return what the socket is, in words."""
+    what = f"socket {socket.fdname}" if len(spec.sockets) > 1 else "socket"
+    return f"{spec.description} ({what})"
+
+
+def _accept(*, shared: bool) -> str:
+    """Return what Accept= means."""
+    if shared:
+        return "one service gets the listening descriptors and all connections"
+    return "each connection gets an instance of its own"
+
+
+def _conditions(socket: Socket) -> frozenset[str]:
+    """Return what holds for a socket, for the table of defaults."""
+    found = {socket.mode.value}
+    for setting in socket.settings:
+        if setting.name in _NODES and setting.value:
+            found.add("path-node")
+        elif setting.name in _BINDING and setting.value:
+            found |= _address_conditions(setting)
+    return frozenset(found)
+
+
+def _address_conditions(setting: Setting) -> set[str]:
+    """Return what holds for an address."""
+    if setting.value.startswith("/"):
+        return {"path-node"}
+    if setting.value.isdigit() or setting.value.startswith(("@", "vsock")):
+        return set()
+    parsed = address.parse(setting.name, setting.value.replace("%%", "%"))
+    return set() if parsed.host in _WILDCARDS else {"concrete-address"}

@@ -1,0 +1,58 @@
+"""The keys of a spec that are not directives, from the table ``intents.toml``."""
+
+import tomllib
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from activator.errors import ActivatorError
+
+# The type's word in the table → what TOML gives.
+_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "command": (str, list),
+    "handler": (str, dict),
+    "number": (int, float),
+    "version": (int, str),
+    "table": (dict,),
+}
+_WORDS: dict[type, str] = {
+    str: "a string",
+    list: "a list of strings",
+    dict: "a table",
+    int: "a number",
+    float: "a number",
+}
+
+
+@cache
+def intents() -> dict[str, dict[str, Any]]:
+    """Return the table: key → its type, summary, default and whether it is required."""
+    return tomllib.loads((Path(__file__).parent / "intents.toml").read_text())
+
+
+def check(key: str, value: Any) -> None:
+    """Check that a key exists and that its value has the right type.
+
+    Raises:
+        ActivatorError: It does not.
+    """
+    intent = intents().get(key)
+    if intent is None:
+        raise ActivatorError(f"unknown key {key!r}", _suggest(key))
+    types = _TYPES[intent["type"]]
+    if not isinstance(value, types) or isinstance(value, bool):
+        words = " or ".join(dict.fromkeys(_WORDS[kind] for kind in types))
+        raise ActivatorError(f"{key} is not {words}", f"give {words}")
+    values = intent.get("values")
+    if values and value not in values:
+        raise ActivatorError(f"{key} = {value!r} is unknown", f"give {' or '.join(values)}")
+
+
+def _suggest(key: str) -> str:
+    """Return a hint for an unknown key."""
+    near = get_close_matches(key.lower().replace("_", "-"), intents(), n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return "directives belong into [sockets.NAME], [service], [unit] or [install]"

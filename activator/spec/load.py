@@ -1,0 +1,68 @@
+"""The ways in: a TOML file, or the words of a command line."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from activator.errors import ActivatorError
+from activator.spec.model import Spec
+from activator.spec.reader import Reader
+from activator.spec.source import OptionSource, Path, TomlSource
+
+
+def load(path: str | os.PathLike[str], *, systemd: str | int | None = None) -> Spec:
+    """Read a spec from a TOML file; ``-`` is standard input.
+
+    Args:
+        path: The file.
+        systemd: The systemd to write for, instead of the one the spec names.
+
+    Raises:
+        ActivatorError: The file cannot be read or is wrong; each mistake has its FILE:LINE.
+    """
+    name = os.fspath(path)
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else FilePath(name).read_bytes()
+    except OSError as error:
+        message = f"the spec cannot be read: {(error.strerror or str(error)).lower()}"
+        raise ActivatorError(message, "name a TOML file", place=name) from None
+    name = "<stdin>" if name == "-" else name
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        hint = "save the file as UTF-8"
+        raise ActivatorError("not UTF-8", hint, place=f"{name}:{line}") from None
+    return loads(text, name, systemd=systemd)
+
+
+def loads(text: str, name: str = "<spec>", *, systemd: str | int | None = None) -> Spec:
+    """Read a spec from TOML text.
+
+    Args:
+        text: The whole text.
+        name: What to call it in messages.
+        systemd: The systemd to write for, instead of the one the spec names.
+
+    Raises:
+        ActivatorError: It is wrong; each mistake has its ``NAME:LINE``.
+    """
+    source = TomlSource(name, text)
+    if systemd is not None:
+        source.tree["systemd"] = systemd
+    return Reader(source).read()
+
+
+def from_options(tree: dict[str, Any], options: Mapping[Path, str]) -> Spec:
+    """Check a spec that was given as command-line options.
+
+    Args:
+        tree: The tree that a TOML file would give.
+        options: Which option gave which value.
+
+    Raises:
+        ActivatorError: A value is wrong; its place is the option.
+    """
+    return Reader(OptionSource(tree, options)).read()

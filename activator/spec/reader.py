@@ -1,0 +1,252 @@
+"""Reads one spec, collecting every mistake with its place."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from activator import directives, quoting, values
+from activator.errors import ActivatorError, combine
+from activator.spec import intents, names, target
+from activator.spec.model import Mode, Setting, Socket, Spec
+from activator.spec.settings import one_line, read_table
+from activator.spec.source import OptionSource, Path, TomlSource
+
+# Seconds: the longest drain; a day.
+DRAIN_MAX = 86_400
+# Tables of a spec, and of a socket, that hold directives of these sections.
+SERVICE_TABLES = {"unit": "Unit", "service": "Service", "install": "Install"}
+SOCKET_TABLES = {"unit": "Unit", "install": "Install"}
+# Set by the generator from the spec's intents; a second place to say it would contradict.
+RESERVED = {
+    ("Socket", "Accept"): 'mode = "shared" or "per-connection" decides it',
+    ("Socket", "FileDescriptorName"): "the table's name, [sockets.NAME], is it",
+    ("Socket", "Service"): "the spec's name decides it",
+    ("Service", "ExecStart"): "exec = ... or handler = ... decides it",
+}
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Reads one spec.
+
+    Args:
+        source: Its values and their places.
+    """
+
+    def __init__(self, source: TomlSource | OptionSource) -> None:
+        self.source = source
+        self.tree = source.tree
+        self.problems: list[ActivatorError] = []
+        self.version = directives.OLDEST
+
+    def read(self) -> Spec:
+        """Return the spec.
+
+        Raises:
+            ActivatorError: The only mistake, or :class:`Problems` with all of them.
+        """
+        self._check_keys()
+        if "systemd" in self.tree:
+            value = self._get("systemd")
+            self.version = self._attempt(("systemd",), target.version, value) or (directives.OLDEST)
+        name = "service"
+        if "name" in self.tree:
+            name = self._attempt(("name",), names.unit_prefix, self._get("name") or "") or name
+        mode = Mode(self._get("mode"))
+        spec = Spec(
+            name=name,
+            description=self._description(name),
+            mode=mode,
+            command=self._command(),
+            handlers=tuple(self._handlers()),
+            sockets=tuple(self._sockets(mode)),
+            settings=tuple(self._service_settings()),
+            environment=tuple(self._environment()),
+            python=self._absolute("python"),
+            app_dir=self._absolute("app-dir"),
+            drain=self._drain(),
+            systemd=self.version,
+            source=self.source.name,
+        )
+        self._check_handlers(spec)
+        if self.problems:
+            raise combine(sorted(self.problems, key=_line))
+        return spec
+
+    # --- helpers -----------------------------------------------------------------------
+
+    def _note(self, error: ActivatorError, path: Path) -> None:
+        """Note a mistake at a path."""
+        self.problems.append(error.at(self.source.place(path)))
+
+    def _problem(self, path: Path, message: str, hint: str) -> None:
+        """Note a mistake at a path, in words."""
+        self._note(ActivatorError(message, hint), path)
+
+    def _attempt(self, path: Path, step: Callable[..., T], *arguments: Any) -> T | None:
+        """Return what a step gives, or None after noting its error."""
+        try:
+            return step(*arguments)
+        except ActivatorError as error:
+            self._note(error, path)
+            return None
+
+    def _get(self, key: str) -> Any:
+        """Return a key's value if it is right, else the table's default."""
+        default = intents.intents()[key].get("default")
+        value = self.tree.get(key, default)
+        try:
+            intents.check(key, value)
+        except ActivatorError:
+            return default
+        return value
+
+    def _check_keys(self) -> None:
+        """Note unknown keys, wrong types and missing keys."""
+        for key, value in self.tree.items():
+            self._attempt((key,), intents.check, key, value)
+        if "name" not in self.tree:
+            self._problem((), "the spec has no name", 'add name = "..."')
+        if not self.tree.get("sockets"):
+            self._problem(("sockets",), "the spec has no socket", "add a [sockets.NAME] table")
+        both = {"exec", "handler"} & set(self.tree)
+        if len(both) != 1:
+            what = "both exec and handler" if both else "neither exec nor handler"
+            hint = 'give one: exec = "/path/program" or handler = "module:function"'
+            self._problem(("handler",) if both else (), f"the spec has {what}", hint)
+
+    # --- the service -------------------------------------------------------------------
+
+    def _description(self, name: str) -> str:
+        """Return the description, checked for what no unit can hold."""
+        text = self._get("description") or f"{name} (socket-activated)"
+        self._attempt(("description",), quoting.raw, text, "the description")
+        return text
+
+    def _command(self) -> str:
+        """Return the value of ExecStart= that ``exec`` asks for."""
+        value = self._get("exec")
+        if value is None:
+            return ""
+
+        def written() -> str:
+            if isinstance(value, str):
+                text = one_line(value)
+            elif all(isinstance(word, str) for word in value):
+                text = quoting.command(value)
+            else:
+                raise ActivatorError("exec is a list of other things", "give strings alone")
+            directive = directives.lookup("Service", "ExecStart")
+            if not text:
+                raise ActivatorError("exec is empty", "begin with an absolute path")
+            if directive is not None:
+                values.check(directive, text, self.version)
+            return text
+
+        return self._attempt(("exec",), written) or ""
+
+    def _handlers(self) -> Iterator[tuple[str, str]]:
+        """Yield the handlers by fdname; "" stands for every socket."""
+        value = self._get("handler")
+        table = value if isinstance(value, dict) else {"": value} if value is not None else {}
+        for fdname, name in table.items():
+            path = ("handler", fdname) if fdname else ("handler",)
+            if self._attempt(path, names.handler, name):
+                yield fdname, name
+
+    def _check_handlers(self, spec: Spec) -> None:
+        """Note handlers without a socket and sockets without a handler."""
+        by_name = {fdname for fdname, _ in spec.handlers}
+        if not by_name or "" in by_name:
+            return
+        sockets = {socket.fdname for socket in spec.sockets}
+        for fdname in sorted(by_name - sockets):
+            self._problem(
+                ("handler", fdname),
+                f"handler {fdname!r} has no socket",
+                f"add [sockets.{fdname}], or name one of {', '.join(sorted(sockets))}",
+            )
+        for fdname in sorted(sockets - by_name):
+            self._problem(
+                ("sockets", fdname),
+                f"socket {fdname!r} has no handler",
+                f'add {fdname} = "module:function" to handler',
+            )
+
+    def _service_settings(self) -> Iterator[Setting]:
+        """Yield the directives given for the service."""
+        for key, section in SERVICE_TABLES.items():
+            if key in self.tree and isinstance(self.tree[key], dict):
+                yield from self._settings(self.tree[key], section, (key,))
+
+    def _environment(self) -> Iterator[tuple[str, str]]:
+        """Yield the variables, checked for what no unit can hold."""
+        for name, value in (self._get("environment") or {}).items():
+            path = ("environment", name)
+            if not isinstance(value, str):
+                self._problem(path, f"the variable {name} is not a string", "give a string")
+            elif self._attempt(path, quoting.assignment, name, value):
+                yield name, value
+
+    def _absolute(self, key: str) -> str:
+        """Return an absolute path, or nothing."""
+        value = self._get(key)
+        return self._attempt((key,), names.absolute, value) or "" if value else ""
+
+    def _drain(self) -> float:
+        """Return the drain time: seconds."""
+        value = self._get("drain")
+        if not 0 <= value <= DRAIN_MAX:
+            hint = f"give seconds, from 0 to {DRAIN_MAX}"
+            self._problem(("drain",), f"drain = {value} is out of range", hint)
+            return 0.0
+        return float(value)
+
+    # --- the sockets -------------------------------------------------------------------
+
+    def _sockets(self, mode: Mode) -> Iterator[Socket]:
+        """Yield the sockets, in the spec's order."""
+        for fdname, table in (self._get("sockets") or {}).items():
+            path: Path = ("sockets", fdname)
+            if not isinstance(table, dict):
+                hint = f"write [sockets.{fdname}] and its directives below it"
+                self._problem(path, f"sockets.{fdname} is not a table", hint)
+                continue
+            self._attempt(path, names.fdname, fdname)
+            own = table.get("mode", mode.value)
+            try:
+                intents.check("mode", own)
+            except ActivatorError as error:
+                self._note(error, (*path, "mode"))
+                own = mode.value
+            yield Socket(fdname, Mode(own), tuple(self._socket_settings(table, path)))
+
+    def _socket_settings(self, table: dict[str, Any], path: Path) -> Iterator[Setting]:
+        """Yield a socket's directives."""
+        own = {
+            name: value
+            for name, value in table.items()
+            if name != "mode" and name not in SOCKET_TABLES
+        }
+        if not any(name.startswith("Listen") for name in own):
+            hint = 'add an address, as in ListenStream = "127.0.0.1:7777"'
+            self._problem(path, f"socket {path[-1]!r} listens on nothing", hint)
+        yield from self._settings(own, "Socket", path)
+        for key, section in SOCKET_TABLES.items():
+            if key in table:
+                yield from self._settings(table[key], section, (*path, key))
+
+    def _settings(self, table: Any, section: str, path: Path) -> Iterator[Setting]:
+        """Yield a table's directives, but those that the spec's intents decide."""
+        for setting in read_table(table, section, path, self.version, self._note):
+            reserved = RESERVED.get((section, setting.name))
+            if reserved:
+                self._problem(setting.path, f"{setting.name}= is not set here", reserved)
+            else:
+                yield setting
+
+
+def _line(error: ActivatorError) -> int:
+    """Return the line of an error's place, so that errors are shown in the file's order."""
+    line = error.place.rpartition(":")[2]
+    return int(line) if line.isdigit() else 0

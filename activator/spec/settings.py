@@ -1,0 +1,99 @@
+"""A table of directives, checked against the catalogue, as settings of a unit."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from activator import directives, quoting, values
+from activator.errors import ActivatorError
+from activator.spec.model import Setting
+from activator.spec.source import Path
+
+# Tells of a mistake at a path.
+Report = Callable[[ActivatorError, Path], None]
+
+
+def read_table(
+    table: Any, section: str, path: Path, version: int, report: Report
+) -> Iterator[Setting]:
+    """Yield a table's directives as settings, lists as repeats.
+
+    Args:
+        table: A table of TOML values.
+        section: The section its directives belong to.
+        path: Where it stands.
+        version: The systemd version it is for.
+        report: Called with each mistake.
+    """
+    if not isinstance(table, dict):
+        report(ActivatorError(f"{path[-1]} is not a table", "give a table of directives"), path)
+        return
+    for name, value in table.items():
+        here = (*path, name)
+        directive = directives.lookup(section, name)
+        if directive is None:
+            hint = directives.suggest(section, name)
+            report(ActivatorError(f"[{section}] has no directive {name!r}", hint), here)
+            continue
+        items = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
+        for index, item in items:
+            where = here if index is None else (*here, index)
+            try:
+                text = write(directive, item)
+                values.check(directive, text, version)
+            except ActivatorError as error:
+                report(_named(error, name), where)
+            else:
+                yield Setting(section, name, text, where)
+
+
+def write(directive: directives.Directive, value: Any) -> str:
+    """Return a TOML value in a unit file's own syntax.
+
+    Strings are systemd's syntax as they stand; ``{ literal = ... }`` is text to be quoted.
+
+    Raises:
+        ActivatorError: The value has no such form, or would not stay on its line.
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, dict) and list(value) == ["literal"]:
+        return _literal(directive, value["literal"])
+    hint = "give a string, a number, true or false, or a list of them"
+    raise ActivatorError("the value has a wrong type", hint)
+
+
+def one_line(text: str) -> str:
+    """Return a value in systemd's syntax, if it stays on its line.
+
+    Raises:
+        ActivatorError: It holds a line break or NUL, or would join the next line.
+    """
+    text = text.strip(quoting.WHITESPACE)
+    # The same conditions as for literal text; only "%" is left as it stands.
+    return quoting.raw(text, specifiers=False)
+
+
+def _literal(directive: directives.Directive, value: Any) -> str:
+    """Quote literal text the way a directive's parser will undo."""
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ActivatorError("literal is neither a string nor a list of strings", "give text")
+    specifiers = directive.specifiers
+    if directive.quoting == "command":
+        return quoting.command(words)
+    if directive.quoting in ("words", "environment"):
+        return " ".join(quoting.word(word, specifiers=specifiers) for word in words)
+    if len(words) != 1:
+        raise ActivatorError(f"{directive.name}= takes one text", "give literal a string")
+    return quoting.raw(words[0], specifiers=specifiers)
+
+
+def _named(error: ActivatorError, name: str) -> ActivatorError:
+    """Put the directive's name before an error's message, unless it says it already."""
+    if name not in error.message:
+        error.message = f"{name}=: {error.message}"
+    return error
