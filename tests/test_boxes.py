@@ -73,13 +73,25 @@ def test_units(box: Box) -> None:
     assert box.systemctl("list-units", "--all", "--no-legend", "rig*").stdout == ""
 
 
-def test_popen_ends_inside(box: Box) -> None:
-    """Killing a client that was started in a box ends its process inside as well."""
-    with box.popen("sleep", "4711") as process:
-        box.wait_for(lambda: not box.run("pgrep", "-fx", "sleep 4711", check=False).returncode)
-        process.kill()
+def test_popen_signals(box: Box) -> None:
+    """A signal to a client that was started in a box reaches the process inside."""
+    script = "trap 'echo caught; exit 7' TERM; echo ready; while :; do sleep 0.01; done"
 
-    box.wait_for(lambda: box.run("pgrep", "-fx", "sleep 4711", check=False).returncode)
+    with box.popen("sh", "-c", script) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.stdout.readline() == "caught\n"
+
+    assert process.returncode == 7
+
+
+def test_run_timeout(box: Box) -> None:
+    """A command that takes too long is killed, in the box as well."""
+    with pytest.raises(subprocess.TimeoutExpired):
+        box.run("sleep", "4711", timeout=0.2)
+
+    assert box.run("pgrep", "-fx", "sleep 4711", check=False).returncode == 1
 
 
 def test_files(box: Box) -> None:

@@ -41,6 +41,16 @@ class BoxError(Exception):
     """A box did not boot, or what was run in it went wrong; the message has all output."""
 
 
+class Inside(subprocess.Popen[str]):
+    """A process in a box; its signals and its exit status are those of the process inside."""
+
+    def send_signal(self, sig: int) -> None:
+        """Signal the process inside: the one started here is nsenter, which waits for it."""
+        if self.poll() is None:
+            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+            os.kill(int(children[0]) if children else self.pid, sig)
+
+
 class Box:
     """A container with systemd as process 1, of its own network and a throw-away file system.
 
@@ -180,7 +190,7 @@ class Box:
         assert self.pid, f"{self.name} is not running"
         nsenter = shutil.which("nsenter")
         assert nsenter
-        # nsenter waits outside; without the signal its child would outlive a kill of it.
+        # Should nsenter be killed, with this test run, its child inside is not left behind.
         return [nsenter, f"--target={self.pid}", "--all", "setpriv", "--pdeathsig=KILL", *argv]
 
     def run(
@@ -205,17 +215,13 @@ class Box:
             BoxError: It failed, with ``check``; the message has its output.
             subprocess.TimeoutExpired: It took too long.
         """
-        done = subprocess.run(
-            self._enter(argv),
-            input=input or "",
-            capture_output=True,
-            check=False,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            env=ENVIRONMENT,
-        )
-        done.args = argv
+        with self.popen(*argv, errors="replace") as process:
+            try:
+                stdout, stderr = process.communicate(input or "", timeout)
+            except BaseException:
+                process.kill()
+                raise
+        done = subprocess.CompletedProcess(argv, process.returncode, stdout, stderr)
         if check and done.returncode:
             raise BoxError(
                 f"{self.suite}: {' '.join(argv)}: status {done.returncode}\n"
@@ -223,10 +229,8 @@ class Box:
             )
         return done
 
-    def popen(self, *argv: str, **options: Any) -> subprocess.Popen[str]:
+    def popen(self, *argv: str, **options: Any) -> Inside:
         """Start a long-running command in the box; the caller ends it and waits for it.
-
-        A signal to the returned process reaches only its outer half, which kills the inner one.
 
         Args:
             argv: The program and its arguments.
@@ -235,8 +239,7 @@ class Box:
         """
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         settings: dict[str, Any] = pipes | {"text": True, "env": ENVIRONMENT} | options
-        process: subprocess.Popen[str] = subprocess.Popen(self._enter(argv), **settings)
-        return process
+        return Inside(self._enter(argv), **settings)
 
     def write(self, path: str | PurePosixPath, content: str | bytes, mode: int = 0o644) -> None:
         """Write a file in the box, with the directories above it."""

@@ -7,12 +7,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.boxes.box import Box
 from tests.boxes.needs import missing_for_boxes
 from tests.boxes.roots import MOVING, SUITES, RootError, ensure_root, locked
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
 PROJECT = Path(__file__).parents[2]
 # What the wheel is made from; a copy is built, so that no build/ appears in the checkout.
@@ -22,11 +27,24 @@ BUILD_WHEEL = "import sys; from setuptools.build_meta import build_wheel; build_
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a box, and keep those of one suite in one xdist worker."""
+    """Mark the tests that use a box, so that ``-m 'not box'`` leaves them out."""
     for item in items:
         if isinstance(item, pytest.Function) and "box" in item.fixturenames:
             item.add_marker("box")
-            item.add_marker(pytest.mark.xdist_group(item.callspec.params["box"]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Scheduling | None":
+    """Take our own scheduler in place of xdist's loadgroup.
+
+    That one puts the group into the test's id, which pytest 9.2 no longer lets it do:
+    pytest-dev/pytest-xdist#1386.
+    """
+    if config.getoption("dist") != "loadgroup":
+        return None
+    from tests.boxes.schedule import BoxScheduling  # noqa: PLC0415 - xdist may be absent
+
+    return BoxScheduling(config, log)
 
 
 def give_up(reason: str) -> None:
@@ -81,7 +99,9 @@ def _build_wheel(sources: Path, target: Path) -> None:
         text=True,
     )
     if done.returncode:
-        pytest.fail(f"the wheel could not be built:\n{done.stdout}{done.stderr}", pytrace=False)
+        # Each test that needs the wheel shows this: the last lines will do.
+        reason = "\n".join(done.stderr.strip().splitlines()[-5:])
+        pytest.fail(f"the wheel could not be built:\n{reason}", pytrace=False)
     partial.rename(target)
     shutil.rmtree(sources)
 
