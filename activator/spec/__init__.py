@@ -4,7 +4,7 @@
 give a :class:`Spec` whose every value has been checked, or raise with FILE:LINE and a hint.
 """
 
-from activator.spec.load import from_options, load
+from activator.spec.load import from_options, load, loads
 from activator.spec.model import Mode, Setting, Socket, Spec
 
-__all__ = ["Mode", "Setting", "Socket", "Spec", "from_options", "load"]
+__all__ = ["Mode", "Setting", "Socket", "Spec", "from_options", "load", "loads"]

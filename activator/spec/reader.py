@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from activator import directives, quoting, values
+from activator import directives, quoting
 from activator.errors import ActivatorError, combine
 from activator.spec import intents, names, target
 from activator.spec.model import Mode, Setting, Socket, Spec
 from activator.spec.settings import one_line, read_table
 from activator.spec.source import OptionSource, Path, TomlSource
+from activator.values import check as check_value
 
 # Seconds: the longest drain; a day.
 DRAIN_MAX = 86_400
@@ -50,8 +51,8 @@ class Reader:
             value = self._get("systemd")
             self.version = self._attempt(("systemd",), target.version, value) or (directives.OLDEST)
         name = "service"
-        if "name" in self.tree:
-            name = self._attempt(("name",), names.unit_prefix, self._get("name") or "") or name
+        if self._get("name") is not None:
+            name = self._attempt(("name",), names.unit_prefix, self._get("name")) or name
         mode = Mode(self._get("mode"))
         spec = Spec(
             name=name,
@@ -140,7 +141,7 @@ class Reader:
             if not text:
                 raise ActivatorError("exec is empty", "begin with an absolute path")
             if directive is not None:
-                values.check(directive, text, self.version)
+                check_value(directive, text, self.version)
             return text
 
         return self._attempt(("exec",), written) or ""

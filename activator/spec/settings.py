@@ -3,13 +3,21 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from activator import directives, quoting, values
+from activator import directives, quoting
 from activator.errors import ActivatorError
 from activator.spec.model import Setting
 from activator.spec.source import Path
+from activator.values import check as check_value
 
 # Tells of a mistake at a path.
 Report = Callable[[ActivatorError, Path], None]
+
+_MANUALS = {
+    "Unit": "systemd.unit(5)",
+    "Install": "systemd.unit(5)",
+    "Socket": "systemd.socket(5)",
+    "Service": "systemd.service(5) and systemd.exec(5)",
+}
 
 
 def read_table(
@@ -31,7 +39,7 @@ def read_table(
         here = (*path, name)
         directive = directives.lookup(section, name)
         if directive is None:
-            hint = directives.suggest(section, name)
+            hint = directives.suggest(section, name) or f"see {_MANUALS[section]}"
             report(ActivatorError(f"[{section}] has no directive {name!r}", hint), here)
             continue
         items = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
@@ -39,7 +47,7 @@ def read_table(
             where = here if index is None else (*here, index)
             try:
                 text = write(directive, item)
-                values.check(directive, text, version)
+                check_value(directive, text, version)
             except ActivatorError as error:
                 report(_named(error, name), where)
             else:

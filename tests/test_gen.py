@@ -1,0 +1,323 @@
+"""``activator gen``: specs to units, and every mistake in one line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from activator import spec
+from activator.errors import ActivatorError
+from activator.render import render
+from activator.unit import UnitFile
+
+ROOT = Path(__file__).parents[1]
+GOOD = """\
+name = "echo"
+handler = "activator.examples.echo:echo"
+
+[sockets.echo]
+ListenStream = "127.0.0.1:7777"
+"""
+TEXT = st.text(max_size=60)
+
+
+def activator(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "activator", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def units(text: str) -> dict[str, UnitFile]:
+    """Render a spec and parse its units."""
+    rendered = render(spec.loads(text))
+    return {name: UnitFile.parse(unit, name) for name, unit in rendered.items()}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("units/*.toml")), ids=lambda path: path.stem)
+def test_committed_renderings_are_current(path: Path) -> None:
+    """The units beside each example are what its spec gives today."""
+    for name, text in render(spec.load(path)).items():
+        assert text == (path.parent / name).read_text(), "run: activator gen units/*.toml -o units"
+
+
+def test_every_committed_unit_has_a_spec() -> None:
+    """No rendering outlives its spec."""
+    made = {name for path in ROOT.glob("units/*.toml") for name in render(spec.load(path))}
+    committed = {path.name for path in ROOT.glob("units/*") if path.suffix != ".toml"}
+    assert made == committed - {"__init__.py", "__pycache__"}
+
+
+def test_shared_mode_gives_a_service() -> None:
+    """Shared: NAME.socket with Accept=no and NAME.service."""
+    made = units(GOOD)
+    assert ["echo.socket", "echo.service"] == list(made)
+    assert "no" == made["echo.socket"].get("Socket", "Accept")
+    assert "echo" == made["echo.socket"].get("Socket", "FileDescriptorName")
+
+
+def test_per_connection_mode_gives_a_template() -> None:
+    """Per-connection: NAME.socket with Accept=yes and NAME@.service that never restarts."""
+    made = units('mode = "per-connection"\n' + GOOD)
+    assert ["echo.socket", "echo@.service"] == list(made)
+    assert "yes" == made["echo.socket"].get("Socket", "Accept")
+    assert made["echo@.service"].get("Service", "Restart") is None
+    assert "inactive-or-failed" == made["echo@.service"].get("Unit", "CollectMode")
+
+
+def test_several_sockets_give_a_unit_each() -> None:
+    """Each socket table gives one unit, all of them for the one service."""
+    made = units(
+        'name = "shop"\nexec = "/usr/bin/shop"\n'
+        "[sockets.http]\nListenStream = 80\n[sockets.admin]\nListenStream = '/run/shop.sock'\n"
+    )
+    assert ["shop-http.socket", "shop-admin.socket", "shop.service"] == list(made)
+    for fdname in ("http", "admin"):
+        unit = made[f"shop-{fdname}.socket"]
+        assert "shop.service" == unit.get("Socket", "Service")
+        assert fdname == unit.get("Socket", "FileDescriptorName")
+
+
+def test_shared_and_per_connection_sockets_in_one_spec() -> None:
+    """A per-connection socket among shared ones keeps the spec's name for its template."""
+    made = units(
+        'name = "x"\nhandler = "a:b"\n[sockets.s]\nListenStream = 80\n'
+        '[sockets.c]\nmode = "per-connection"\nListenStream = 81\n'
+    )
+    assert ["x-s.socket", "x.socket", "x.service", "x@.service"] == list(made)
+    assert "x-s.socket" == made["x.service"].get("Unit", "Requires")
+
+
+def test_handlers_by_name() -> None:
+    """A table of handlers reaches the runtime by descriptor name."""
+    made = units(
+        'name = "x"\n[handler]\na = "m:a"\nb = "m:b"\n'
+        "[sockets.a]\nListenStream = 80\n[sockets.b]\nListenStream = 81\n"
+    )
+    assert "activator serve a=m:a b=m:b" == made["x.service"].get("Service", "ExecStart")
+
+
+def test_lists_repeat_and_the_spec_wins() -> None:
+    """A list repeats its directive; what the spec says replaces a default."""
+    made = units(
+        GOOD.replace('"127.0.0.1:7777"', '["127.0.0.1:7777", "/run/a.sock"]\nSocketMode = "0600"')
+        + "[service]\nRestart = 'always'\n"
+    )
+    socket = made["echo.socket"]
+    assert ["127.0.0.1:7777", "/run/a.sock"] == socket.get_all("Socket", "ListenStream")
+    assert ["0600"] == socket.get_all("Socket", "SocketMode")
+    assert ["always"] == made["echo.service"].get_all("Service", "Restart")
+
+
+def test_literal_text_is_quoted_for_its_directive() -> None:
+    """{ literal = ... } is written the way that directive's parser undoes."""
+    made = units(
+        GOOD + "[service]\nWorkingDirectory = { literal = '/srv/100%' }\n"
+        "ReadWritePaths = { literal = ['/a b', '/c%'] }\n"
+    )
+    service = made["echo.service"]
+    assert "/srv/100%%" == service.get("Service", "WorkingDirectory")
+    assert '"/a b" /c%%' == service.get("Service", "ReadWritePaths")
+
+
+@given(description=TEXT, argument=TEXT, value=TEXT, setting=TEXT)
+@settings(max_examples=200, deadline=None)
+def test_no_value_adds_a_line(description: str, argument: str, value: str, setting: str) -> None:
+    """Whatever the values, the units have the same directives, or the spec is refused."""
+    tree = {
+        "name": "x",
+        "description": description,
+        "exec": ["/bin/x", argument],
+        "environment": {"A": value},
+        "sockets": {"s": {"ListenStream": 80}},
+        "unit": {"Documentation": setting},
+    }
+    plain = {**tree, "description": "d", "exec": ["/bin/x"], "environment": {"A": ""}}
+    plain["unit"] = {"Documentation": "man:x(1)"}
+    try:
+        made = render(spec.from_options(tree, {}))
+    except ActivatorError:
+        return
+    expected = render(spec.from_options(plain, {}))
+    for name, text in made.items():
+        names = [(e.section, e.name) for e in UnitFile.parse(text).entries]
+        assert names == [(e.section, e.name) for e in UnitFile.parse(expected[name]).entries]
+        assert not UnitFile.parse(text).problems
+
+
+MISTAKES = [
+    ("name = ", 1, "not TOML"),
+    (GOOD + "what = 1\n", 6, "no directive 'what'"),
+    ("wat = 1\n" + GOOD, 1, "unknown key 'wat'"),
+    ("mdoe = 'shared'\n" + GOOD, 1, "did you mean 'mode'?"),
+    ("mode = 'sharde'\n" + GOOD, 1, "give shared or per-connection"),
+    (GOOD.replace('"echo"', "3", 1), 1, "name is not a string"),
+    (GOOD.replace('name = "echo"\n', ""), 1, "the spec has no name"),
+    (GOOD.replace('"echo"', '"a/b"', 1), 1, "holds '/'"),
+    (GOOD + 'ReceiveBuffer = "8k"\n', 6, "ReceiveBuffer="),
+    (GOOD + 'ReceiveBuffer = "lots"\n', 6, "ReceiveBuffer="),
+    (GOOD.partition("\n[")[0] + "\n", 1, "no socket"),
+    (GOOD.replace("ListenStream", "NoDelay").replace('"127.0.0.1:7777"', "true"), 4, "listens on"),
+    (GOOD.replace('"127.0.0.1:7777"', '[\n  "80",\n  "localhost:80",\n]'), 7, "ListenStream="),
+    (GOOD.replace("sockets.echo", 'sockets."a:b"'), 4, "cannot be a descriptor's name"),
+    (GOOD + "Accept = true\n", 6, "Accept= is not set here"),
+    (GOOD + "[service]\nEnvironment = 'A=b\\'\n", 7, "ends with a backslash"),
+    (GOOD + '[service]\nEnvironment = "A=b\\nUser=root"\n', 7, "line break"),
+    (GOOD.replace("handler", "exec = '/bin/x'\nhandler"), 3, "both exec and handler"),
+    (GOOD.replace("handler", "#"), 1, "neither exec nor handler"),
+    (GOOD.replace("activator.examples.echo:echo", "echo"), 2, "names no handler"),
+    ("drain = -1\n" + GOOD, 1, "out of range"),
+    ("systemd = 219\n" + GOOD, 1, "too old"),
+    ("systemd = 'wheezy'\n" + GOOD, 1, "unknown"),
+    ("python = 'python3'\n" + GOOD, 1, "no absolute path"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "what"), MISTAKES, ids=[what for *_, what in MISTAKES])
+def test_mistakes_are_told_in_one_line(text: str, line: int, what: str, tmp_path: Path) -> None:
+    """A wrong spec gives FILE:LINE: what; hint, exit 1, and writes nothing."""
+    path = tmp_path / "spec.toml"
+    path.write_text(text)
+    run = activator("gen", str(path), "-o", str(tmp_path / "out"))
+    assert (1, "") == (run.returncode, run.stdout)
+    (message,) = run.stderr.splitlines()
+    assert message.startswith(f"{path}:{line}: ")
+    assert what in message
+    assert "; " in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Several mistakes give a line each, in the file's order."""
+    path = tmp_path / "spec.toml"
+    path.write_text("mode = 'x'\n" + GOOD + "Backlogg = 3\nNoDelay = 'maybe'\n")
+    run = activator("gen", str(path), "--stdout")
+    assert ["1", "7", "8"] == [line.split(":")[1] for line in run.stderr.splitlines()]
+
+
+@pytest.mark.parametrize("content", [None, b"name = '\xff'\n"])
+def test_unreadable_specs(content: bytes | None, tmp_path: Path) -> None:
+    """A missing file and one that is not UTF-8 are told in one line."""
+    path = tmp_path / "spec.toml"
+    if content is not None:
+        path.write_bytes(content)
+    run = activator("gen", str(path), "--stdout")
+    assert (1, 1) == (run.returncode, len(run.stderr.splitlines()))
+    assert str(path) in run.stderr
+
+
+def test_written_files(tmp_path: Path) -> None:
+    """The names are printed, the modes are safe, and nothing else is left in the folder."""
+    run = activator("gen", str(ROOT / "units/echo.toml"), "-o", str(tmp_path / "new/out"))
+    names = ["echo.socket", "echo.service"]
+    assert [str(tmp_path / "new/out" / name) for name in names] == run.stdout.splitlines()
+    assert sorted(names) == sorted(path.name for path in (tmp_path / "new/out").iterdir())
+    assert {0o100644} == {path.stat().st_mode for path in (tmp_path / "new/out").iterdir()}
+
+
+def test_one_wrong_spec_among_several_writes_nothing(tmp_path: Path) -> None:
+    """All specs of a call are written, or none."""
+    bad = tmp_path / "bad.toml"
+    bad.write_text("")
+    out = tmp_path / "out"
+    run = activator("gen", str(ROOT / "units/echo.toml"), str(bad), "-o", str(out))
+    assert 1 == run.returncode
+    assert not out.exists()
+
+
+def test_two_specs_of_one_name(tmp_path: Path) -> None:
+    """Two specs that make the same unit are an error."""
+    path = str(ROOT / "units/echo.toml")
+    run = activator("gen", path, path, "-o", str(tmp_path))
+    assert 1 == run.returncode
+    assert "is made by" in run.stderr
+
+
+def test_a_spec_from_standard_input() -> None:
+    """A dash reads the spec from standard input."""
+    run = activator("gen", "-", "--stdout", stdin=GOOD)
+    assert 0 == run.returncode
+    assert "ListenStream=127.0.0.1:7777" in run.stdout
+
+
+def test_a_spec_from_options() -> None:
+    """The same units come from options alone."""
+    run = activator(
+        *("gen", "--name", "echo", "--mode", "shared", "--exec", "/usr/bin/python3 -m echo"),
+        *("--listen-stream", "127.0.0.1:7777", "--receive-buffer", "256K", "--fd-name", "in"),
+        *("--set", "socket.NoDelay=yes", "--set", "service.Nice=5", "--stdout"),
+    )
+    assert ("", 0) == (run.stderr, run.returncode)
+    for line in (
+        "# echo.socket",
+        "ListenStream=127.0.0.1:7777",
+        "ReceiveBuffer=256K",
+        "FileDescriptorName=in",
+        "NoDelay=yes",
+        "# echo.service",
+        "ExecStart=/usr/bin/python3 -m echo",
+        "Nice=5",
+    ):
+        assert line in run.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--set", "socket.NoDelai=yes"], "--set socket.NoDelai: "),
+        (["--receive-buffer", "8k"], "--receive-buffer: "),
+        (["--mode", "both"], "--mode: "),
+    ],
+)
+def test_mistakes_in_options_name_the_option(arguments: list[str], what: str) -> None:
+    """A wrong option value is told with the option as its place."""
+    run = activator(
+        *("gen", "--name", "x", "--exec", "/bin/x", "--listen-stream", "80", "--stdout"), *arguments
+    )
+    assert 1 == run.returncode
+    assert run.stderr.startswith(what)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["units/echo.toml"],
+        ["--stdout"],
+        ["units/echo.toml", "--stdout", "-o", "x"],
+        ["units/echo.toml", "--stdout", "--name", "x"],
+        ["--name", "x", "--set", "x=y", "--stdout"],
+        ["--no-such-option"],
+    ],
+)
+def test_wrong_usage(arguments: list[str]) -> None:
+    """A wrong call exits with 2 and says what is wrong on stderr."""
+    run = activator("gen", *arguments)
+    assert (2, "") == (run.returncode, run.stdout)
+    assert run.stderr
+
+
+def test_explain_gives_reasons() -> None:
+    """--explain writes a comment with the manual page above the lines it chose."""
+    run = activator("gen", str(ROOT / "units/echo.toml"), "--stdout", "--explain")
+    lines = run.stdout.splitlines()
+    above = lines[lines.index("FreeBind=yes") - 1]
+    assert above.startswith("# ")
+    assert above.endswith("(systemd.socket(5))")
+
+
+def test_python_and_app_dir_reach_the_command() -> None:
+    """A handler's interpreter and folder are part of ExecStart=."""
+    made = units("python = '/srv/v/bin/python'\napp-dir = '/srv/a b'\ndrain = 3\n" + GOOD)
+    assert (
+        '/srv/v/bin/python -m activator serve --app-dir "/srv/a b" --drain 3 '
+        "activator.examples.echo:echo"
+    ) == made["echo.service"].get("Service", "ExecStart")
+    assert "8s" == made["echo.service"].get("Service", "TimeoutStopSec")
