@@ -1,0 +1,53 @@
+"""Make systemd socket activation easy and right.
+
+The names below are the runtime: what runs inside an activated service. Each is loaded when
+it is first used, so that ``import activator`` costs next to nothing and the tools, which
+share this package, never load the runtime.
+"""
+
+import sys
+
+from activator.version import __version__
+
+TYPE_CHECKING = False  # type checkers take it for true; importing typing would cost too much
+if TYPE_CHECKING:
+    from activator import notify
+    from activator.errors import ActivatorError
+    from activator.listen import Listener, Listeners, listen_fds
+    from activator.serving import serve
+
+__all__ = [
+    "ActivatorError",
+    "Listener",
+    "Listeners",
+    "__version__",
+    "listen_fds",
+    "notify",
+    "serve",
+]
+
+# Name → the module that has it; a module that has no such name is meant itself.
+HOMES = {
+    "ActivatorError": "activator.errors",
+    "Listener": "activator.listen",
+    "Listeners": "activator.listen",
+    "listen_fds": "activator.listen",
+    "notify": "activator.notify",
+    "serve": "activator.serving",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used (PEP 562)."""
+    if name not in HOMES:
+        raise AttributeError(f"module 'activator' has no attribute {name!r}")
+    home = HOMES[name]
+    __import__(home)  # importlib itself is not loaded yet in a bare interpreter
+    module = sys.modules[home]
+    value = globals()[name] = getattr(module, name, module)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Name what can be used, loaded or not."""
+    return sorted(__all__)

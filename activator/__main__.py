@@ -7,12 +7,13 @@ small command line: neither click nor anything else of the tools is loaded for i
 import sys
 
 RUNTIME_COMMANDS = frozenset({"serve"})
+HELP = frozenset({"-h", "--help"})
 
 
 def main() -> None:
     """Run the command named on the command line and exit with its status."""
     arguments = sys.argv[1:]
-    if arguments and arguments[0] in RUNTIME_COMMANDS and "--help" not in arguments:
+    if arguments and arguments[0] in RUNTIME_COMMANDS and not HELP.intersection(arguments):
         from activator.serving.command import main as serve_main  # noqa: PLC0415
 
         sys.exit(serve_main(arguments[1:]))

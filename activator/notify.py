@@ -1,0 +1,36 @@
+"""Tell the service manager about the service's state: ``sd_notify(3)``.
+
+Every function returns whether the message was sent: False without NOTIFY_SOCKET, as in a
+service that is not Type=notify, and also if sending failed, since sd_notify(3) advises to
+go on then. Import-light, as :mod:`activator.listen`.
+"""
+
+from systemd import daemon
+
+
+def ready(text: str = "") -> bool:
+    """Say that the service is up (READY=1), with an optional status line."""
+    return _send("READY=1\n" + _status(text))
+
+
+def stopping(text: str = "") -> bool:
+    """Say that the service is about to end (STOPPING=1), with an optional status line."""
+    return _send("STOPPING=1\n" + _status(text))
+
+
+def status(text: str) -> bool:
+    """Show one line of text in ``systemctl status`` (STATUS=)."""
+    return _send(_status(text or " "))
+
+
+def _status(text: str) -> str:
+    # Lines separate assignments, so a line break in a text would begin another one.
+    line = " ".join(text.replace("\0", " ").splitlines())
+    return f"STATUS={line.encode(errors='replace').decode()}" if text else ""
+
+
+def _send(message: str) -> bool:
+    try:
+        return bool(daemon.notify(message))
+    except OSError:
+        return False
