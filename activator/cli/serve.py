@@ -1,0 +1,59 @@
+"""``activator serve`` as click sees it: for ``--help`` and completion only.
+
+Its command line is read by the runtime (:mod:`activator.serving.command`), from the same
+table of options.
+"""
+
+import click
+
+from activator.serving.options import OPTIONS, Option
+
+HELP = """Serve the descriptors that systemd passed, with MODULE:HANDLER.
+
+The handler is async def h(reader, writer) or def h(sock). It serves listening sockets
+until SIGTERM, or one connection with Accept=yes. To give sockets of different names
+(FileDescriptorName=) different handlers, write NAME=MODULE:HANDLER for each.
+
+\b
+Example:
+  [Service]
+  ExecStart=activator serve activator.examples.echo:echo
+"""
+
+
+def _parameter(option: Option) -> click.Option:
+    is_directory = option.name == "app-dir"
+    kind: click.ParamType[str] | None = None
+    if option.choices:
+        kind = click.Choice(option.choices)
+    elif is_directory:
+        kind = click.Path(file_okay=False)
+    shown = f"  [default: {option.default:g}]" if isinstance(option.default, float) else ""
+    return click.Option(
+        [f"--{option.name}"],
+        metavar=option.metavar,
+        type=kind,
+        help=option.help + shown,
+        default=None,
+    )
+
+
+def _serve(handlers: tuple[str, ...], **values: str | None) -> None:
+    from activator.serving.command import main
+
+    words = [
+        f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None
+    ]
+    click.get_current_context().exit(main([*words, "--", *handlers]))
+
+
+command = click.Command(
+    "serve",
+    callback=_serve,
+    help=HELP,
+    params=[
+        *map(_parameter, OPTIONS),
+        click.Argument(["handlers"], metavar="[NAME=]MODULE:HANDLER...", nargs=-1, required=True),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

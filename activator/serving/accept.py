@@ -1,0 +1,67 @@
+"""Accept one connection, and sort the errors of accept(2) by what to do about them."""
+
+import errno
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket
+
+    from activator.listen import Listener
+
+# How long to leave a listener alone when descriptors or memory have run out, in seconds.
+PAUSE = 0.1
+
+SCARCE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# Errors of the connection, not of the listener: accept(2) says to treat them like EAGAIN.
+# EPERM is a firewall's.
+PASSING = frozenset(
+    {
+        errno.EAGAIN,
+        errno.ECONNABORTED,
+        errno.EHOSTDOWN,
+        errno.EHOSTUNREACH,
+        errno.EINTR,
+        errno.ENETDOWN,
+        errno.ENETUNREACH,
+        errno.ENONET,
+        errno.ENOPROTOOPT,
+        errno.EOPNOTSUPP,
+        errno.EPERM,
+        errno.EPROTO,
+        errno.ETIMEDOUT,
+    }
+)
+
+
+class ScarceError(Exception):
+    """Descriptors or memory have run out: wait for :data:`PAUSE` before the next accept."""
+
+
+class BrokenListenerError(Exception):
+    """The listener can accept no more, now and later."""
+
+
+def accept(sock: "socket", listener: "Listener") -> "socket | None":
+    """Accept one connection from a non-blocking listener.
+
+    Returns:
+        The connection, which the caller closes; None if there is none for now.
+
+    Raises:
+        ScarceError: Come back later; its text says why.
+        BrokenListenerError: Never come back; its text says why.
+    """
+    try:
+        return sock.accept()[0]
+    except OSError as error:
+        if error.errno in PASSING:
+            return None
+        if error.errno in SCARCE:
+            raise ScarceError(
+                f"cannot accept on {listener} for now: {error.strerror}; "
+                "a higher LimitNOFILE= or fewer connections would help"
+            ) from None
+        raise BrokenListenerError(
+            f"cannot accept on {listener} any more: {error.strerror}; "
+            "has a process that shares this socket called shutdown() on it?"
+        ) from None

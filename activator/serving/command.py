@@ -1,0 +1,45 @@
+"""``activator serve``: what ExecStart= runs, without click and its start-up time."""
+
+import sys
+
+from activator.errors import ActivatorError
+from activator.serving.options import parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(words: "Sequence[str]") -> int:
+    """Serve what was passed with the handlers named on the command line.
+
+    Args:
+        words: The words after ``activator serve``.
+
+    Returns:
+        The exit status: 0 done, 1 a failed run, 2 wrong usage.
+    """
+    try:
+        return _run(words)
+    except ActivatorError as error:
+        sys.stderr.write("".join(f"{line}\n" for line in error.lines()))
+        return error.status
+
+
+def _run(words: "Sequence[str]") -> int:
+    values, targets = parse(words)
+    # Only now, so that wrong usage is told even where systemd-python is not installed.
+    from activator.listen import listen_fds  # noqa: PLC0415
+    from activator.serving.engine import Settings, not_activated, run  # noqa: PLC0415
+    from activator.serving.load import load  # noqa: PLC0415
+
+    app_dir = values.pop("app-dir")
+    if app_dir:
+        sys.path.insert(0, app_dir)
+    settings = Settings(**values)
+    # First the descriptors, so that nothing the module starts inherits or takes them.
+    listeners = listen_fds()
+    handlers = load(targets)
+    if not listeners:
+        raise not_activated(listeners.absence)
+    return run(handlers, listeners, settings)

@@ -1,0 +1,95 @@
+"""Choose the service that fits what was passed, and run it."""
+
+import os
+import stat
+
+from activator.errors import ActivatorError, UsageError
+from activator.serving.handlers import CONNECTED, assign
+from activator.serving.options import LOOPS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from activator.listen import Listeners
+    from activator.serving.handlers import Handler
+
+TRY_IT = "started by hand? try: activator run -h"
+
+
+class Settings:
+    """What can be set for a service; see :data:`activator.serving.options.OPTIONS`.
+
+    Raises:
+        UsageError: A value makes no sense.
+    """
+
+    __slots__ = ("drain", "loop", "threads")
+
+    def __init__(self, *, drain: float, loop: str, threads: int) -> None:
+        if not 0 <= drain < float("inf"):
+            raise UsageError(f"not a number of seconds: {drain!r}", place="drain")
+        if loop not in LOOPS:
+            raise UsageError(f"no such event loop: {loop!r}", place="loop")
+        if threads < 1:
+            raise UsageError(f"not a number of threads: {threads!r}", place="threads")
+        self.drain = drain
+        self.loop = loop
+        self.threads = threads
+
+
+def run(
+    handlers: "Handler | Mapping[str, Handler]", listeners: "Listeners", settings: Settings
+) -> int:
+    """Serve what was passed; the descriptors themselves tell the mode.
+
+    Each service is loaded only if it is the one: a plain handler never loads asyncio, and in
+    the per-connection mode no threads either.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        ActivatorError: Nothing was passed, or handlers and descriptors do not match.
+    """
+    if not listeners:
+        raise not_activated(listeners.absence)
+    _check_mode(listeners)
+    routes = assign(listeners, handlers)
+    if any(route.is_async for route in routes):
+        from activator.serving import aio  # noqa: PLC0415 - only for async handlers
+
+        return aio.run(routes, settings)
+    if routes[0].listener.kind == CONNECTED:
+        from activator.serving import single  # noqa: PLC0415 - only for this mode
+
+        return single.run(routes[0], settings)
+    from activator.serving import threaded  # noqa: PLC0415 - only for this mode
+
+    return threaded.run(routes, settings)
+
+
+def not_activated(absence: str) -> ActivatorError:
+    """Say that no descriptors were passed, and why if that is known."""
+    if not absence and _stdin_is_socket():
+        absence = "standard input is one: with StandardInput=socket, systemd passes no other"
+    because = f" ({absence})" if absence else ""
+    return ActivatorError(
+        f"no sockets were passed{because}: this program is started by socket activation", TRY_IT
+    )
+
+
+def _check_mode(listeners: "Listeners") -> None:
+    connections = [item for item in listeners if item.kind == CONNECTED]
+    if connections and len(listeners) > 1:
+        raise ActivatorError(
+            f"{len(connections)} of {len(listeners)} passed descriptors are connections",
+            "a service gets listening sockets or, with Accept=yes, one connection",
+        )
+
+
+def _stdin_is_socket() -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(0).st_mode)
+    except OSError:
+        return False

@@ -1,0 +1,151 @@
+"""What can be set for a service: one table, read by ``activator serve`` and by its help."""
+
+import os
+
+from activator.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+DRAIN = 30.0
+LOOP = "auto"
+LOOPS = ("auto", "asyncio", "uvloop")
+THREADS = 64
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, 0 or more."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise UsageError(f"not a number of seconds: {text!r}", "write 0, 2.5 or 30")
+    return value
+
+
+def positive(text: str) -> int:
+    """Read a whole number, 1 or more."""
+    if not (text.isascii() and text.isdecimal() and len(text) < len("1000000") and int(text)):
+        raise UsageError(f"not a number from 1 to 999999: {text!r}")
+    return int(text)
+
+
+def event_loop(text: str) -> str:
+    """Read the name of an event loop."""
+    if text not in LOOPS:
+        raise UsageError(f"no such event loop: {text!r}", f"there are {', '.join(LOOPS)}")
+    return text
+
+
+def directory(text: str) -> str:
+    """Read the path of a directory and make it absolute."""
+    if not os.path.isdir(text):  # noqa: PTH112 - pathlib would cost more than the service
+        raise UsageError(f"not a directory: {text!r}")
+    return os.path.abspath(text)  # noqa: PTH100 - the same
+
+
+class Option:
+    """One option of ``activator serve``.
+
+    Attributes:
+        name: As on the command line, without the dashes.
+        metavar: What stands for its value in the help.
+        default: Its value when it is not given.
+        read: Turns its text into its value, or raises UsageError.
+        help: One line of help, without the default.
+        choices: All that it can be, if that is a short list.
+    """
+
+    __slots__ = ("choices", "default", "help", "metavar", "name", "read")
+
+    def __init__(
+        self,
+        name: str,
+        metavar: str,
+        default: "Any",
+        read: "Callable[[str], Any]",
+        *,
+        text: str,
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.metavar = metavar
+        self.default = default
+        self.read = read
+        self.help = text
+        self.choices = choices
+
+
+OPTIONS = (
+    Option(
+        "drain",
+        "SECONDS",
+        DRAIN,
+        seconds,
+        text="How long running handlers may go on after SIGTERM.",
+    ),
+    Option(
+        "loop",
+        "LOOP",
+        LOOP,
+        event_loop,
+        text="The event loop of async handlers; auto is uvloop if installed.",
+        choices=LOOPS,
+    ),
+    Option(
+        "threads",
+        "N",
+        THREADS,
+        positive,
+        text="How many connections plain handlers serve at once.",
+    ),
+    Option(
+        "app-dir",
+        "DIR",
+        "",
+        directory,
+        text="Look for MODULE in this directory first.",
+    ),
+)
+BY_NAME = {option.name: option for option in OPTIONS}
+
+
+def parse(words: "Sequence[str]") -> "tuple[dict[str, Any], list[str]]":
+    """Split a command line into the options' values and the other words.
+
+    Takes ``--name value`` and ``--name=value``; ``--`` ends the options; a repeated option
+    counts as given last.
+
+    Raises:
+        UsageError: An option is unknown, lacks its value or has a wrong one.
+    """
+    values = {option.name: option.default for option in OPTIONS}
+    others: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            others.extend(rest)
+        elif not word.startswith("-"):
+            others.append(word)
+        else:
+            flag, equals, text = word.partition("=")
+            option = BY_NAME.get(flag[2:]) if flag.startswith("--") else None
+            if option is None:
+                known = ", ".join(f"--{name}" for name in BY_NAME)
+                raise UsageError(f"no such option: {flag}", f"there are {known} and --help")
+            if not equals:
+                text = next(rest, "")
+            values[option.name] = _read(option, text)
+    return values, others
+
+
+def _read(option: Option, text: str) -> object:
+    if not text:
+        raise UsageError(f"needs a value: {option.metavar}", place=f"--{option.name}")
+    try:
+        return option.read(text)
+    except UsageError as error:
+        raise error.at(f"--{option.name}") from None

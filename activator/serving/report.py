@@ -1,0 +1,83 @@
+"""Say on stderr what went wrong while serving, each time in one record (one write)."""
+
+import errno
+import select
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket
+
+# A peer that is gone shows up as one of these too, besides the ConnectionError classes:
+# shutdown() and getpeername() on a reset connection say ENOTCONN.
+GONE = frozenset(
+    {errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN}
+)
+
+
+def line(text: str) -> None:
+    """Write one line."""
+    _write(f"{text}\n")
+
+
+def failure(text: str, error: BaseException, *, skip: int = 0) -> None:
+    """Write one record for an exception: a line, then its traceback.
+
+    Args:
+        text: What failed.
+        error: The exception.
+        skip: How many of the outermost frames are the runtime's own and left out.
+    """
+    import traceback  # noqa: PLC0415 - costs more than the rest of the runtime, and rarely needed
+
+    frames = error.__traceback__
+    for _ in range(skip):
+        frames = frames.tb_next if frames and frames.tb_next else frames
+    lines = traceback.format_exception(type(error), error, frames)
+    summary = " ".join(traceback.format_exception_only(error)[-1].split())
+    _write(f"{text}: {summary}\n{''.join(lines)}")
+
+
+def exit_status(error: SystemExit) -> int:
+    """Return the status that a sys.exit() asked for, and write its message if it had one."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    line(str(error.code))
+    return 1
+
+
+def is_about_client(error: BaseException, sock: "socket") -> bool:
+    """Tell whether an exception only says that the client has left.
+
+    The exception alone does not tell: a ConnectionError may as well come from a backend, and
+    must not pass unseen. So the connection is asked too.
+
+    Args:
+        error: The handler's exception; of a group (a TaskGroup's) all must be of that sort.
+        sock: The connection; closed on our side counts as left.
+    """
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_about_client(inner, sock) for inner in error.exceptions)
+    # IncompleteReadError is asyncio's EOFError: the client left in the middle of a message.
+    if isinstance(error, EOFError):
+        return _hung_up(sock, select.POLLHUP | select.POLLRDHUP)
+    if isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno in GONE):
+        return _hung_up(sock, select.POLLHUP)
+    return False
+
+
+def _hung_up(sock: "socket", signs: int) -> bool:
+    if sock.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(sock, signs)
+    return any(events & signs for _, events in poll.poll(0))
+
+
+def _write(text: str) -> None:
+    # Without a stderr, or with a reader that has gone, there is nobody to tell.
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        pass

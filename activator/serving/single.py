@@ -1,0 +1,73 @@
+"""The per-connection service of a plain handler: one call in the main thread, no threads."""
+
+import signal
+
+from activator import notify
+from activator.serving.plain import converse
+from activator.serving.stop import StopSignals
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from activator.serving.engine import Settings
+    from activator.serving.handlers import Route
+
+# A handler that swallows the end of its time is told again, in seconds.
+AGAIN = 1.0
+
+
+class _TimeIsUp(BaseException):
+    """Raised in the handler when its time to end has passed."""
+
+
+class _Limit:
+    """The time that the handler has left after a signal, kept with SIGALRM."""
+
+    def __init__(self, drain: float) -> None:
+        self._drain = drain
+        self._running = False
+
+    def start(self) -> None:
+        """Begin to count, at the first signal."""
+        notify.stopping()
+        self._earlier = signal.signal(signal.SIGALRM, self._up)
+        self._running = True
+        self._arm(self._drain)
+
+    def pass_now(self) -> None:
+        """Leave no more time, at the second SIGINT."""
+        self._arm(0)
+
+    def end(self) -> None:
+        """Stop counting, and give SIGALRM back."""
+        if self._running:
+            self._running = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if self._earlier is not None:
+                signal.signal(signal.SIGALRM, self._earlier)
+
+    def _arm(self, seconds: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6), AGAIN)  # 0 would be off
+
+    def _up(self, *_: object) -> None:
+        if self._running:
+            raise _TimeIsUp
+
+
+def run(route: "Route", settings: "Settings") -> int:
+    """Handle the one connection and return the exit status, which is the handler's.
+
+    Signals leave the handler ``settings.drain`` seconds; then an exception that it should not
+    catch ends it, and the status is 0. SIGALRM is used for that, after the signal only.
+    """
+    limit = _Limit(settings.drain)
+    status = 0
+    try:
+        with StopSignals(limit.start, limit.pass_now):
+            try:
+                notify.ready()
+                status = converse(route, route.listener.socket())
+            finally:
+                limit.end()
+    except _TimeIsUp:
+        return 0
+    return status
