@@ -13,6 +13,7 @@ import pytest
 from activator.version import __version__
 from tests.boxes.box import PREFIX, Box, remove_stale_cgroups
 from tests.boxes.fixtures import PROJECT, box_root
+from tests.boxes.keeper import cgroup_mounts
 from tests.boxes.needs import cgroup_mount
 from tests.boxes.roots import MOVING, SUITES
 
@@ -23,7 +24,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from tests.boxes.box import Box
 with Box("bookworm", Path(sys.argv[1])) as box:
-    print(box.cgroup, box.pid, flush=True)
+    print(box.cgroup, box.directory, box.pid, flush=True)
     sys.stdin.read()
 """
 
@@ -112,24 +113,34 @@ def test_stop_leaves_nothing() -> None:
         assert (box.cgroup / "cgroup.procs").exists()
 
     _assert_ended(inside)
-    assert not box.cgroup.exists()
+    assert not _cgroups(box.name)
+    assert not box.directory.exists()
 
 
 @pytest.mark.box
-def test_killed_run_leaves_nothing() -> None:
-    """A test run that is killed outright takes its box with it, cgroup and all."""
+@pytest.mark.parametrize("name", ["SIGINT", "SIGKILL", "SIGTERM"])
+def test_killed_run_leaves_nothing(name: str) -> None:
+    """A test run that a signal ends takes its box with it, cgroup and all."""
     tree = box_root("bookworm")
+    number = signal.Signals[name]
     command = [sys.executable, "-c", BOOT_AND_WAIT, str(tree)]
     with subprocess.Popen(
-        command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=PROJECT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as process:
         assert process.stdout
-        cgroup, pid = process.stdout.readline().split()
+        cgroup, directory, pid = process.stdout.readline().split()
         inside = os.pidfd_open(int(pid))
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(number)
 
+    assert process.returncode == -number
     _assert_ended(inside)
-    _wait_gone(Path(cgroup))
+    _wait_gone(Path(cgroup).name)
+    assert not Path(directory).exists()
 
 
 @pytest.mark.box
@@ -145,7 +156,7 @@ def test_stale_cgroup() -> None:
     (stale / "payload").mkdir(parents=True)
     alive.mkdir()
     try:
-        remove_stale_cgroups(mount)
+        remove_stale_cgroups()
 
         assert not stale.exists()
         assert alive.exists()
@@ -160,9 +171,14 @@ def _assert_ended(pidfd: int) -> None:
     assert readable
 
 
-def _wait_gone(path: Path) -> None:
-    """Wait until a path is gone."""
+def _cgroups(name: str) -> list[Path]:
+    """Return the cgroups of a name in all hierarchies."""
+    return [mount / name for mount in cgroup_mounts("cgroup", "cgroup2") if (mount / name).exists()]
+
+
+def _wait_gone(name: str) -> None:
+    """Wait until no cgroup of a name is left."""
     deadline = monotonic() + 10
-    while path.exists():
-        assert monotonic() < deadline, f"{path} is still there"
+    while left := _cgroups(name):
+        assert monotonic() < deadline, f"still there: {left}"
         sleep(0.02)

@@ -61,6 +61,7 @@ class Box:
         suite: The Debian suite it runs, such as "trixie".
         name: Its unique machine name.
         cgroup: Its cgroup on this machine.
+        directory: Its directory on this machine, with what it wrote to its console.
         pid: The process id of its process 1, seen from this machine.
     """
 
@@ -74,15 +75,18 @@ class Box:
         self.name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}-{suite}"
         self.cgroup = mount / self.name
         self.pid = 0
+        self.directory = Path()
         self._tree = tree
         self._process: subprocess.Popen[bytes] | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         """Boot, and wait until systemd has started everything."""
-        remove_stale_cgroups(self.cgroup.parent)
+        remove_stale_cgroups()
         with ExitStack() as stack:
-            self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=PREFIX)))
+            self.directory = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{PREFIX}-"))
+            )
             stack.enter_context(locked(use_lock(self._tree), fcntl.LOCK_SH))
             stack.callback(self._stop)
             self._boot()
@@ -106,11 +110,14 @@ class Box:
 
     def _boot(self) -> None:
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        with notify, (self._directory / "console").open("wb") as console:
-            address = str(self._directory / "notify")
+        with notify, (self.directory / "console").open("wb") as console:
+            address = str(self.directory / "notify")
             notify.bind(address)
             self._process = subprocess.Popen(
-                [sys.executable, "-I", keeper.__file__, str(self.cgroup), *self._command()],
+                [
+                    *(sys.executable, "-I", keeper.__file__),
+                    *(str(self.cgroup), str(self.directory), *self._command()),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -182,7 +189,7 @@ class Box:
 
     def console(self) -> str:
         """Return what the box wrote to its console so far."""
-        return (self._directory / "console").read_text(errors="replace")
+        return (self.directory / "console").read_text(errors="replace")
 
     # ---- commands
 
@@ -339,12 +346,13 @@ class Box:
             self.systemctl("daemon-reload")
 
 
-def remove_stale_cgroups(mount: Path) -> None:
+def remove_stale_cgroups() -> None:
     """Remove the empty cgroups of boxes whose test run is gone (it is in their names)."""
-    for cgroup in mount.glob(f"{PREFIX}-*"):
-        owner = cgroup.name.removeprefix(f"{PREFIX}-").partition("-")[0]
-        if Path("/proc", owner).exists():
-            continue
-        for directory, _, _ in os.walk(cgroup, topdown=False):
-            with suppress(OSError):
-                Path(directory).rmdir()
+    for mount in keeper.cgroup_mounts("cgroup2", "cgroup"):
+        for cgroup in mount.glob(f"{PREFIX}-*"):
+            owner = cgroup.name.removeprefix(f"{PREFIX}-").partition("-")[0]
+            if Path("/proc", owner).exists():
+                continue
+            for directory, _, _ in os.walk(cgroup, topdown=False):
+                with suppress(OSError):
+                    Path(directory).rmdir()

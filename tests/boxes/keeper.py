@@ -2,11 +2,12 @@
 
 Started as a program of its own, in a session of its own: the pipe to it breaks however the test
 run ends (also by SIGKILL), and a Ctrl-C at the terminal does not reach it. Only the standard
-library, since it runs isolated: ``python -I keeper.py CGROUP COMMAND...``.
+library, since it runs isolated: ``python -I keeper.py CGROUP DIRECTORY COMMAND...``.
 """
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,11 +20,12 @@ GRACE_S = 10.0
 ENTER = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 
 
-def keep(cgroup: Path, command: list[str]) -> int:
+def keep(cgroup: Path, directory: Path, command: list[str]) -> int:
     """Run a command in a new cgroup until it ends or standard input does.
 
     Args:
         cgroup: The cgroup to make, and to remove with all below it.
+        directory: The box's directory on this machine, to remove as well.
         command: The program and its arguments; SIGTERM must end it.
 
     Returns:
@@ -31,8 +33,8 @@ def keep(cgroup: Path, command: list[str]) -> int:
     """
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
-    cgroup.mkdir()
     try:
+        cgroup.mkdir()
         process = subprocess.Popen(
             # Should this process be killed, the box still ends.
             ["setpriv", "--pdeathsig", "TERM", "sh", "-c", ENTER, str(cgroup), *command],
@@ -49,7 +51,16 @@ def keep(cgroup: Path, command: list[str]) -> int:
                 process.kill()
         return process.wait()
     finally:
-        remove_cgroup(cgroup)
+        shutil.rmtree(directory, ignore_errors=True)
+        # On a hybrid machine nspawn makes the same cgroup in v1's name=systemd hierarchy too.
+        for mount in cgroup_mounts("cgroup2", "cgroup"):
+            remove_cgroup(mount / cgroup.name)
+
+
+def cgroup_mounts(*kinds: str) -> list[Path]:
+    """Return where file systems of some kinds ("cgroup2", "cgroup" for v1) are mounted."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [Path(target) for _, target, kind, *_ in map(str.split, lines) if kind in kinds]
 
 
 def remove_cgroup(cgroup: Path) -> None:
@@ -74,4 +85,4 @@ def remove_cgroup(cgroup: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(keep(Path(sys.argv[1]), sys.argv[2:]))
+    sys.exit(keep(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]))

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+from tests.boxes.keeper import cgroup_mounts
+
 # Program → the Debian package that brings it.
 FOR_ROOTS = {"mmdebstrap": "mmdebstrap"}
 FOR_BOXES = {
@@ -36,11 +38,7 @@ def missing_for_boxes() -> str:
 
 def cgroup_mount() -> Path | None:
     """Return where cgroup v2 is mounted: at the top, or beside v1 on a hybrid machine."""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, target, kind, *_ = line.split()
-        if kind == "cgroup2":
-            return Path(target)
-    return None
+    return next(iter(cgroup_mounts("cgroup2")), None)
 
 
 def _missing_programs(programs: dict[str, str]) -> str:
