@@ -19,6 +19,8 @@ OLDEST = VERSIONS[0]
 NEWEST = VERSIONS[-1]
 SECTIONS = ("Unit", "Install", "Socket", "Service")
 
+# The column "specifiers" holds a version where older ones do not expand them.
+_EXPANDED = {"yes": OLDEST, "no": 0}
 _TABLE = Path(__file__).with_name("directives.tsv")
 
 
@@ -33,13 +35,15 @@ class Directive(NamedTuple):
         since: The first of :data:`VERSIONS` that knows it.
         added: The release that brought it, 0 where the manual does not say.
         until: The first version that ignores it, 0 while it works.
-        status: ``documented``, ``legacy`` or ``undocumented``.
-        use: What to write instead of a legacy one; may be empty, then it has no successor.
+        status: ``documented``, ``undocumented``, ``legacy``, or ``deprecated`` if systemd
+            complains about it.
+        use: What to write instead of an old one; may be empty, then it has no successor.
         repeat: What several lines do: ``single`` (the last one counts), ``single-reset``
             (and an empty one restores the default), ``lines`` (each adds one; empty clears),
             ``words`` (the words of all lines add up; empty clears) or ``words-kept`` (they
             add up, and an empty line changes nothing).
-        specifiers: Whether systemd expands ``%``; where it does not, ``%%`` stays two signs.
+        expanded: The first version that expands ``%``, 0 if none does: there ``%%`` stays two
+            signs.
         quoting: How the value is taken apart: ``raw`` (as it stands), ``words`` (white space
             separates, quotes are undone), ``plain-words`` (quotes stay), ``unit-names``
             (quotes and backslashes stay), ``environment`` (words with C escapes),
@@ -59,7 +63,7 @@ class Directive(NamedTuple):
     status: str
     use: str
     repeat: str
-    specifiers: bool
+    expanded: int
     quoting: str
     default: str
     man: str
@@ -70,6 +74,15 @@ class Directive(NamedTuple):
     def first(self) -> int:
         """Return the first release that knows it, as exactly as is known."""
         return self.added if self.added > OLDEST else self.since
+
+    @property
+    def specifiers(self) -> bool:
+        """Return whether a version of systemd expands ``%`` in the value."""
+        return self.expanded > 0
+
+    def expands(self, version: int) -> bool:
+        """Return whether that version of systemd expands ``%`` in the value."""
+        return 0 < self.expanded <= version
 
     def known(self, version: int) -> bool:
         """Return whether that version of systemd knows the name."""
@@ -108,7 +121,7 @@ def lookup(section: str, name: str) -> Directive | None:
         status=status,
         use=use,
         repeat=repeat,
-        specifiers=specifiers == "yes",
+        expanded=_EXPANDED[specifiers] if specifiers in _EXPANDED else int(specifiers),
         quoting=quoting,
         default=default,
         man=man,
@@ -172,7 +185,7 @@ def _rows() -> dict[tuple[str, str], str]:
 
 def _instead(directive: Directive) -> str:
     """Return what to do about a directive that is known, but past its time."""
-    if directive.status != "legacy":
+    if directive.status not in ("legacy", "deprecated"):
         return ""
     return f"use {directive.use}" if directive.use else "remove the line"
 
@@ -192,7 +205,7 @@ def _near(name: str, candidates: tuple[str, ...]) -> str:
 
     folded = _folded(candidates)
     wanted = _fold(name)
-    close = get_close_matches(wanted, folded, n=1, cutoff=0.75)
+    close = get_close_matches(wanted, folded, n=1, cutoff=0.8)
     # "Listen" is far from "ListenStream" by edits, but a beginning says a lot.
     if not close and len(wanted) >= 4:  # noqa: PLR2004 - shorter beginnings fit anything
         close = [other for other in folded if other.startswith(wanted)]

@@ -1,12 +1,183 @@
-"""What a directive's value may be."""
+"""The grammar of values: what systemd makes of a line, by directive, value and version.
 
-from activator.directives import Directive
+Offline and without a look at the machine: whether a user, a file or a device exists is not
+asked. :func:`judge` tells what systemd would do; :func:`check` raises what a user should
+see. A type of ``directives.tsv`` names its checker: a function of that name in the module
+that :data:`TYPES` gives, imported when it is needed.
+
+Source: systemd's parsers for each directive (``load-fragment``), compared with
+``systemd-analyze verify`` of each version in :data:`activator.directives.VERSIONS`.
+"""
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from importlib import import_module
+
+from activator import specifiers
+from activator.directives import NEWEST, OLDEST, Directive
+from activator.values.verdict import (
+    ACCEPTED,
+    IGNORED,
+    NOTICE,
+    REFUSED,
+    REMOVED,
+    UNKNOWN,
+    Context,
+    Rejected,
+    Verdict,
+)
+from activator.values.words import WHITESPACE
+
+# Type → the module of its checker.
+TYPES = {
+    word: module
+    for module, words in {
+        "numbers": "boolean tristate integer long unsigned mode percent quota-percent weight",
+        "sizes": "size queue-size memory tasks limit quota",
+        "times": "timespan",
+        "enums": "enum standard-input standard-output protect-hostname refresh-on-reload errno",
+        "paths": "path paths search-path namespace-paths bind-paths temporary-filesystems"
+        " environment-file pid-file working-directory directories condition-path",
+        "names": "string units unit install-names instance user users fdname interface"
+        " interfaces bus-name variable-names variables environment log-fields log-namespace"
+        " signal documentation reboot-argument xattr open-file label cgroup-name luo-session"
+        " regex oom-rules",
+        "sets": "flags silent-flags capabilities syscalls address-families namespaces"
+        " filesystems exit-statuses coredump-filter delegate controllers cpu-set cpu-affinity"
+        " numa-mask",
+        "network": "address ip-prefixes socket-bind nft-sets bpf-program",
+        "devices": "device-allow device-weight device-latency device-limit",
+        "images": "image-policy mount-images extension-images root-image-options root-hash"
+        " root-hash-signature",
+        "credentials": "set-credential load-credential import-credential escaped-text base64",
+        "commands": "command",
+        "conditions": "condition",
+    }.items()
+    for word in words.split()
+}
+# What checks specifiers by itself, because only a part of the value is expanded.
+_OWN_SPECIFIERS = {"command", "units", "unit", "install-names", "set-credential"}
+# Where systemd refuses the unit rather than go on without the line.
+_FATAL_TYPES = {"user", "users", "working-directory", "label"}
+# The same, where other directives of the type are not as grave.
+FATAL = {"DynamicUser", "RootDirectory", "RootImage", "RootVerity", "RootMStack"}
+
+Checker = Callable[[str, Context], Verdict | None]
 
 
-def check(directive: Directive, value: str, version: int) -> None:
-    """Check a value as that version of systemd would.
+@lru_cache(maxsize=8192)
+def judge(directive: Directive, value: str, version: int = NEWEST) -> Verdict:
+    """Tell what systemd makes of one line, looked at alone.
+
+    Args:
+        directive: The directive, from :func:`activator.directives.lookup`.
+        value: What stands after ``=``, in systemd's own syntax.
+        version: The version of systemd.
+
+    Returns:
+        The verdict; nothing is raised for any text.
+    """
+    if verdict := _by_name(directive, version):
+        return verdict
+    if not value.isprintable() and ("\n" in value or "\r" in value or "\0" in value):
+        hint = "write it on one line"
+        return Verdict(IGNORED, f"{directive.name}= holds a line break or NUL", hint)
+    try:
+        found = _examine(directive, value.strip(WHITESPACE), version)
+    except Rejected as rejected:
+        return _rejection(directive, value, rejected)
+    if found is not None:
+        return found._replace(message=f"{directive.name}={value}: {found.message}")
+    if directive.status == "deprecated":
+        return Verdict(NOTICE, f"{directive.name}= is deprecated", f"use {directive.use}")
+    return ACCEPTED
+
+
+def check(directive: Directive, value: str, version: int = NEWEST) -> Verdict:
+    """Check one line, and raise if systemd would not do what it says.
+
+    Args:
+        directive: The directive, from :func:`activator.directives.lookup`.
+        value: What stands after ``=``, in systemd's own syntax.
+        version: The version of systemd.
+
+    Returns:
+        The verdict, if systemd takes the line, perhaps with a notice.
 
     Raises:
-        ActivatorError: systemd would drop the line.
+        ActivatorError: systemd would drop the line or refuse the unit; the hint gives the
+            right form.
     """
-    del directive, value, version
+    verdict = judge(directive, value, version)
+    if not verdict.accepted:
+        raise verdict.error()
+    return verdict
+
+
+def _by_name(directive: Directive, version: int) -> Verdict | None:
+    """Return a verdict if the directive's name alone decides."""
+    name = directive.name
+    if not directive.known(version):
+        hint = f"it needs {directive.first} or later"
+        return Verdict(UNKNOWN, f"systemd {version} does not know {name}=", hint)
+    if directive.ignored(version):
+        hint = f"use {directive.use}" if directive.use else "remove the line"
+        return Verdict(REMOVED, f"systemd {version} ignores {name}=", hint)
+    return None
+
+
+def _examine(directive: Directive, value: str, version: int) -> Verdict | None:
+    """Check a value of a directive that is known and in force."""
+    word, _, argument = directive.type.partition(":")
+    if not value and not directive.resets:
+        if directive.repeat == "words-kept":
+            return Verdict(NOTICE, "an empty value changes nothing", "remove the line")
+        raise Rejected("the value is missing", _form(directive))
+    if not value and word not in ("tristate", "protect-hostname", "delegate"):
+        return None
+    if "%" in value and word not in _OWN_SPECIFIERS and directive.expands(version):
+        if bad := specifiers.fault(value, version):
+            outcome = REFUSED if _fatal(directive, word) else IGNORED
+            hint = specifiers.advice(bad, version)
+            raise Rejected(f"unknown specifier {bad}", hint, outcome)
+        value = specifiers.sample(value)
+    checker = _checker(word)
+    if checker is None:
+        return None
+    return checker(value, Context(directive, version, argument))
+
+
+def _rejection(directive: Directive, value: str, rejected: Rejected) -> Verdict:
+    """Return the verdict on a value that is none."""
+    hint = rejected.hint
+    if " #" in value or " ;" in value:
+        hint = "a comment stands on a line of its own"
+    elif len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        hint = f"write {value[1:-1]} without quotes" if directive.quoting == "raw" else hint
+    shown = value if len(value) <= 80 else f"{value[:77]}..."  # noqa: PLR2004 - one line
+    outcome = REFUSED if directive.name in FATAL else rejected.outcome
+    return Verdict(outcome, f"{directive.name}={shown}: {rejected.what}", hint)
+
+
+def _fatal(directive: Directive, word: str) -> bool:
+    return directive.name in FATAL or word in _FATAL_TYPES
+
+
+def _form(directive: Directive) -> str:
+    """Return what to write instead of nothing."""
+    if directive.default and not directive.default.endswith(")"):
+        return f"the default is {directive.default}; remove the line for it"
+    return "give a value or remove the line"
+
+
+@cache
+def _checker(word: str) -> Checker | None:
+    """Return the function that checks a type, or None: then every text is taken."""
+    module = TYPES.get(word)
+    if module is None:
+        return None
+    found: Checker = getattr(import_module(f"activator.values.{module}"), word.replace("-", "_"))
+    return found
+
+
+__all__ = ["OLDEST", "TYPES", "Verdict", "check", "judge"]

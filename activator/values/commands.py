@@ -1,0 +1,117 @@
+"""Command lines: prefixes, the program and its arguments."""
+
+import re
+
+from activator import specifiers
+from activator.values.verdict import IGNORED, REFUSED, Context, Rejected, Verdict, note
+from activator.values.words import CUNESCAPE, WHITESPACE, first_word
+
+# "|" runs the line through a shell, and "!!" means nothing any more.
+_SHELL_SINCE = 258
+_NAME_MAX = 255
+_PATH_MAX = 4095
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\"'\\]")
+_DIRECTORY = re.compile(r"(^|/)\.{0,2}$")
+
+
+def command(value: str, context: Context) -> Verdict | None:
+    """Check a command line; commands may follow each other after ``;``."""
+    found: Verdict | None = None
+    position = 0
+    while True:
+        first = first_word(value, position, CUNESCAPE)
+        if first is None:
+            return found
+        word, position = first
+        if word == ";":
+            continue
+        prefixes, program = _split_prefixes(word, context.version)
+        outcome = IGNORED if "-" in prefixes else REFUSED
+        try:
+            path = _program(program, prefixes, context.version)
+            count, position, more = _arguments(value, position, context.version)
+        except Rejected as rejected:
+            raise Rejected(rejected.what, rejected.hint, outcome) from None
+        if "@" in prefixes and not count:
+            raise Rejected("the name of argv[0] is missing", f"write @{path} NAME", outcome)
+        if "!!" in prefixes and context.version >= _SHELL_SINCE:
+            found = note("!! has no effect any more", "drop it")
+        if not more:
+            return found
+
+
+def _split_prefixes(word: str, version: int) -> tuple[str, str]:
+    """Return the special characters before a program, and the rest."""
+    taken = ""
+    for char in word:
+        privileges = sum(taken.count(mark) for mark in "+!")
+        if char in "-@:" or (char == "|" and version >= _SHELL_SINCE):
+            fits = char not in taken
+        elif char == "+":
+            fits = not privileges
+        elif char == "!":
+            fits = "+" not in taken and privileges < len("!!")
+        else:
+            fits = False
+        if not fits:
+            break
+        taken += char
+    return taken, word[len(taken) :]
+
+
+def _program(program: str, prefixes: str, version: int) -> str:
+    """Check the program of a command line.
+
+    Raises:
+        Rejected: systemd would not run it.
+    """
+    if bad := specifiers.fault(program, version):
+        raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, version))
+    path = specifiers.sample(program)
+    if not path:
+        if "|" in prefixes:
+            return path
+        raise Rejected("the program is missing", "begin with an absolute path")
+    if _UNSAFE.search(path):
+        raise Rejected("the program holds quotes or control characters", "rename it")
+    if _DIRECTORY.search(path):
+        raise Rejected(f"{path!r} is a directory", "give the program's path")
+    if "/" in path and path[0] != "/":
+        raise Rejected(f"{path!r} is a relative path", "give an absolute path or a bare name")
+    if len(path.encode(errors="replace")) > (_PATH_MAX if path[0] == "/" else _NAME_MAX):
+        raise Rejected("the program's path is too long", "")
+    return path
+
+
+def _arguments(value: str, position: int, version: int) -> tuple[int, int, bool]:
+    r"""Check the arguments of one command.
+
+    Returns:
+        Their number, where they end, and whether a lone ``;`` ended them.
+
+    Raises:
+        Rejected: A quote is not closed, or an escape or a specifier is unknown.
+    """
+    count = 0
+    while True:
+        while position < len(value) and value[position] in WHITESPACE:
+            position += 1
+        if position == len(value):
+            return count, position, False
+        if _stands_alone(value, position, ";"):
+            return count, position + 1, True
+        if _stands_alone(value, position, "\\;"):
+            position += 2
+        else:
+            found = first_word(value, position, CUNESCAPE)
+            assert found is not None  # noqa: S101 - a character follows
+            word, position = found
+            if bad := specifiers.fault(word, version):
+                raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, version))
+        count += 1
+
+
+def _stands_alone(value: str, position: int, token: str) -> bool:
+    """Return whether a token stands at a position as a word of its own."""
+    end = position + len(token)
+    return value.startswith(token, position) and (end == len(value) or value[end] in WHITESPACE)

@@ -1,0 +1,79 @@
+"""Credentials, and data for standard input."""
+
+import re
+
+from activator import specifiers
+from activator.values.images import base64_bytes
+from activator.values.names import fdname
+from activator.values.paths import absolute
+from activator.values.verdict import Context, Rejected, Verdict
+from activator.values.words import unescape
+
+_NAME_MAX = 255
+_RENAME_SINCE = 257
+
+
+def set_credential(value: str, context: Context) -> Verdict | None:
+    """Check ``NAME:DATA``; the argument ``encrypted`` makes the data base64."""
+    name, colon, data = value.partition(":")
+    if not colon or not data:
+        raise Rejected("the data is missing", "write NAME:DATA")
+    if bad := specifiers.fault(name, context.version):
+        raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, context.version))
+    _name(specifiers.sample(name), context)
+    if context.argument == "encrypted":
+        base64_bytes(data)
+    else:
+        unescape(data)
+    return None
+
+
+def load_credential(value: str, context: Context) -> Verdict | None:
+    """Check ``NAME[:PATH]``, or the name of another credential as PATH."""
+    name, _, source = value.partition(":")
+    _name(name, context)
+    if source.startswith("/"):
+        absolute(source)
+        if re.search(r"//|/\.(/|$)", source):
+            raise Rejected(f"{source!r} is no simple path", "write it without // and /./")
+    elif source:
+        _name(source, context)
+    return None
+
+
+def import_credential(value: str, context: Context) -> Verdict | None:
+    """Check a name, or its beginning with ``*``; from 257 on, ``:PREFIX`` to rename it."""
+    pattern, colon, renamed = value.partition(":")
+    if colon and context.version < _RENAME_SINCE:
+        raise Rejected("a credential's name holds no colon", f"write {pattern}")
+    stem = pattern.removesuffix("*")
+    if set(stem) & set("*?[]"):
+        raise Rejected(f"{pattern!r} is no pattern", "write a star at the end alone")
+    if stem or pattern == stem:
+        _name(stem, context)
+    if renamed:
+        _name(renamed, context)
+    return None
+
+
+def escaped_text(value: str, _: Context) -> Verdict | None:
+    """Check a line of text with C escapes."""
+    unescape(value)
+    return None
+
+
+def base64(value: str, _: Context) -> Verdict | None:
+    """Check base64 data."""
+    base64_bytes(value)
+    return None
+
+
+def _name(name: str, context: Context) -> None:
+    """Check a credential's name: a file's and a descriptor's name at once.
+
+    Raises:
+        Rejected: It is none.
+    """
+    if not name or "/" in name or name in (".", "..") or len(name) > _NAME_MAX:
+        raise Rejected(f"{name!r} is no credential's name", "write NAME without a slash")
+    fdname(name, context)

@@ -1,0 +1,105 @@
+"""Disk images: policies, mount options and verity data."""
+
+import binascii
+
+from activator.values.enums import known
+from activator.values.paths import absolute
+from activator.values.verdict import REFUSED, Context, Rejected, Verdict
+from activator.values.words import fields, words
+
+_HASH_BYTES = 16
+_TUPLE = 2
+
+
+def image_policy(value: str, context: Context) -> Verdict | None:
+    """Check a policy, such as ``root=verity+signed:usr=absent``; a wrong one is fatal."""
+    if value in ("-", "*", "~"):
+        return None
+    partitions = known("partition", context.version)
+    taken = known("image-policy", context.version)
+    seen = set()
+    for part in value.split(":"):
+        name, equals, policy = (piece.strip() for piece in part.partition("="))
+        if not equals or (name and name not in partitions) or name in seen:
+            raise Rejected(f"{part!r} is no policy", "write PARTITION=FLAG+FLAG", REFUSED)
+        seen.add(name)
+        for flag in policy.split("+") if policy not in ("", "-") else []:
+            if flag.strip() not in taken:
+                hint = f"write {', '.join(sorted(taken))}"
+                raise Rejected(f"{flag!r} is no policy", hint, REFUSED)
+    return None
+
+
+def mount_images(value: str, context: Context) -> Verdict | None:
+    """Check a list of ``IMAGE:MOUNTPOINT[:PARTITION:OPTIONS…]``."""
+    for word in words(value):
+        image, *rest = fields(word)
+        absolute(image.removeprefix("-"))
+        if not rest or not rest[0]:
+            raise Rejected(f"{word!r} has no mount point", "write IMAGE:MOUNTPOINT")
+        absolute(rest[0])
+        _options(rest[1:], context.version)
+    return None
+
+
+def extension_images(value: str, context: Context) -> Verdict | None:
+    """Check a list of ``IMAGE[:PARTITION:OPTIONS…]``."""
+    for word in words(value):
+        image, *rest = fields(word)
+        absolute(image.removeprefix("-"))
+        _options(rest, context.version)
+    return None
+
+
+def root_image_options(value: str, context: Context) -> Verdict | None:
+    """Check a list of ``[PARTITION:]OPTIONS``."""
+    partitions = known("partition", context.version)
+    for word in words(value):
+        name, colon, _ = word.partition(":")
+        if colon and name not in partitions:
+            raise Rejected(f"{name!r} is no partition", f"write {', '.join(sorted(partitions))}")
+    return None
+
+
+def root_hash(value: str, _: Context) -> Verdict | None:
+    """Check a path, or a hash of at least 32 hexadecimal digits."""
+    if value.startswith("/"):
+        return None
+    try:
+        size = len(binascii.unhexlify(value))
+    except ValueError:
+        size = 0
+    if size < _HASH_BYTES:
+        raise Rejected("this is no path or hash", "write 32 or more hexadecimal digits")
+    return None
+
+
+def root_hash_signature(value: str, _: Context) -> Verdict | None:
+    """Check a path, or ``base64:DATA``."""
+    if value.startswith("/"):
+        return None
+    if not value.startswith("base64:"):
+        raise Rejected("this is no path or signature", "write /PATH or base64:DATA")
+    base64_bytes(value.removeprefix("base64:"))
+    return None
+
+
+def base64_bytes(text: str) -> bytes:
+    """Return what base64 text holds; white space does not count.
+
+    Raises:
+        Rejected: It is none.
+    """
+    joined = "".join(text.split())
+    try:
+        return binascii.a2b_base64(joined.encode(), strict_mode=True)
+    except (ValueError, UnicodeEncodeError):
+        raise Rejected("this is no base64 data", "encode it with base64") from None
+
+
+def _options(rest: list[str], version: int) -> None:
+    """Check pairs of partition and mount options; a single one is for the root."""
+    partitions = known("partition", version)
+    for name in rest[: len(rest) // _TUPLE * _TUPLE : _TUPLE]:
+        if name not in partitions:
+            raise Rejected(f"{name!r} is no partition", f"write {', '.join(sorted(partitions))}")

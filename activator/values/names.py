@@ -1,0 +1,355 @@
+"""Names: of units, users, interfaces, descriptors, variables, signals and the like."""
+
+import re
+
+from activator import specifiers
+from activator.values.numbers import UINT_MAX, to_integer
+from activator.values.paths import absolute
+from activator.values.verdict import REFUSED, Context, Rejected, Verdict, note
+from activator.values.words import CUNESCAPE, PLAIN, RETAIN, fields, words
+
+UNIT_TYPES = (
+    "service",
+    "socket",
+    "target",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "timer",
+    "path",
+    "slice",
+    "scope",
+)
+_UNIT_NAME_MAX = 255
+_UNIT = re.compile(rf"[A-Za-z0-9:_.\\@-]+\.({'|'.join(UNIT_TYPES)})", re.ASCII)
+_NAME_MAX = 255
+_IFNAME_MAX = 15
+_ALTIFNAME_MAX = 127
+_IFNAME = re.compile(r"[!-$&-.0-9;-~]+")
+_STRICT_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}", re.ASCII)
+_SUSPICIOUS_USER = re.compile(r"-?[0-9]*|\.\.?|.*[:/].*|.*[\x00-\x1f\x7f].*", re.ASCII | re.DOTALL)
+# 16 and 32 bits of ones mean "no user".
+_NO_USERS = (0xFFFF, UINT_MAX)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_FIELD = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
+_BUS_NAME = re.compile(r":?[A-Za-z_-][A-Za-z0-9_-]*(\.[A-Za-z_-][A-Za-z0-9_-]*)+", re.ASCII)
+_SIGNALS = 64
+_REAL_TIME = 30
+_URLS = ("http://", "https://", "file:/", "info:", "man:")
+_OPEN_OPTIONS = ("read-only", "append", "truncate", "graceful")
+_LOG_NAMESPACE = re.compile(r"[A-Za-z0-9:_.-]{1,221}", re.ASCII)
+_INSTANCE = re.compile(r"[A-Za-z0-9:_.\\@-]*", re.ASCII)
+_CGROUP_RESERVED = re.compile(
+    r"[_.].*|notify_on_release|release_agent|tasks"
+    r"|(cgroup|cpu|cpuacct|cpuset|io|blkio|memory|devices|pids)\..*",
+    re.DOTALL,
+)
+
+
+def string(_: str, __: Context) -> Verdict | None:
+    """Take any text."""
+    return None
+
+
+def units(value: str, context: Context) -> Verdict | None:
+    """Check a list of units; the argument is the only type that is allowed."""
+    for word in words(value, PLAIN if context.argument else RETAIN):
+        _unit(word, context)
+    return None
+
+
+def unit(value: str, context: Context) -> Verdict | None:
+    """Check one unit of the type that the argument names."""
+    _unit(value, context)
+    return None
+
+
+def install_names(value: str, context: Context) -> Verdict | None:
+    """Check the units of [Install]; systemd reads them when the unit is enabled."""
+    for word in words(value):
+        name = _sampled(word, context)
+        if not _UNIT.fullmatch(name):
+            raise Rejected(f"{word!r} is no unit", _unit_hint(word, "target"))
+    return None
+
+
+def instance(value: str, _: Context) -> Verdict | None:
+    """Check an instance's name."""
+    if not _INSTANCE.fullmatch(value):
+        raise Rejected("this is no instance's name", "escape it with systemd-escape")
+    return None
+
+
+def user(value: str, context: Context) -> Verdict | None:
+    """Check a user or group: a name or a number."""
+    return _user(value, context)
+
+
+def users(value: str, context: Context) -> Verdict | None:
+    """Check a list of users or groups."""
+    found = None
+    for word in words(value, PLAIN):
+        found = _user(word, context) or found
+    return found
+
+
+def fdname(value: str, _: Context) -> Verdict | None:
+    """Check a descriptor's name: printable ASCII without a colon, at most 255 characters."""
+    if not value.isascii() or not value.isprintable():
+        raise Rejected("a descriptor's name is printable ASCII", "use letters, digits and -")
+    if ":" in value:
+        raise Rejected("a descriptor's name holds no colon", f"write {value.replace(':', '-')}")
+    if len(value) > _NAME_MAX:
+        raise Rejected("a descriptor's name has at most 255 characters", "shorten it")
+    return None
+
+
+def interface(value: str, context: Context) -> Verdict | None:
+    """Check a network interface's name, or ``*`` for none; the argument allows long ones."""
+    if value != "*":
+        _interface(value, _ALTIFNAME_MAX if context.argument == "long" else _IFNAME_MAX)
+    return None
+
+
+def interfaces(value: str, _: Context) -> Verdict | None:
+    """Check a list of network interfaces, after ``~`` if it says which not."""
+    for word in words(value.removeprefix("~")):
+        _interface(word, _ALTIFNAME_MAX)
+    return None
+
+
+def bus_name(value: str, _: Context) -> Verdict | None:
+    """Check a D-Bus name, such as org.example.Service."""
+    if len(value) > _NAME_MAX or not _BUS_NAME.fullmatch(value):
+        raise Rejected("this is no bus name", "write two or more parts: org.example.Service")
+    return None
+
+
+def variable_names(value: str, _: Context) -> Verdict | None:
+    """Check a list of environment variables' names."""
+    for word in words(value):
+        _variable(word)
+    return None
+
+
+def variables(value: str, _: Context) -> Verdict | None:
+    """Check a list of names or assignments."""
+    for word in words(value, CUNESCAPE):
+        _variable(word.partition("=")[0])
+    return None
+
+
+def environment(value: str, _: Context) -> Verdict | None:
+    """Check a list of assignments, NAME=VALUE."""
+    for word in words(value, CUNESCAPE):
+        name, equals, _text = word.partition("=")
+        if not equals:
+            raise Rejected(f"{word!r} assigns nothing", f"write {word}=VALUE, or quote it all")
+        _variable(name)
+    return None
+
+
+def log_fields(value: str, _: Context) -> Verdict | None:
+    """Check a list of journal fields, FIELD=VALUE."""
+    for word in words(value, CUNESCAPE):
+        name, equals, _text = word.partition("=")
+        if not equals or not _FIELD.fullmatch(name):
+            raise Rejected(f"{word!r} is no journal field", f"write {name.upper().strip('_')}=...")
+    return None
+
+
+def log_namespace(value: str, _: Context) -> Verdict | None:
+    """Check the name of a journal namespace."""
+    if not _LOG_NAMESPACE.fullmatch(value) or value in (".", ".."):
+        raise Rejected("this is no journal namespace", "use letters, digits, - and _")
+    return None
+
+
+def signal(value: str, _: Context) -> Verdict | None:
+    """Check a signal: its name with or without SIG, or its number."""
+    if not is_signal(value):
+        upper = value.upper()
+        hint = f"write {upper}" if is_signal(upper) else "write a name such as SIGTERM"
+        raise Rejected("this is no signal", hint)
+    return None
+
+
+def is_signal(text: str) -> bool:
+    """Return whether systemd takes a text as a signal."""
+    # Imported here: enums.py checks descriptor names with this module.
+    from activator.values.enums import table  # noqa: PLC0415 - see above
+
+    number = to_integer(text)
+    if number is not None:
+        return 0 < number <= _SIGNALS
+    name = text.removeprefix("SIG")
+    if name in table("signal") or name in ("RTMIN", "RTMAX"):
+        return True
+    sign = {"RTMIN+": 1, "RTMAX-": -1}.get(name[:6])
+    offset = to_integer(name[5:]) if sign else None
+    return offset is not None and 0 <= offset * (sign or 0) <= _REAL_TIME
+
+
+def documentation(value: str, _: Context) -> Verdict | None:
+    """Check a list of addresses: http, https, file, info or man."""
+    for word in words(value):
+        if not word.isascii() or not any(
+            word.startswith(url) and len(word) > len(url) for url in _URLS
+        ):
+            hint = f"write man:{word}" if re.fullmatch(r"\S+\(\d\w*\)", word) else ""
+            raise Rejected(f"{word!r} is no such address", hint or "write https://... or man:...")
+    return None
+
+
+def reboot_argument(value: str, _: Context) -> Verdict | None:
+    """Check the argument of a reboot: ASCII, at most 255 characters."""
+    if not value.isascii() or len(value) > _NAME_MAX:
+        raise Rejected("this is no ASCII text of at most 255 characters", "shorten it")
+    return None
+
+
+def xattr(value: str, _: Context) -> Verdict | None:
+    """Check an extended attribute, ``user.NAME=VALUE``."""
+    name, equals, _text = value.partition("=")
+    if not equals or not name.startswith("user.") or name == "user.":
+        raise Rejected("this sets no attribute of users", "write user.NAME=VALUE")
+    return None
+
+
+def open_file(value: str, context: Context) -> Verdict | None:
+    """Check ``PATH[:FDNAME[:OPTIONS]]``."""
+    parts = fields(value)
+    if len(parts) > 3:  # noqa: PLR2004 - path, name, options
+        raise Rejected("there are more than three parts", "write PATH:FDNAME:OPTIONS")
+    file, name, options = (*parts, "", "")[:3]
+    absolute(file)
+    fdname(name or file.rstrip("/").rsplit("/", 1)[-1], context)
+    given = [option for option in options.split(",") if option]
+    unknown = [option for option in given if option not in _OPEN_OPTIONS]
+    if unknown:
+        raise Rejected(f"{unknown[0]!r} is no option", f"write {', '.join(_OPEN_OPTIONS)}")
+    if len(set(given)) < len(given) or len(set(given) - {"graceful"}) > 1:
+        raise Rejected("the options contradict each other", "give one of them")
+    return None
+
+
+def label(_: str, __: Context) -> Verdict | None:
+    """Take any label or profile; whether it exists shows when the service starts."""
+    return None
+
+
+def cgroup_name(value: str, _: Context) -> Verdict | None:
+    """Check the name of a control group."""
+    if "/" in value or len(value.encode(errors="replace")) > _NAME_MAX:
+        raise Rejected("this is no control group's name", "write one name without a slash")
+    if _CGROUP_RESERVED.fullmatch(value):
+        raise Rejected("the kernel reserves this name", "choose another")
+    return None
+
+
+def luo_session(value: str, _: Context) -> Verdict | None:
+    """Check a live update session's name."""
+    if ":" in value:
+        raise Rejected("this is no session's name", "write it without a colon")
+    return None
+
+
+def regex(value: str, _: Context) -> Verdict | None:
+    """Check a pattern, after ``~`` if it says what not."""
+    pattern = value.removeprefix("~")
+    if not pattern:
+        raise Rejected("the pattern is missing", "write ~PATTERN")
+    return None
+
+
+def oom_rules(value: str, _: Context) -> Verdict | None:
+    """Check a list of rule names."""
+    for word in words(value):
+        if "/" in word:
+            raise Rejected(f"{word!r} is no rule's name", "write it without a slash")
+    return None
+
+
+def _sampled(word: str, context: Context) -> str:
+    """Return a unit's name with its specifiers replaced.
+
+    Raises:
+        Rejected: One is unknown in names.
+    """
+    if "%" not in word:
+        return word
+    if bad := specifiers.fault(word, context.version, in_names=True):
+        hint = specifiers.advice(bad, context.version)
+        raise Rejected(f"unknown specifier {bad} in {word!r}", hint)
+    return specifiers.sample(word)
+
+
+def _unit(word: str, context: Context) -> None:
+    """Check one unit's name.
+
+    Raises:
+        Rejected: It is none, or of a wrong type.
+    """
+    name = _sampled(word, context)
+    match = _UNIT.fullmatch(name)
+    wanted = context.argument
+    if match is None or len(name) > _UNIT_NAME_MAX or name[0] in "@.":
+        raise Rejected(f"{word!r} is no unit", _unit_hint(word, wanted or "service"))
+    if wanted and match[1] != wanted:
+        raise Rejected(
+            f"{word!r} is no .{wanted} unit", f"write {word.removesuffix(match[1])}{wanted}"
+        )
+    if name.endswith(f"@.{match[1]}"):
+        start = word.removesuffix(f".{match[1]}")
+        raise Rejected(f"{word!r} is a template", f"write {start}INSTANCE.{match[1]}")
+
+
+def _unit_hint(word: str, suffix: str) -> str:
+    """Return the form of a unit's name."""
+    if re.fullmatch(r"[A-Za-z0-9:_.@-]+", word):
+        return f"write {word}.{suffix}"
+    return f"write NAME.{suffix}"
+
+
+def _user(name: str, context: Context) -> Verdict | None:
+    """Check one user or group.
+
+    Raises:
+        Rejected: systemd refuses the unit.
+    """
+    if name.isdecimal() and name.isascii() and (name == "0" or name[0] != "0"):
+        if int(name) in _NO_USERS or int(name) > UINT_MAX:
+            raise Rejected(f"{name} is nobody's number", "give a name", REFUSED)
+        return None
+    if not name or _SUSPICIOUS_USER.fullmatch(name) or name != name.strip(" "):
+        raise Rejected(f"{name!r} is no name or number", "use letters, digits and -", REFUSED)
+    if not _STRICT_USER.fullmatch(name):
+        return note("the name is unusual", "use letters, digits, - and _")
+    if name == "nobody" and "User" in context.directive.name:
+        return note("nobody is not safe to share", "use DynamicUser=yes or a user of its own")
+    return None
+
+
+def _interface(name: str, longest: int) -> None:
+    """Check one network interface's name.
+
+    Raises:
+        Rejected: It is none.
+    """
+    if len(name) > longest:
+        raise Rejected(f"{name!r} is longer than {longest} characters", "give its short name")
+    if not _IFNAME.fullmatch(name) or name in (".", "..", "all", "default"):
+        raise Rejected(f"{name!r} is no interface", "write a name such as eth0")
+    if name.isdecimal():
+        raise Rejected(f"{name!r} is a number", "write the interface's name")
+
+
+def _variable(name: str) -> None:
+    """Check a variable's name.
+
+    Raises:
+        Rejected: It is none.
+    """
+    if not _VARIABLE.fullmatch(name):
+        raise Rejected(f"{name!r} is no variable's name", "use letters, digits and _")

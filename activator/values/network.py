@@ -1,0 +1,120 @@
+"""Addresses to listen on, and filters on the network."""
+
+import re
+import socket
+
+from activator.errors import ActivatorError
+from activator.values.enums import known
+from activator.values.numbers import to_integer
+from activator.values.paths import absolute, below_api_tree
+from activator.values.verdict import Context, Rejected, Verdict, note
+from activator.values.words import fields, words
+
+_VSOCK_TYPES_SINCE = 254
+_API_TREES_SINCE = 257
+_PORT_MAX = 65535
+_NFT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9/\\_.]{0,30}", re.ASCII)
+_LOCALHOST = re.compile(r"(.*\.)?localhost(\.localdomain)?\.?", re.IGNORECASE)
+_SHORTCUTS = ("any", "link-local", "multicast")
+
+
+def address(value: str, context: Context) -> Verdict | None:
+    """Check what a Listen*= directive listens on."""
+    # Imported here: not every set of values holds an address.
+    from activator.address import parse  # noqa: PLC0415 - see above
+
+    name, version = context.directive.name, context.version
+    if version < _VSOCK_TYPES_SINCE and re.match(r"vsock-[a-z]+:", value):
+        raise Rejected(f"systemd {version} takes no type here", "write vsock:CID:PORT")
+    if name == "ListenMessageQueue":
+        simple = absolute(value)
+        if version >= _API_TREES_SINCE and below_api_tree(simple):
+            raise Rejected("the path is below /proc, /sys or /dev", "write /NAME")
+        if "/" in simple[1:]:
+            hint = f"write /{simple.rsplit('/', 1)[1]}"
+            return note("the kernel takes one slash, in front", hint)
+    text = value
+    if name in ("ListenFIFO", "ListenUSBFunction") and version < _API_TREES_SINCE:
+        simple = absolute(value)
+        text = "/run" + simple if below_api_tree(simple) else value
+    try:
+        parse(name, text)
+    except ActivatorError as error:
+        what = error.message.removeprefix(f"{name}={text}: ")
+        raise Rejected(what, error.hint) from None
+    if re.match(r"/+var/+run/+.", value):
+        changed = re.sub(r"^/+var/+run", "/run", value)
+        return note("/var/run is a legacy directory", f"write {changed}")
+    return None
+
+
+def ip_prefixes(value: str, _: Context) -> Verdict | None:
+    """Check a list of ADDRESS[/LENGTH], ``any``, ``localhost`` and the like."""
+    for word in words(value, "plain"):
+        if word not in _SHORTCUTS and not _LOCALHOST.fullmatch(word) and not _is_prefix(word):
+            hint = "write 192.0.2.0/24, 2001:db8::/32, any, localhost, link-local or multicast"
+            raise Rejected(f"{word!r} is no address or network", hint)
+    return None
+
+
+def socket_bind(value: str, _: Context) -> Verdict | None:
+    """Check ``[FAMILY:][PROTOCOL:]PORTS``, ``any`` for all ports."""
+    rest = value.split(":")
+    for taken in (("ipv4", "ipv6"), ("tcp", "udp")):
+        if rest and rest[0] in taken:
+            del rest[0]
+    if len(rest) > 1 or (rest and rest[0] != "any" and not _is_port_range(rest[0])):
+        raise Rejected("this is no rule", "write PORT, LOW-HIGH, any, tcp:PORT or ipv6:udp:PORT")
+    return None
+
+
+def nft_sets(value: str, context: Context) -> Verdict | None:
+    """Check a list of ``SOURCE:FAMILY:TABLE:SET``."""
+    families = known("nft-family", context.version)
+    for word in words(value):
+        parts = word.split(":")
+        if len(parts) != 4:  # noqa: PLR2004 - four parts
+            raise Rejected(f"{word!r} has not four parts", "write cgroup:inet:TABLE:SET")
+        if parts[0] not in ("cgroup", "user", "group"):
+            raise Rejected(f"{parts[0]!r} is no source", "write cgroup, user or group")
+        if parts[1] not in families:
+            raise Rejected(f"{parts[1]!r} is no family", f"write {', '.join(sorted(families))}")
+        for name in parts[2:]:
+            if not _NFT_NAME.fullmatch(name):
+                raise Rejected(f"{name!r} is no name", "use letters, digits and _, 31 at most")
+    return None
+
+
+def bpf_program(value: str, context: Context) -> Verdict | None:
+    """Check ``ATTACH-TYPE:PATH`` of a BPF program."""
+    kind, *rest = fields(value)
+    types = known("bpf-attach", context.version)
+    if not rest or not ":".join(rest):
+        raise Rejected("the program's path is missing", "write ingress:/sys/fs/bpf/NAME")
+    if kind not in types:
+        raise Rejected(f"{kind!r} is no type", "write ingress, egress, bind4...")
+    absolute(":".join(rest))
+    return None
+
+
+def _is_prefix(word: str) -> bool:
+    """Return whether a word is an address, with a length or without."""
+    host, slash, length = word.partition("/")
+    for family, bits in ((socket.AF_INET, 32), (socket.AF_INET6, 128)):
+        try:
+            socket.inet_pton(family, host)
+        except (OSError, ValueError):
+            continue
+        number = to_integer(length) if slash else 0
+        return number is not None and 0 <= number <= bits
+    return False
+
+
+def _is_port_range(text: str) -> bool:
+    """Return whether a text is a port or a range of them."""
+    low, dash, high = text.partition("-")
+    first = to_integer(low)
+    last = to_integer(high) if dash else first
+    if first is None or last is None:
+        return False
+    return 0 <= first <= last <= _PORT_MAX

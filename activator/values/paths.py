@@ -1,0 +1,170 @@
+"""Paths: absolute ones, lists of them, and those with prefixes and options."""
+
+from activator.values.verdict import REFUSED, Context, Rejected, Verdict
+from activator.values.words import VERBATIM, fields, words
+
+_PATH_MAX = 4095
+_NAME_MAX = 255
+_API_TREES = ("/proc", "/sys", "/dev")
+_BIND_OPTIONS = ("", "rbind", "norbind")
+_BIND_OPTIONS_NEW = ("idmap", "noidmap")
+_READ_ONLY_SINCE = 257
+
+
+def absolute(text: str, outcome: str = "ignored") -> str:
+    """Return an absolute path the way systemd simplifies it.
+
+    Raises:
+        Rejected: It is relative, too long, not UTF-8 or holds ``..``.
+    """
+    if not text.startswith("/"):
+        hint = f"write /{text}" if text and text[0] not in "~%\"'" else "write it from / on"
+        raise Rejected(f"{text!r} is no absolute path", hint, outcome)
+    return _simplified(text, outcome)
+
+
+def relative(text: str) -> str:
+    """Return a relative path the way systemd simplifies it.
+
+    Raises:
+        Rejected: It is absolute, too long, not UTF-8 or holds ``..``.
+    """
+    if text.startswith("/"):
+        name = text.rstrip("/").rsplit("/", 1)[-1]
+        raise Rejected(f"{text!r} is an absolute path", f"write {name}: the root is implied")
+    return _simplified(text, "ignored")
+
+
+def path(value: str, _: Context) -> Verdict | None:
+    """Check one absolute path."""
+    absolute(value)
+    return None
+
+
+def paths(value: str, _: Context) -> Verdict | None:
+    """Check a list of absolute paths."""
+    for word in words(value):
+        absolute(word)
+    return None
+
+
+def search_path(value: str, _: Context) -> Verdict | None:
+    """Check absolute paths that colons separate."""
+    for part in fields(value):
+        absolute(part)
+    return None
+
+
+def namespace_paths(value: str, _: Context) -> Verdict | None:
+    """Check a list of absolute paths, each after ``-`` and ``+`` if it has them."""
+    for word in words(value):
+        absolute(word.removeprefix("-").removeprefix("+"))
+    return None
+
+
+def bind_paths(value: str, context: Context) -> Verdict | None:
+    """Check a list of ``SOURCE[:DESTINATION[:OPTIONS]]``."""
+    for word in words(value):
+        source, *rest = fields(word)
+        absolute(source.removeprefix("-"))
+        if rest:
+            absolute(rest[0])
+        if len(rest) > 1:
+            _bind_option(rest[1:], context.version)
+    return None
+
+
+def temporary_filesystems(value: str, _: Context) -> Verdict | None:
+    """Check a list of ``PATH[:OPTIONS]``."""
+    for word in words(value):
+        absolute(word.partition(":")[0])
+    return None
+
+
+def environment_file(value: str, _: Context) -> Verdict | None:
+    """Check an absolute path, after ``-`` if the file may be missing."""
+    absolute(value.removeprefix("-"))
+    return None
+
+
+def pid_file(value: str, _: Context) -> Verdict | None:
+    """Check a path, which counts from /run if it is relative."""
+    simple = absolute(value if value.startswith("/") else f"/run/{value}")
+    _refuse_api_tree(simple)
+    return None
+
+
+def working_directory(value: str, _: Context) -> Verdict | None:
+    """Check an absolute path or ``~``, after ``-`` if it may be missing."""
+    rest = value.removeprefix("-")
+    if rest != "~":
+        absolute(rest, REFUSED if rest == value else "ignored")
+    return None
+
+
+def directories(value: str, context: Context) -> Verdict | None:
+    """Check a list of relative paths, each with a symlink's path and flags if it has them."""
+    for word in words(value, VERBATIM if "\\" in value else "unquote"):
+        source, *rest = fields(word)
+        simple = relative(source)
+        if simple == "private" or simple.startswith("private/"):
+            raise Rejected("'private' is systemd's own", "choose another name")
+        if rest and rest[0]:
+            if context.directive.name == "ConfigurationDirectory":
+                raise Rejected("a symlink is not supported here", f"write {source}")
+            relative(rest[0])
+        if len(rest) > 1:
+            _directory_flag(rest[1:], context.version)
+    return None
+
+
+def condition_path(value: str, _: Context) -> Verdict | None:
+    """Check an absolute path, after ``|`` and ``!`` if it has them."""
+    absolute(value.removeprefix("|").removeprefix("!"))
+    return None
+
+
+def below_api_tree(simple: str) -> bool:
+    """Return whether a simplified path is one of /proc, /sys and /dev, or below one."""
+    return any(simple == tree or simple.startswith(tree + "/") for tree in _API_TREES)
+
+
+def _refuse_api_tree(simple: str) -> None:
+    if below_api_tree(simple):
+        raise Rejected("the path is below /proc, /sys or /dev", "choose a path below /run")
+
+
+def _simplified(text: str, outcome: str) -> str:
+    """Drop repeated slashes and ``.``."""
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise Rejected("the path is not UTF-8", "", outcome) from None
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise Rejected("the path holds ..", "write it without ..", outcome)
+    simple = ("/" if text.startswith("/") else "") + "/".join(parts)
+    if not simple:
+        raise Rejected("the path is missing", "", outcome)
+    if size > _NAME_MAX and (
+        len(simple.encode()) > _PATH_MAX or any(len(part.encode()) > _NAME_MAX for part in parts)
+    ):
+        raise Rejected("the path is too long", "", outcome)
+    return simple
+
+
+def _bind_option(options: list[str], version: int) -> None:
+    """Check the option of a bind mount."""
+    option = ":".join(options)
+    taken = _BIND_OPTIONS + (_BIND_OPTIONS_NEW if version >= 258 else ())  # noqa: PLR2004
+    if option not in taken:
+        raise Rejected(f"{option!r} is no option", "write rbind or norbind")
+
+
+def _directory_flag(flags: list[str], version: int) -> None:
+    """Check the flag of a directory."""
+    flag = ":".join(flags)
+    if version < _READ_ONLY_SINCE:
+        raise Rejected("there is a third part", "write NAME:SYMLINK")
+    if flag not in ("", "ro"):
+        raise Rejected(f"{flag!r} is no flag", "write ro, or nothing")
