@@ -153,6 +153,8 @@ class Box:
             "--kill-signal=SIGKILL",
             f"--machine={self.name}",
             "--hostname=box",
+            # For IPAddressDeny=, SocketBindDeny= and DeviceAllow=, which are BPF programs.
+            "--system-call-filter=bpf",
             f"--directory={self._tree}",
         ]
 
