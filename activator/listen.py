@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 VARIABLES = ("LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES")
 FIRST = 3  # SD_LISTEN_FDS_START
+INT_MAX = 2**31 - 1
 MANAGER_SETS = "the service manager sets it, so a wrapper in between must leave it alone"
 
 # Descriptors handed out so far: it only serves to explain why a later call gets none.
@@ -223,10 +224,10 @@ def _absence(environ: "os._Environ[str]") -> str:
 def _explained(error: OSError) -> ActivatorError:
     """Turn libsystemd's errno into words by looking at the same variables."""
     pid = os.environ.get("LISTEN_PID", "")
-    if not pid.isdecimal():
+    if not _is_positive(pid):
         return ActivatorError(f"LISTEN_PID is not a process id: {pid[:40]!a}", MANAGER_SETS)
     count = os.environ.get("LISTEN_FDS", "")
-    if not count.isdecimal() or len(count) > len("2147483647") or int(count) == 0:
+    if not _is_positive(count):
         return ActivatorError(f"LISTEN_FDS is not a positive number: {count[:40]!a}", MANAGER_SETS)
     number = int(count)
     for fd in range(FIRST, FIRST + number):
@@ -243,3 +244,8 @@ def _explained(error: OSError) -> ActivatorError:
             f"LISTEN_FDNAMES has {len(names)} names, but LISTEN_FDS is {number}", MANAGER_SETS
         )
     return ActivatorError(f"cannot take the passed descriptors: {error.strerror}")
+
+
+def _is_positive(text: str) -> bool:
+    # The length first: int() refuses thousands of digits.
+    return text.isdecimal() and len(text) <= len(str(INT_MAX)) and 0 < int(text) <= INT_MAX

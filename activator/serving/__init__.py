@@ -66,7 +66,7 @@ def serve(
 
     try:
         settings = Settings(drain=drain, loop=loop, threads=threads)
-        status = run(handler, listen_fds() if listeners is None else listeners, settings)
+        status, _ = run(handler, listen_fds() if listeners is None else listeners, settings)
     except ActivatorError as error:
         sys.stderr.write("".join(f"{line}\n" for line in error.lines()))
         raise SystemExit(error.status) from None

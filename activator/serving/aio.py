@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from socket import socket
     from typing import Any
 
-    from activator.serving.engine import Settings
+    from activator.serving.engine import Ending, Settings
     from activator.serving.handlers import Route
     from activator.serving.pool import Pool
 
@@ -37,11 +37,11 @@ GRACE = 1.0
 BATCH = 64
 
 
-def run(routes: "Sequence[Route]", settings: "Settings") -> int:
-    """Serve until a signal, or until the one connection has ended; return the exit status.
+def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
+    """Serve until a signal, or until the one connection has ended; listeners stay open.
 
-    Listeners stay open. The status is 1 if a listener could accept no more, or in the
-    per-connection mode if the handler failed.
+    The status is 1 if a listener could accept no more; in the per-connection mode it is the
+    handler's.
     """
     connected = any(route.listener.kind == CONNECTED for route in routes)
     families = [route.listener.family for route in routes if route.is_async]
@@ -55,12 +55,13 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> int:
             service.end()
     finally:
         loop.close()
-    return service.status
+    return service.status, service.in_time
 
 
 class _Service:
     def __init__(self, loop: asyncio.AbstractEventLoop, settings: "Settings") -> None:
         self.status = 0
+        self.in_time = True
         self.over = loop.create_future()
         self._loop = loop
         self._settings = settings
@@ -105,6 +106,7 @@ class _Service:
 
     def expire(self) -> None:
         """End what still runs, when the time has passed or at the second SIGINT."""
+        self.in_time = False
         for task in self._tasks:
             task.cancel()
         if self._pool:

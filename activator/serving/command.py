@@ -1,5 +1,7 @@
 """``activator serve``: what ExecStart= runs, without click and its start-up time."""
 
+import atexit
+import os
 import sys
 
 from activator.errors import ActivatorError
@@ -42,4 +44,24 @@ def _run(words: "Sequence[str]") -> int:
     handlers = load(targets)
     if not listeners:
         raise not_activated(listeners.absence)
-    return run(handlers, listeners, settings)
+    status, in_time = run(handlers, listeners, settings)
+    if not in_time:
+        _leave_threads(status)
+    return status
+
+
+def _leave_threads(status: int) -> None:
+    """End the process at once if threads would keep it that cannot be cancelled.
+
+    They are those of asyncio.to_thread(), for one: the interpreter would wait for them, and
+    the service manager would lose patience and kill.
+    """
+    threading = sys.modules.get("threading")
+    if threading is None or all(
+        thread.daemon or thread is threading.main_thread() for thread in threading.enumerate()
+    ):
+        return
+    atexit._run_exitfuncs()  # noqa: SLF001 - os._exit() skips what the program registered
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

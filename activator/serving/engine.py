@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from activator.listen import Listeners
     from activator.serving.handlers import Handler
 
+    # The exit status, and whether all handlers ended within the time they had.
+    Ending = tuple[int, bool]
+
 TRY_IT = "started by hand? try: activator run -h"
 
 
@@ -40,14 +43,14 @@ class Settings:
 
 def run(
     handlers: "Handler | Mapping[str, Handler]", listeners: "Listeners", settings: Settings
-) -> int:
+) -> "Ending":
     """Serve what was passed; the descriptors themselves tell the mode.
 
     Each service is loaded only if it is the one: a plain handler never loads asyncio, and in
     the per-connection mode no threads either.
 
     Returns:
-        The exit status.
+        The exit status, and whether all handlers ended within the time they had.
 
     Raises:
         ActivatorError: Nothing was passed, or handlers and descriptors do not match.

@@ -135,7 +135,7 @@ def parse(words: "Sequence[str]") -> "tuple[dict[str, Any], list[str]]":
             option = BY_NAME.get(flag[2:]) if flag.startswith("--") else None
             if option is None:
                 known = ", ".join(f"--{name}" for name in BY_NAME)
-                raise UsageError(f"no such option: {flag}", f"there are {known} and --help")
+                raise UsageError(f"no such option: {flag!r}", f"there are {known} and --help")
             if not equals:
                 text = next(rest, "")
             values[option.name] = _read(option, text)

@@ -8,7 +8,7 @@ from activator.serving.stop import StopSignals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from activator.serving.engine import Settings
+    from activator.serving.engine import Ending, Settings
     from activator.serving.handlers import Route
 
 # A handler that swallows the end of its time is told again, in seconds.
@@ -25,20 +25,25 @@ class _Limit:
     def __init__(self, drain: float) -> None:
         self._drain = drain
         self._running = False
+        self._over = False
 
     def start(self) -> None:
         """Begin to count, at the first signal."""
         notify.stopping()
+        if self._over:
+            return
         self._earlier = signal.signal(signal.SIGALRM, self._up)
         self._running = True
         self._arm(self._drain)
 
     def pass_now(self) -> None:
         """Leave no more time, at the second SIGINT."""
-        self._arm(0)
+        if self._running:
+            self._arm(0)
 
     def end(self) -> None:
         """Stop counting, and give SIGALRM back."""
+        self._over = True
         if self._running:
             self._running = False
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -53,21 +58,19 @@ class _Limit:
             raise _TimeIsUp
 
 
-def run(route: "Route", settings: "Settings") -> int:
-    """Handle the one connection and return the exit status, which is the handler's.
+def run(route: "Route", settings: "Settings") -> "Ending":
+    """Handle the one connection; the exit status is the handler's.
 
     Signals leave the handler ``settings.drain`` seconds; then an exception that it should not
     catch ends it, and the status is 0. SIGALRM is used for that, after the signal only.
     """
     limit = _Limit(settings.drain)
-    status = 0
     try:
         with StopSignals(limit.start, limit.pass_now):
             try:
                 notify.ready()
-                status = converse(route, route.listener.socket())
+                return converse(route, route.listener.socket()), True
             finally:
                 limit.end()
     except _TimeIsUp:
-        return 0
-    return status
+        return 0, False

@@ -24,17 +24,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from activator.serving.engine import Settings
+    from activator.serving.engine import Ending, Settings
     from activator.serving.handlers import Route
 
 # How long handlers may take to notice that their connection was shut down, in seconds.
 GRACE = 1.0
 
 
-def run(routes: "Sequence[Route]", settings: "Settings") -> int:
-    """Serve listening sockets until a signal and return the exit status.
+def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
+    """Serve listening sockets until a signal; they stay open.
 
-    The listeners stay open. The status is 1 if a listener could accept no more.
+    The status is 1 if a listener could accept no more.
     """
     service = _Service(routes, settings)
     earlier = signal.set_wakeup_fd(service.wake_fd, warn_on_full_buffer=False)
@@ -45,12 +45,13 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> int:
     finally:
         signal.set_wakeup_fd(earlier)
         service.close()
-    return service.status
+    return service.status, service.in_time
 
 
 class _Service:
     def __init__(self, routes: "Sequence[Route]", settings: "Settings") -> None:
         self.status = 0
+        self.in_time = True
         self._routes = {route.listener.fd: route for route in routes}
         self._settings = settings
         # Signals and ended handlers write to it, which ends a wait.
@@ -101,6 +102,7 @@ class _Service:
         self._deadline = min(self._deadline, monotonic() + self._settings.drain)
         self._wait_for_handlers()
         if self._pool.busy:
+            self.in_time = False
             self._pool.abandon()
             self._deadline = monotonic() + GRACE
             self._wait_for_handlers()

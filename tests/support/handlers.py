@@ -1,0 +1,226 @@
+"""Handlers for the tests: each exists as a_NAME (async) and p_NAME (plain)."""
+
+import functools
+import os
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import StreamReader, StreamWriter
+    from socket import socket
+
+
+async def a_echo(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Send back all that comes."""
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+
+
+def p_echo(sock: "socket") -> None:
+    """Send back all that comes."""
+    while data := sock.recv(65536):
+        sock.sendall(data)
+
+
+async def a_hold(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Say hi, wait for a line, send it back with the process id."""
+    writer.write(b"hi\n")
+    await writer.drain()
+    line = await reader.readline()
+    writer.write(b"%d %s" % (os.getpid(), line))
+
+
+def p_hold(sock: "socket") -> None:
+    """Say hi, wait for a line, send it back with the process id."""
+    sock.sendall(b"hi\n")
+    with sock.makefile("rb") as stream:
+        line = stream.readline()
+    sock.sendall(b"%d %s" % (os.getpid(), line))
+
+
+async def a_stubborn(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Say hi, then stay, and say so when told to go."""
+    writer.write(b"hi\n")
+    await writer.drain()
+    try:
+        await reader.read()
+    finally:
+        sys.stderr.write("cleaned up\n")
+
+
+def p_stubborn(sock: "socket") -> None:
+    """Say hi, then stay, and say so when told to go."""
+    sock.sendall(b"hi\n")
+    try:
+        sock.recv(1)
+    finally:
+        sys.stderr.write("cleaned up\n")
+
+
+async def a_deaf(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Say hi, and stay whatever happens."""
+    del reader
+    import asyncio  # noqa: PLC0415 - this file stays light
+
+    writer.write(b"hi\n")
+    await writer.drain()
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            sys.stderr.write("deaf\n")
+
+
+def p_deaf(sock: "socket") -> None:
+    """Say hi, and stay whatever happens."""
+    sock.sendall(b"hi\n")
+    while True:
+        time.sleep(3600)
+
+
+async def a_boom(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Fail."""
+    del writer
+    await reader.read(1)
+    raise ValueError("boom")
+
+
+def p_boom(sock: "socket") -> None:
+    """Fail."""
+    sock.recv(1)
+    raise ValueError("boom")
+
+
+async def a_backend(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Fail as if another connection than the client's had been reset."""
+    del writer
+    await reader.read(1)
+    raise ConnectionResetError("the backend")
+
+
+def p_backend(sock: "socket") -> None:
+    """Fail as if another connection than the client's had been reset."""
+    sock.recv(1)
+    raise ConnectionResetError("the backend")
+
+
+async def a_leave(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Call sys.exit()."""
+    del writer
+    await reader.read(1)
+    sys.exit(3)
+
+
+def p_leave(sock: "socket") -> None:
+    """Call sys.exit()."""
+    sock.recv(1)
+    sys.exit(3)
+
+
+async def a_big(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Write far more than the kernel buffers, and end at once."""
+    del reader
+    writer.write(b"x" * 8_000_000)
+
+
+def p_big(sock: "socket") -> None:
+    """Write far more than the kernel buffers, and end at once."""
+    sock.sendall(b"x" * 8_000_000)
+
+
+async def a_torrent(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Write on and on without looking whether anyone is left."""
+    del reader
+    import asyncio  # noqa: PLC0415 - this file stays light
+
+    for _ in range(50):
+        writer.write(b"x" * 1000)
+        await asyncio.sleep(0)
+
+
+def p_torrent(sock: "socket") -> None:
+    """Write on and on without looking whether anyone is left."""
+    for _ in range(50):
+        sock.sendall(b"x" * 1000)
+
+
+async def a_exact(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Read a message of a fixed length and send it back."""
+    writer.write(await reader.readexactly(10))
+
+
+async def a_group(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Send back all that comes, from within a task group."""
+    import asyncio  # noqa: PLC0415 - this file stays light
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(a_echo(reader, writer))
+
+
+async def a_modules(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Name the modules that are loaded."""
+    del reader
+    writer.write(" ".join(sorted(sys.modules)).encode())
+
+
+def p_modules(sock: "socket") -> None:
+    """Name the modules that are loaded."""
+    sock.sendall(" ".join(sorted(sys.modules)).encode())
+
+
+async def a_name(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Say which of the two this is."""
+    del reader
+    writer.write(b"async")
+
+
+def p_name(sock: "socket") -> None:
+    """Say which of the two this is."""
+    sock.sendall(b"plain")
+
+
+def p_message(sock: "socket") -> None:
+    """Send back one message, of a seqpacket socket for one."""
+    sock.sendall(sock.recv(65536))
+
+
+def p_peer(sock: "socket") -> None:
+    """Ask for the peer's name, which fails if it has left."""
+    sock.sendall(repr(sock.getpeername()).encode())
+
+
+def p_coroutine(sock: "socket") -> object:
+    """Return a coroutine, as a plain wrapper around an async function does."""
+    return a_modules(sock, sock)  # type: ignore[arg-type]  # never awaited
+
+
+async def _to_thread(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Say hi, then wait for a thread that never ends."""
+    import asyncio  # noqa: PLC0415 - this file stays light
+
+    del reader
+    writer.write(b"hi\n")
+    await writer.drain()
+    await asyncio.to_thread(time.sleep, 3600)
+
+
+a_stuck = _to_thread
+
+
+class Callable:
+    """An object as a handler."""
+
+    async def __call__(self, reader: "StreamReader", writer: "StreamWriter") -> None:
+        """Send back all that comes."""
+        await a_echo(reader, writer)
+
+    def method(self, sock: "socket") -> None:
+        """Send back all that comes."""
+        p_echo(sock)
+
+
+an_object = Callable()
+a_partial = functools.partial(a_echo)
+nothing = 42

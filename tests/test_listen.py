@@ -1,0 +1,459 @@
+"""Taking what was passed: names, kinds, and every way in which the variables can be wrong."""
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from activator import ActivatorError, Listener, Listeners
+from activator.descriptor import describe
+from tests.support.services import (
+    PATIENCE,
+    ROOT,
+    activated,
+    clean_environment,
+    connect,
+    connected,
+    launched,
+    tcp_listener,
+)
+
+SHOW = (sys.executable, "-m", "tests.support.show_listeners")
+
+
+def shown(*fds: int | socket.socket, **kwargs: Any) -> dict[str, Any]:
+    """Pass descriptors to a program and return what it took."""
+    with launched(SHOW, fds, **kwargs) as service:
+        result: dict[str, Any] = json.loads(service.stdout)
+        assert service.stderr == ""
+        return result
+
+
+def first_error(**variables: Any) -> str:
+    """Pass one listener with wrong variables and return the only line of the error."""
+    with tcp_listener() as listener:
+        result = shown(listener, **variables)
+    (line,) = result["first"]["error"]
+    assert "\n" not in line
+    return str(line)
+
+
+def port_of(listener: socket.socket) -> int:
+    """Return a TCP listener's port."""
+    return int(listener.getsockname()[1])
+
+
+# What systemd-socket-activate passes.
+
+
+def test_two_names_arrive_in_order(tmp_path: Path) -> None:
+    """Two sockets with names are what systemd-socket-activate says they are, in order."""
+    paths = [str(tmp_path / "one"), str(tmp_path / "two")]
+    with (
+        activated(SHOW, paths, "--fdname=http:admin") as service,
+        connected(paths[1], socket.AF_UNIX),
+    ):
+        result = json.loads(service.stdout)
+    assert [
+        ["http", 3, "stream", "AF_UNIX", paths[0]],
+        ["admin", 4, "stream", "AF_UNIX", paths[1]],
+    ] == result["first"]["listeners"]
+
+
+def test_one_name_for_several_sockets(tmp_path: Path) -> None:
+    """A name may stand for several descriptors, as with several Listen lines in a unit."""
+    paths = [str(tmp_path / "one"), str(tmp_path / "two")]
+    with activated(SHOW, paths, "--fdname=web:web") as service, connected(paths[0], socket.AF_UNIX):
+        result = json.loads(service.stdout)
+    assert ["web", "web"] == [item[0] for item in result["first"]["listeners"]]
+
+
+def test_missing_names_are_unknown(tmp_path: Path) -> None:
+    """Without LISTEN_FDNAMES, libsystemd calls every descriptor unknown."""
+    path = str(tmp_path / "one")
+    with activated(SHOW, [path]) as service, connected(path, socket.AF_UNIX):
+        result = json.loads(service.stdout)
+    assert [["unknown", 3, "stream", "AF_UNIX", path]] == result["first"]["listeners"]
+
+
+@pytest.mark.parametrize(
+    ("option", "type_", "kind"),
+    [("-d", socket.SOCK_DGRAM, "datagram"), ("--seqpacket", socket.SOCK_SEQPACKET, "seqpacket")],
+)
+def test_other_socket_types(tmp_path: Path, option: str, type_: int, kind: str) -> None:
+    """A datagram socket is not taken for a connection, nor a seqpacket one for a stream."""
+    path = str(tmp_path / "one")
+    with activated(SHOW, [path], option) as service, socket.socket(socket.AF_UNIX, type_) as client:
+        client.connect(path)
+        client.send(b"x")
+        result = json.loads(service.stdout)
+    assert [["unknown", 3, kind, "AF_UNIX", path]] == result["first"]["listeners"]
+
+
+def test_accepted_connection(tmp_path: Path) -> None:
+    """With --accept, the one descriptor is a connection."""
+    path = str(tmp_path / "one")
+    with (
+        activated(SHOW, [path], "--accept", "--fdname=connection") as service,
+        connected(path, socket.AF_UNIX),
+    ):
+        assert service.process.stdout
+        result = json.loads(service.process.stdout.readline())
+    assert [["connection", 3, "connection", "AF_UNIX", path]] == result["first"]["listeners"]
+
+
+# Taken once, and cleanly.
+
+
+def test_taken_once() -> None:
+    """The variables are gone afterwards, FD_CLOEXEC is set, and a second call gets none."""
+    with tcp_listener() as listener:
+        result = shown(listener, names="http", LISTEN_PIDFDID=None)
+    assert [False] == result["first"]["inheritable"]
+    assert [] == result["left"]
+    assert [] == result["second"]["listeners"]
+    assert "earlier listen_fds()" in result["second"]["absence"]
+
+
+def test_another_process_is_meant() -> None:
+    """A LISTEN_PID of another process means none, and is no error."""
+    with tcp_listener() as listener:
+        result = shown(listener, LISTEN_PID="1")
+    assert [] == result["first"]["listeners"]
+    assert [] == result["left"]
+    assert "LISTEN_PID is '1' but this process is " in result["first"]["absence"]
+
+
+def test_no_pid_at_all() -> None:
+    """LISTEN_FDS alone means none."""
+    with tcp_listener() as listener:
+        result = shown(listener, LISTEN_PID=None)
+    assert [] == result["first"]["listeners"]
+    assert "LISTEN_PID is not" in result["first"]["absence"]
+
+
+def test_nothing_is_set() -> None:
+    """Without any variable, there are none and nothing to say about it."""
+    result = shown(LISTEN_PID=None, LISTEN_FDS=None)
+    assert {"listeners": [], "inheritable": [], "absence": ""} == result["first"]
+
+
+@pytest.mark.parametrize("pidfdid", ["1", "garbage"])
+def test_another_pidfd_is_meant(pidfdid: str) -> None:
+    """A LISTEN_PIDFDID of another process means none, whatever libsystemd knows about it."""
+    with tcp_listener() as listener:
+        result = shown(listener, LISTEN_PIDFDID=pidfdid)
+    assert [] == result["first"].get("listeners", [])
+    assert "LISTEN_PIDFDID" in result["first"].get("absence", "LISTEN_PIDFDID")
+
+
+def test_own_pidfd_is_meant() -> None:
+    """A LISTEN_PIDFDID that is this process's own lets the descriptors pass."""
+    code = (
+        "import os; fd = os.pidfd_open(os.getpid());"
+        "os.environ['LISTEN_PIDFDID'] = str(os.fstat(fd).st_ino); os.close(fd);"
+        "from tests.support.show_listeners import main; main()"
+    )
+    with tcp_listener() as listener, launched((sys.executable, "-c", code), [listener]) as service:
+        result = json.loads(service.stdout)
+    assert 1 == len(result["first"]["listeners"])
+    assert [] == result["left"]
+
+
+# What can be wrong.
+
+
+@pytest.mark.parametrize("count", ["x", "", "-1", "0", "1.5", "99999999999999999999"])
+def test_count_is_no_number(count: str) -> None:
+    """A LISTEN_FDS that is no positive number is an error that shows it."""
+    assert f"LISTEN_FDS is not a positive number: {count!r}" in first_error(LISTEN_FDS=count)
+
+
+def test_pid_is_no_number() -> None:
+    """A LISTEN_PID that is no number is an error that shows it."""
+    assert "LISTEN_PID is not a process id: 'x'" in first_error(LISTEN_PID="x")
+
+
+def test_count_is_too_high() -> None:
+    """More descriptors than are open: the error names the first that is missing."""
+    line = first_error(LISTEN_FDS="3")
+    assert line.startswith("LISTEN_FDS is 3, but descriptor 4 is not open; ")
+
+
+def test_names_and_count_differ() -> None:
+    """One name too many is an error that says both numbers."""
+    line = first_error(names="a:b")
+    assert line.startswith("LISTEN_FDNAMES has 2 names, but LISTEN_FDS is 1; ")
+
+
+def test_names_are_no_text() -> None:
+    """Names that are no UTF-8 are an error, where systemd-python has a SystemError."""
+    assert first_error(names="\udcff").startswith("LISTEN_FDNAMES is not text: ")
+
+
+def test_failed_take_takes_nothing() -> None:
+    """After an error the variables are still there, and the next call says the same."""
+    with tcp_listener() as listener:
+        result = shown(listener, LISTEN_FDS="2")
+    assert result["first"] == result["second"]
+    assert ["LISTEN_PID", "LISTEN_FDS"] == result["left"]
+
+
+@pytest.fixture(scope="module")
+def comparison() -> Iterator[subprocess.Popen[str]]:
+    """Run the program that compares with libsystemd; it has descriptors 3 and 4."""
+    with ExitStack() as stack:
+        fds = [stack.enter_context(tcp_listener()).fileno() for _ in range(2)]
+        mover = (
+            "import os, sys; a, b = map(os.dup, map(int, sys.argv[1:])); os.dup2(a, 50);"
+            "os.dup2(b, 51); os.closerange(3, 50); os.dup2(50, 3); os.dup2(51, 4);"
+            "os.closerange(5, 100);"
+            "from tests.support.compare_listeners import main; main()"
+        )
+        process = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-c", mover, *map(str, fds)],
+                cwd=ROOT,
+                env=clean_environment(),
+                pass_fds=fds,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        )
+        yield process
+        assert process.stdin
+        process.stdin.close()
+        assert 0 == process.wait(PATIENCE)
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=12)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    pid=st.just("PID") | st.none() | st.integers(-5, 5).map(str) | TEXT,
+    count=st.sampled_from(["1", "2"]) | st.integers(-3, 9).map(str) | st.none() | TEXT,
+    names=st.none()
+    | st.lists(st.text("ab =.-", max_size=3), min_size=1, max_size=4).map(":".join)
+    | TEXT,
+)
+def test_agrees_with_libsystemd(
+    comparison: subprocess.Popen[str], pid: str | None, count: str | None, names: str | None
+) -> None:
+    """Whatever the variables say, the result is libsystemd's, and an error is one line."""
+    variables = {"LISTEN_PID": pid, "LISTEN_FDS": count, "LISTEN_FDNAMES": names}
+    given_ones = {name: value for name, value in variables.items() if value is not None}
+    assert comparison.stdin
+    assert comparison.stdout
+    comparison.stdin.write(json.dumps(given_ones) + "\n")
+    comparison.stdin.flush()
+    answer = json.loads(comparison.stdout.readline())
+    if isinstance(answer["oracle"], int):
+        (line,) = answer["ours"]["error"]
+        assert 1 == len(line.splitlines())
+        assert "cannot take" not in line
+        assert sorted(given_ones) == sorted(answer["left"])
+    else:
+        assert answer["oracle"] == [[fd, name] for name, fd, *_ in answer["ours"]["listeners"]]
+        assert [] == answer["left"]
+
+
+# What a descriptor is.
+
+
+def described(fd: int | socket.socket) -> tuple[str, str | None, str]:
+    """Return what is said about a descriptor."""
+    kind, family, address = describe(fd if isinstance(fd, int) else fd.fileno())
+    return kind, family and family.name, address
+
+
+def test_describe_inet() -> None:
+    """TCP and UDP addresses are written as in a .socket unit."""
+    with tcp_listener() as listener, connect(listener.getsockname()) as client:
+        assert ("stream", "AF_INET", f"127.0.0.1:{port_of(listener)}") == described(listener)
+        assert ("connection", "AF_INET", f"127.0.0.1:{port_of(client)}") == described(client)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        assert ("datagram", "AF_INET", f"127.0.0.1:{port_of(udp)}") == described(udp)
+
+
+def test_describe_inet6() -> None:
+    """An IPv6 address has its brackets."""
+    with socket.socket(socket.AF_INET6) as sock:
+        try:
+            sock.bind(("::1", 0))
+        except OSError:
+            pytest.skip("there is no IPv6 here")
+        sock.listen()
+        assert ("stream", "AF_INET6", f"[::1]:{port_of(sock)}") == described(sock)
+
+
+def test_describe_unix(tmp_path: Path) -> None:
+    """An AF_UNIX address is a path, @NAME or nothing."""
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as abstract:
+        listener.bind(path)
+        listener.listen()
+        assert ("stream", "AF_UNIX", path) == described(listener)
+        name = f"activator-{os.getpid()}"
+        abstract.bind(f"\0{name}")
+        abstract.listen()
+        assert ("stream", "AF_UNIX", f"@{name}") == described(abstract)
+    one, two = socket.socketpair()
+    with one, two:
+        assert ("connection", "AF_UNIX", "") == described(one)
+
+
+def test_describe_seqpacket_connection() -> None:
+    """A connected seqpacket socket is a connection too."""
+    one, two = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with one, two:
+        assert ("connection", "AF_UNIX", "") == described(one)
+
+
+def test_describe_connected_datagram() -> None:
+    """A connected datagram socket is still a datagram socket."""
+    one, two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with one, two:
+        assert ("datagram", "AF_UNIX", "") == described(one)
+
+
+def test_describe_reset_connection() -> None:
+    """A connection whose client has left is a connection."""
+    with tcp_listener() as listener:
+        client = connect(listener.getsockname())
+        server, _ = listener.accept()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+        with server:
+            assert "connection" == described(server)[0]
+
+
+def test_describe_netlink() -> None:
+    """A netlink socket is told from a raw one."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15) as sock:
+        sock.bind((0, 1))
+        assert ("netlink", "AF_NETLINK", "15 1") == described(sock)
+
+
+def test_describe_vsock() -> None:
+    """A vsock address is written as in a .socket unit."""
+    try:
+        sock = socket.socket(socket.AF_VSOCK)
+    except OSError:
+        pytest.skip("there is no vsock here")
+    with sock:
+        sock.bind((socket.VMADDR_CID_ANY, 54321))
+        assert ("connection", "AF_VSOCK", "vsock::54321") == described(sock)
+
+
+def test_describe_files(tmp_path: Path) -> None:
+    """FIFOs, devices, regular files and the rest have no family but a path."""
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    regular = tmp_path / "file"
+    regular.touch()
+    for path, kind, flags in (
+        (fifo, "fifo", os.O_RDWR),
+        (regular, "special", os.O_RDONLY),
+        (Path("/dev/null"), "special", os.O_RDONLY),
+        (tmp_path, "other", os.O_RDONLY),
+    ):
+        fd = os.open(path, flags)
+        try:
+            assert (kind, None, str(path)) == described(fd)
+        finally:
+            os.close(fd)
+
+
+def test_describe_message_queue() -> None:
+    """A POSIX message queue is told from a regular file, which it is to fstat()."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    name = f"/activator-{os.getpid()}".encode()
+    fd = libc.mq_open(name, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o600, None)
+    if fd < 0:
+        pytest.skip(f"no message queue: {os.strerror(ctypes.get_errno())}")
+    try:
+        assert ("mqueue", None, name.decode()) == described(fd)
+    finally:
+        libc.mq_unlink(name)
+        os.close(fd)
+
+
+def test_describe_closed() -> None:
+    """A descriptor that is not open is an OSError."""
+    with tcp_listener() as listener:
+        fd = listener.fileno()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        describe(fd)
+
+
+# Listener and Listeners.
+
+
+@pytest.fixture
+def passed() -> Iterator[Listeners]:
+    """Make up what could have been passed: two web sockets and a pipe."""
+    out, in_ = os.pipe()
+    with tcp_listener() as one, tcp_listener() as two:
+        fds = [one.fileno(), two.fileno(), out]
+        yield Listeners(map(Listener, ["web", "web", "pipe"], fds))
+    os.close(out)
+    os.close(in_)
+
+
+def test_lookup(passed: Listeners) -> None:
+    """A name gives all that bear it, in order."""
+    assert 3 == len(passed)
+    assert tuple(passed)[:2] == passed["web"]
+    assert () == passed["nothing"]
+    assert "web" in passed
+    assert "nothing" not in passed
+    assert ("web", "pipe") == passed.names
+    with pytest.raises(TypeError, match="not by 0"):
+        passed[0]  # type: ignore[index]
+
+
+def test_one(passed: Listeners) -> None:
+    """Insisting on one of a name gives it, or says what was passed instead."""
+    assert tuple(passed)[2] is passed.one("pipe")
+    with pytest.raises(ActivatorError, match=r"named 'web', got 2; passed: 'web' \(stream 127"):
+        passed.one("web")
+    with pytest.raises(ActivatorError, match=r"named 'http', got none; passed: .*'pipe' \(fifo"):
+        passed.one("http")
+    with pytest.raises(ActivatorError, match="expected one descriptor, got 3"):
+        passed.one()
+    with pytest.raises(ActivatorError, match="got none; the reason"):
+        Listeners((), "the reason").one()
+    assert passed.one("pipe") is Listeners(passed["pipe"]).one()
+
+
+def test_socket(passed: Listeners) -> None:
+    """The socket is the descriptor itself, the same at every call; a pipe has none."""
+    listener = passed["web"][0]
+    sock = listener.socket()
+    assert listener.fd == sock.fileno() == listener.fileno()
+    assert sock is listener.socket()
+    assert (socket.AF_INET, socket.SOCK_STREAM) == (sock.family, sock.type)
+    sock.detach()
+    with pytest.raises(ActivatorError, match=r"'pipe' .* is no socket; use its descriptor"):
+        passed.one("pipe").socket()
+
+
+def test_repr(passed: Listeners) -> None:
+    """What is printed says the name, kind, address and descriptor."""
+    listener = passed["web"][0]
+    assert repr(listener) == f"<Listener 'web' (stream {listener.address}) fd={listener.fd}>"
+    assert str(listener) in repr(passed)
+    assert "<Listeners none>" == repr(Listeners())

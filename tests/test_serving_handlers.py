@@ -1,0 +1,153 @@
+"""Which handler serves which descriptor, and of which sort a handler is."""
+
+import functools
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from activator import ActivatorError, Listener, Listeners
+from activator.serving.handlers import assign, is_async, name_of
+from tests.support import handlers
+from tests.support.services import tcp_listener
+
+Passed = Callable[..., Listeners]
+
+
+@pytest.fixture
+def passed() -> Iterator[Passed]:
+    """Make up listeners of given names; with a kind other than ``stream`` after a slash."""
+    with ExitStack() as stack:
+
+        def make(*names: str) -> Listeners:
+            items = []
+            for word in names:
+                name, _, kind = word.partition("/")
+                if kind in ("connection", "datagram", "packets"):
+                    types = {"datagram": socket.SOCK_DGRAM, "packets": socket.SOCK_SEQPACKET}
+                    one, two = socket.socketpair(type=types.get(kind, socket.SOCK_STREAM))
+                    stack.enter_context(two)
+                    sock = stack.enter_context(one)
+                else:
+                    sock = stack.enter_context(tcp_listener())
+                items.append(Listener(name, sock.detach()))
+                stack.enter_context(items[-1].socket())
+            return Listeners(items)
+
+        yield make
+
+
+async def coroutine_function(reader: object, writer: object) -> None:
+    """Do nothing."""
+
+
+def plain_function(sock: object) -> None:
+    """Do nothing."""
+
+
+class Marked:
+    """What inspect.markcoroutinefunction() leaves on a function."""
+
+    _is_coroutine_mark = object()
+
+    def __call__(self, *_: object) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        (coroutine_function, True),
+        (plain_function, False),
+        (functools.partial(coroutine_function), True),
+        (functools.partial(functools.partial(plain_function)), False),
+        (handlers.an_object, True),
+        (handlers.an_object.method, False),
+        (functools.partial(handlers.an_object), True),
+        (Marked(), True),
+        (lambda sock: sock, False),
+        (print, False),
+        (handlers.Callable, False),
+    ],
+)
+def test_is_async(handler: Any, expected: bool) -> None:  # noqa: FBT001
+    """Functions, partials, methods and objects are told apart without calling them."""
+    assert expected == is_async(handler)
+
+
+def test_name_of() -> None:
+    """A handler's name says where to find it."""
+    assert "tests.support.handlers:a_echo" == name_of(handlers.a_partial)
+    assert "tests.support.handlers:Callable" == name_of(handlers.an_object)
+    assert "tests.support.handlers:Callable.method" == name_of(handlers.an_object.method)
+
+
+def test_one_handler_serves_all(passed: Passed) -> None:
+    """A single handler gets every socket, whatever their names."""
+    listeners = passed("http", "admin")
+    routes = assign(listeners, plain_function)
+    assert list(listeners) == [route.listener for route in routes]
+    assert {plain_function} == {route.handler for route in routes}
+
+
+def test_handlers_by_name(passed: Passed) -> None:
+    """Each socket gets its name's handler, several sockets of one name the same."""
+    routes = assign(passed("a", "b", "a"), {"a": plain_function, "b": coroutine_function})
+    assert [plain_function, coroutine_function, plain_function] == [r.handler for r in routes]
+    assert [False, True, False] == [route.is_async for route in routes]
+
+
+def test_both_sides_are_named(passed: Passed) -> None:
+    """Neither a socket without handler nor a handler without socket goes unseen."""
+    with pytest.raises(ActivatorError) as caught:
+        assign(passed("http", "admin"), {"http": plain_function, "adm": plain_function})
+    assert (
+        "socket 'admin' has no handler and handler 'adm' has no socket "
+        "(sockets: 'http', 'admin'; handlers: 'http', 'adm'); "
+        "FileDescriptorName= in the .socket unit gives the name"
+    ) == str(caught.value)
+    with pytest.raises(ActivatorError, match=r"handler 'b' has no socket \(sockets: 'a'"):
+        assign(passed("a"), {"a": plain_function, "b": plain_function})
+
+
+@pytest.mark.parametrize("name", ["connection", "unknown"])
+def test_unnamed_connection(passed: Passed, name: str) -> None:
+    """A connection without a name of its own goes to the only handler there is."""
+    (route,) = assign(passed(f"{name}/connection"), {"http": plain_function})
+    assert plain_function is route.handler
+    with pytest.raises(ActivatorError, match="systemd before 257 calls every connection"):
+        assign(passed(f"{name}/connection"), {"a": plain_function, "b": plain_function})
+
+
+def test_named_connection(passed: Passed) -> None:
+    """A connection needs its own handler only; the others serve other sockets' instances."""
+    named = {"a": plain_function, "b": coroutine_function}
+    (route,) = assign(passed("b/connection"), named)
+    assert coroutine_function is route.handler
+    with pytest.raises(ActivatorError, match=r"socket 'c' has no handler \(sockets: 'c'; ha"):
+        assign(passed("c/connection"), named)
+
+
+def test_what_has_no_connections(passed: Passed) -> None:
+    """A datagram socket cannot be served by a handler of connections."""
+    with pytest.raises(ActivatorError, match=r"'log' \(datagram\) has no connections to serve"):
+        assign(passed("log/datagram"), plain_function)
+
+
+def test_streams_know_no_messages(passed: Passed) -> None:
+    """A seqpacket connection takes a plain handler, not an async one."""
+    (route,) = assign(passed("x/packets"), plain_function)
+    assert not route.is_async
+    with pytest.raises(ActivatorError, match="an async handler cannot serve 'x'"):
+        assign(passed("x/packets"), coroutine_function)
+
+
+@pytest.mark.parametrize("value", ["text", 42, None])
+def test_no_handler(passed: Passed, value: Any) -> None:
+    """What cannot be called is no handler, alone or among others."""
+    with pytest.raises(ActivatorError, match="is no handler; it must be async def h"):
+        assign(passed("a"), value)
+    with pytest.raises(ActivatorError, match="is no handler; it must be async def h"):
+        assign(passed("a"), {"a": value})
