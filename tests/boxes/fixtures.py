@@ -107,13 +107,15 @@ def _build_wheel(sources: Path, target: Path) -> None:
 
 
 @pytest.fixture(scope="session", params=list(SUITES))
-def box(request: pytest.FixtureRequest, wheel: Path) -> Iterator[Box]:
+def box(request: pytest.FixtureRequest) -> Iterator[Box]:
     """Yield a booted box of each suite, with the wheel installed for its own Python.
 
     It is shared by all tests of a session: leave it as it was found.
     """
     suite = str(request.param)
-    with Box(suite, box_root(suite)) as box:
+    tree = box_root(suite)  # skips, before a wheel is built for nothing
+    wheel: Path = request.getfixturevalue("wheel")
+    with Box(suite, tree) as box:
         inside = f"/root/{wheel.name}"
         box.write(inside, wheel.read_bytes())
         box.run(box.python, "-m", "installer", inside)

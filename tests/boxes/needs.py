@@ -18,7 +18,7 @@ FOR_BOXES = {
 def missing_for_roots() -> str:
     """Say what keeps a root file system from being built here; nothing when it can be."""
     if os.geteuid() != 0:
-        return "a booted systemd needs root (sudo make test)"
+        return "a booted systemd needs root: sudo make test"
     return _missing_programs(FOR_ROOTS)
 
 

@@ -212,7 +212,7 @@ def main(arguments: list[str], stream: TextIO) -> int:
     if all(tree_path(suite).is_dir() for suite in suites):
         return 0
     if missing := missing_for_roots():
-        stream.write(f"boxes: {missing}; the tests that need a booted systemd will be skipped\n")
+        stream.write(f"boxes: {missing}; the tests that need one will be skipped\n")
         return 0
 
     begin = monotonic()
