@@ -1,0 +1,40 @@
+"""What happens during a run, as values for whoever shows it."""
+
+from dataclasses import dataclass
+
+from activator.address import Address
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        kind: What happened:
+
+            * ``listening``: a socket is open (address);
+            * ``traffic``: the first client, or any data, has arrived at a socket that nobody
+              served (address; text: the client, for Accept=yes);
+            * ``started``: a process runs (pid; text: the client, for Accept=yes);
+            * ``ready``: it said READY=1 (pid);
+            * ``status``: it said STATUS= (pid, text);
+            * ``output``: it wrote a line (pid, text);
+            * ``ended``: it has ended (pid, status, text: how, for people);
+            * ``refused``: a connection was turned away (text: the client and why);
+            * ``failed``: a socket or a start has failed (text: why, and what to do);
+            * ``note``: something does not work as the unit says, without harm (text);
+            * ``stopping``: the run is being stopped;
+            * ``stopped``: everything has ended.
+        unit: The unit's name, with its instance; empty for the whole run.
+        text: See the kinds.
+        pid: The process, 0 if there is none.
+        status: The exit status, negative for a signal; None if there is none.
+        address: Where, None if nowhere.
+    """
+
+    kind: str
+    unit: str = ""
+    text: str = ""
+    pid: int = 0
+    status: int | None = None
+    address: Address | None = None

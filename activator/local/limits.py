@@ -1,0 +1,33 @@
+"""Count how often something happens."""
+
+import time
+from collections.abc import Callable
+
+from activator.local.models import Rate
+
+
+class RateLimit:
+    """Let a number of events through in an interval, as systemd's rate limit does.
+
+    The interval begins with an event; when it has passed, the next event begins another.
+
+    Args:
+        rate: How many, in how long; 0 for either switches it off.
+        clock: Gives the time in seconds.
+    """
+
+    def __init__(self, rate: Rate, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._begin = -1.0
+        self._count = 0
+
+    def allows(self) -> bool:
+        """Count one event and tell whether it is within the limit."""
+        if self._rate.interval <= 0 or self._rate.burst <= 0:
+            return True
+        now = self._clock()
+        if self._begin < 0 or now - self._begin > self._rate.interval:
+            self._begin, self._count = now, 0
+        self._count += 1
+        return self._count <= self._rate.burst

@@ -1,0 +1,51 @@
+"""Where paths below /run go: as they are, or below the directory of --runtime-dir."""
+
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+from activator.address import MAX_PATH_BYTES, Address
+from activator.errors import ActivatorError
+
+RUN = PurePosixPath("/run")
+
+
+@dataclass(frozen=True)
+class RuntimeDir:
+    """Map /run, and ``%t``, to another directory.
+
+    Attributes:
+        directory: The absolute directory that stands for /run; empty: nothing is mapped.
+    """
+
+    directory: str = ""
+
+    def path(self, path: str) -> str:
+        """Return a path with /run replaced."""
+        pure = PurePosixPath(path)
+        if not self.directory or pure.is_relative_to(self.directory):
+            return path
+        if not pure.is_relative_to(RUN):
+            return path
+        return str(PurePosixPath(self.directory) / pure.relative_to(RUN))
+
+    def address(self, address: Address) -> Address:
+        """Return an address with its path mapped.
+
+        Raises:
+            ActivatorError: The mapped path is too long for a Unix socket.
+        """
+        if not address.path.startswith("/") or address.kind in ("special", "mqueue"):
+            return address
+        mapped = replace(address, path=self.path(address.path))
+        if mapped.family is not None and len(mapped.path.encode()) > MAX_PATH_BYTES:
+            raise ActivatorError(
+                f"{mapped.path} is longer than the {MAX_PATH_BYTES} bytes of a Unix socket",
+                "give a shorter --runtime-dir",
+            )
+        return mapped
+
+    def hint(self, path: str) -> str:
+        """Return what to do where a path may not be written."""
+        if not self.directory and PurePosixPath(path).is_relative_to(RUN):
+            return "move /run elsewhere with --runtime-dir DIR, or run as root"
+        return "choose a directory that you may write to"

@@ -1,0 +1,153 @@
+"""Start one process: fork, place its descriptors, exec.
+
+A fork and not posix_spawn, because LISTEN_PID must be the PID of the process itself, which
+only the child knows before the exec. Between the two nothing but system calls is made. What
+fails in the child comes back through a close-on-exec pipe as step and errno.
+
+Source: sd_listen_fds(3), systemd.exec(5).
+"""
+
+import fcntl
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+FIRST = 3  # SD_LISTEN_FDS_START
+_EXIT_EXEC = 203  # systemd.exec(5): EXIT_EXEC
+_STEPS = ("prepare", "chdir", "exec")
+
+
+class StartFailed(Exception):  # noqa: N818 - always turned into the one error that users see
+    """The child could not become the program.
+
+    Args:
+        step: ``prepare``, ``chdir`` or ``exec``.
+        number: The errno.
+    """
+
+    def __init__(self, step: str, number: int) -> None:
+        super().__init__(step, number)
+        self.step = step
+        self.errno = number
+
+
+@dataclass(frozen=True)
+class Launch:
+    """All that a child needs, so that nothing is computed after the fork.
+
+    Attributes:
+        program: The absolute path.
+        argv: The arguments, from ``argv[0]`` on.
+        environment: The environment, without those of pid_names.
+        pid_names: Variables that get the child's own PID.
+        streams: The descriptors that become 0, 1 and 2.
+        descriptors: The descriptors that become 3, 4 and so on; they stay ours, too.
+        directory: Where it starts.
+        directory_optional: Whether a missing directory is no error.
+        umask: Its file mode creation mask.
+        ignore_sigpipe: Whether SIGPIPE is ignored, which is systemd's default.
+    """
+
+    program: str
+    argv: list[str]
+    environment: dict[str, str]
+    pid_names: Sequence[str]
+    streams: tuple[int, int, int]
+    descriptors: Sequence[int]
+    directory: str
+    directory_optional: bool = False
+    umask: int = 0o022
+    ignore_sigpipe: bool = True
+
+
+def start(launch: Launch) -> int:
+    """Start a process and wait until it has become the program.
+
+    It leads a session of its own, so a terminal's Ctrl-C does not reach it.
+
+    Returns:
+        Its PID; the caller waits for it.
+
+    Raises:
+        StartFailed: It could not be started; the child has been waited for.
+        OSError: There can be no further process or descriptor.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    # A signal between fork and exec would run our handlers in the child, and a byte written
+    # to the event loop's wake-up pipe there would be read here.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(launch, writing)
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        os.close(writing)
+    with open(reading, "rb") as pipe:  # noqa: PTH123 - a descriptor
+        report = pipe.read()
+    if report:
+        os.waitpid(pid, 0)
+        raise StartFailed(_STEPS[report[0]], int.from_bytes(report[1:], "little"))
+    return pid
+
+
+def _become(launch: Launch, report: int) -> None:
+    """Turn the child into the program; never returns."""
+    step = 0
+    try:
+        os.setsid()
+        os.umask(launch.umask)
+        report = _place([*launch.streams, *launch.descriptors], report)
+        step = 1
+        _enter(launch)
+        step = 2
+        environment = launch.environment
+        for name in launch.pid_names:
+            environment[name] = str(os.getpid())
+        _reset_signals(ignore_sigpipe=launch.ignore_sigpipe)
+        os.execve(launch.program, launch.argv, environment)  # noqa: S606 - as it is meant
+    except OSError as error:
+        os.write(report, bytes([step]) + (error.errno or 0).to_bytes(4, "little"))
+    except BaseException:  # noqa: BLE001 - the child must end here, whatever happens
+        os.write(report, bytes([step]) + bytes(4))
+    finally:
+        os._exit(_EXIT_EXEC)
+
+
+def _place(sources: Sequence[int], report: int) -> int:
+    """Give the descriptors their numbers from 0 on, close all others but the report's.
+
+    Returns:
+        The report's new number.
+    """
+    free = len(sources)
+    # First out of the way of the targets, so that none is overwritten before it is copied.
+    high = [fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, free + 1) for source in sources]
+    report = os.dup2(fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, free + 1), free, inheritable=False)
+    for target, source in enumerate(high):
+        os.dup2(source, target)
+    os.closerange(free + 1, os.sysconf("SC_OPEN_MAX"))
+    return report
+
+
+def _enter(launch: Launch) -> None:
+    """Go to the working directory."""
+    try:
+        os.chdir(launch.directory)
+    except OSError:
+        if not launch.directory_optional:
+            raise
+
+
+def _reset_signals(*, ignore_sigpipe: bool) -> None:
+    """Restore what a fresh process expects, and let signals through."""
+    for number in signal.valid_signals():
+        if signal.getsignal(number) not in (signal.SIG_DFL, None):
+            signal.signal(number, signal.SIG_DFL)
+    if ignore_sigpipe:
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])

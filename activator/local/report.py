@@ -1,0 +1,92 @@
+"""Show events as lines: what services write, and what becomes of them."""
+
+from typing import TextIO
+
+from activator.local.events import Event
+
+_COLOURS = (36, 33, 35, 32, 34)  # cyan, yellow, magenta, green, blue
+_DIM = 2
+_RED = 31
+
+
+class Reporter:
+    """Write one line an event.
+
+    Args:
+        out: Gets the services' output and what happens.
+        err: Gets what has failed and what does not work as the unit says.
+        quiet: Whether to leave out what merely happens.
+    """
+
+    def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False) -> None:
+        self._out = out
+        self._err = err
+        self._quiet = quiet
+        self._colours: dict[str, int] = {}
+        self._last_failure = ""
+
+    def __call__(self, event: Event) -> None:
+        """Show an event.
+
+        Raises:
+            BrokenPipeError: The reader of our output has gone.
+        """
+        label = self._label(event)
+        if event.kind == "output":
+            self._write(self._out, f"{self._painted(label, event)} | {event.text}")
+        elif event.kind in ("failed", "note", "refused"):
+            self._problem(f"{label}: {event.text}", red=event.kind == "failed")
+        elif not self._quiet and (text := _text(event)):
+            if event.kind == "ended" and event.status:
+                self._write(self._out, f"{self._painted(label, event)}: {text}")
+            else:
+                line = f"{self._painted(label, event)}: {self._styled(text, _DIM, self._out)}"
+                self._write(self._out, line if label else text)
+
+    def ignored(self, names: tuple[str, ...]) -> None:
+        """Say which directives have no effect."""
+        if names:
+            self._problem(f"ignored here: {', '.join(names)}", red=False)
+
+    def _problem(self, line: str, *, red: bool) -> None:
+        """Write a line about a problem, but not the same again and again."""
+        if line == self._last_failure:
+            return
+        self._last_failure = line
+        self._write(self._err, self._styled(line, _RED, self._err) if red else line)
+
+    def _label(self, event: Event) -> str:
+        """Return the unit's name, and for a process its service's short name and PID."""
+        if not event.pid:
+            return event.unit
+        return f"{event.unit.removesuffix('.service').partition('@')[0]}[{event.pid}]"
+
+    def _painted(self, label: str, event: Event) -> str:
+        """Return a label in its service's colour."""
+        name = event.unit.rpartition(".")[0].partition("@")[0]
+        colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
+        return self._styled(label, colour, self._out)
+
+    def _styled(self, text: str, style: int, stream: TextIO) -> str:
+        """Return a text in a style, but only on a terminal."""
+        return f"\033[{style}m{text}\033[0m" if stream.isatty() and text else text
+
+    def _write(self, stream: TextIO, line: str) -> None:
+        """Write a line at once: whoever watches wants it now."""
+        stream.write(line + "\n")
+        stream.flush()
+
+
+def _text(event: Event) -> str:
+    """Return what an event says, nothing for those that are not shown."""
+    where = event.address.human() if event.address is not None else ""
+    client = f" for {event.text}" if event.text else ""
+    return {
+        "listening": f"listening on {where}",
+        "traffic": "" if event.text else f"a client at {where}",
+        "started": f"started{client}",
+        "ready": "ready",
+        "status": f"status: {event.text}",
+        "ended": event.text,
+        "stopping": "stopping",
+    }.get(event.kind, "")
