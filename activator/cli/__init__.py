@@ -21,6 +21,7 @@ COMMANDS = {
     "gen": "Turn specs into matching .socket and .service units.",
     "run": "Run specs or unit files without systemd.",
     "serve": "Serve the descriptors that systemd passed, with MODULE:HANDLER.",
+    "wait-for": "Wait until an address accepts connections, for ExecStartPost=.",
 }
 
 
