@@ -18,7 +18,7 @@ UNITS = {
     **dict.fromkeys(("msec", "ms"), 1000),
     **dict.fromkeys(("usec", "us", "μs", "µs"), 1),
 }
-_NANOSECONDS = {name: number * 1000 for name, number in UNITS.items()} | {"nsec": 1, "ns": 1}
+NANOSECONDS = {name: number * 1000 for name, number in UNITS.items()} | {"nsec": 1, "ns": 1}
 _ENDLESS = 2**64 - 1
 _LONG_MAX = 2**63 - 1
 _SPACE = " \t\n\r"
@@ -31,7 +31,7 @@ def _pattern(units: dict[str, int]) -> re.Pattern[str]:
 
 
 _TERM = _pattern(UNITS)
-_NANO_TERM = _pattern(_NANOSECONDS)
+_NANO_TERM = _pattern(NANOSECONDS)
 
 
 def to_microseconds(text: str, default: int = _SECOND) -> float | None:
@@ -49,7 +49,7 @@ def to_microseconds(text: str, default: int = _SECOND) -> float | None:
 
 def to_nanoseconds(text: str) -> float | None:
     """Read a time span in nanoseconds, the same way; a plain number counts nanoseconds."""
-    return _read(text, _NANOSECONDS, _NANO_TERM, 1)
+    return _read(text, NANOSECONDS, _NANO_TERM, 1)
 
 
 def format_microseconds(number: int) -> str:
