@@ -7,12 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from tests.boxes.box import Box
-from tests.boxes.needs import missing_for_boxes
+from tests.boxes.needs import missing_for_boxes, required
 from tests.boxes.roots import MOVING, SUITES, RootError, ensure_root, locked
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Sche
     return BoxScheduling(config, log)
 
 
-def give_up(reason: str) -> None:
+def give_up(reason: str) -> NoReturn:
     """Skip the test, or fail it where a booted systemd is required."""
-    if os.environ.get("ACTIVATOR_REQUIRE_SYSTEMD") == "1":
+    if required():
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
 
@@ -61,10 +61,10 @@ def box_root(suite: str) -> Path:
     try:
         return ensure_root(suite)
     except RootError as error:
-        if suite == MOVING:
-            pytest.skip(f"{suite.upper()} IS NOT TESTED: {error}")
-        give_up(str(error))
-        raise
+        reason = str(error)
+    if suite == MOVING:
+        pytest.skip(f"{suite.upper()} IS NOT TESTED: {reason}")
+    give_up(reason)
 
 
 @pytest.fixture(scope="session")
