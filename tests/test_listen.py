@@ -275,7 +275,7 @@ def test_agrees_with_libsystemd(
 def described(fd: int | socket.socket) -> tuple[str, str | None, str]:
     """Return what is said about a descriptor."""
     kind, family, address = describe(fd if isinstance(fd, int) else fd.fileno())
-    return kind, family and family.name, address
+    return kind, family.name if family else None, address
 
 
 def test_describe_inet() -> None:

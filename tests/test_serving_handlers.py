@@ -123,7 +123,7 @@ def test_unnamed_connection(passed: Passed, name: str) -> None:
 
 def test_named_connection(passed: Passed) -> None:
     """A connection needs its own handler only; the others serve other sockets' instances."""
-    named = {"a": plain_function, "b": coroutine_function}
+    named: dict[str, Any] = {"a": plain_function, "b": coroutine_function}
     (route,) = assign(passed("b/connection"), named)
     assert coroutine_function is route.handler
     with pytest.raises(ActivatorError, match=r"socket 'c' has no handler \(sockets: 'c'; ha"):

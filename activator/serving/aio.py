@@ -17,7 +17,7 @@ from activator import notify
 from activator.serving.accept import PAUSE, BrokenListenerError, ScarceError, accept
 from activator.serving.handlers import CONNECTED
 from activator.serving.loops import new_loop
-from activator.serving.report import failure, line
+from activator.serving.report import Rarely, failure, line
 from activator.serving.stop import StopSignals
 from activator.serving.streams import converse
 
@@ -71,7 +71,7 @@ class _Service:
         self._watched: set[Route] = set()  # whose listeners are looked at now
         self._waiting: set[Route] = set()  # whose listeners wait for a thread
         self._draining = False
-        self._told = False
+        self._scarcity = Rarely()
 
     # The states.
 
@@ -168,16 +168,13 @@ class _Service:
                 return
             if sock is None:
                 return
-            self._told = False
             self._adopt(route, sock)
 
     def _pause(self, route: "Route", reason: str) -> None:
         self._unwatch(route)
         self._waiting.add(route)
         self._loop.call_later(PAUSE, self._resume, route)
-        if not self._told:
-            self._told = True
-            line(reason)
+        self._scarcity.line(reason)
 
     def _resume(self, route: "Route") -> None:
         self._waiting.discard(route)

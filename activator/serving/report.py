@@ -3,6 +3,7 @@
 import errno
 import select
 import sys
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,27 @@ GONE = frozenset(
 def line(text: str) -> None:
     """Write one line."""
     _write(f"{text}\n")
+
+
+class Rarely:
+    """Write a line that could come many times a second, at most once in a while.
+
+    Args:
+        interval: The shortest time between two lines, in seconds.
+    """
+
+    __slots__ = ("_interval", "_next")
+
+    def __init__(self, interval: float = 60.0) -> None:
+        self._interval = interval
+        self._next = 0.0
+
+    def line(self, text: str) -> None:
+        """Write the line, or drop it if the last one was not long ago."""
+        now = monotonic()
+        if now >= self._next:
+            self._next = now + self._interval
+            line(text)
 
 
 def failure(text: str, error: BaseException, *, skip: int = 0) -> None:
@@ -61,6 +83,9 @@ def is_about_client(error: BaseException, sock: "socket") -> bool:
     # IncompleteReadError is asyncio's EOFError: the client left in the middle of a message.
     if isinstance(error, EOFError):
         return _hung_up(sock, select.POLLHUP | select.POLLRDHUP)
+    # uvloop's way to say that the transport was closed, where asyncio says nothing.
+    if isinstance(error, RuntimeError):
+        return "the handler is closed" in str(error) and sock.fileno() < 0
     if isinstance(error, ConnectionError) or (isinstance(error, OSError) and error.errno in GONE):
         return _hung_up(sock, select.POLLHUP)
     return False

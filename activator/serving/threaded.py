@@ -17,7 +17,7 @@ from time import monotonic
 from activator import notify
 from activator.serving.accept import PAUSE, BrokenListenerError, ScarceError, accept
 from activator.serving.pool import Pool
-from activator.serving.report import line
+from activator.serving.report import Rarely, line
 from activator.serving.stop import StopSignals
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ class _Service:
         self._stopping = False
         self._deadline = float("inf")
         self._pause_until = 0.0
-        self._told = False
+        self._scarcity = Rarely()
 
     # What signals and other threads call.
 
@@ -122,15 +122,13 @@ class _Service:
             sock = accept(route.listener.socket(), route.listener)
         except ScarceError as error:
             self._pause_until = monotonic() + PAUSE
-            if not self._told:
-                self._told = True
-                line(str(error))
+            self._scarcity.line(str(error))
         except BrokenListenerError as error:
             line(str(error))
             self.status = 1
             self._stopping = True
         else:
-            self._pause_until, self._told = 0.0, False
+            self._pause_until = 0.0
             if sock:
                 self._pool.submit(route, sock)
 
