@@ -9,8 +9,9 @@ from typing import Any
 from activator.errors import ActivatorError
 
 # The type's word in the table → what TOML gives.
-_TYPES: dict[str, tuple[type, ...]] = {
+TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),
+    "path": (str,),
     "command": (str, list),
     "handler": (str, dict),
     "number": (int, float),
@@ -41,7 +42,7 @@ def check(key: str, value: Any) -> None:
     intent = intents().get(key)
     if intent is None:
         raise ActivatorError(f"unknown key {key!r}", _suggest(key))
-    types = _TYPES[intent["type"]]
+    types = TYPES[intent["type"]]
     if not isinstance(value, types) or isinstance(value, bool):
         words = " or ".join(dict.fromkeys(_WORDS[kind] for kind in types))
         raise ActivatorError(f"{key} is not {words}", f"give {words}")

@@ -7,11 +7,11 @@ from activator.errors import ActivatorError
 # systemd.unit(5): a unit's name is at most 255 characters, the longest suffix we add among
 # them; the prefix has these characters. "@" marks templates, which we add ourselves.
 NAME_MAX = 200
-_NAME = re.compile(r"[A-Za-z0-9:_.\\-]+")
+NAME = re.compile(r"[A-Za-z0-9:_.\\-]+")
 # sd_listen_fds(3), FileDescriptorName=: printable ASCII without ":".
 FDNAME_MAX = 255
-_FDNAME = re.compile(r"[\x20-\x39\x3b-\x7e]+")
-_HANDLER = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+FDNAME = re.compile(r"[\x20-\x39\x3b-\x7e]+")
+HANDLER = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def unit_prefix(name: str) -> str:
@@ -24,8 +24,8 @@ def unit_prefix(name: str) -> str:
         raise ActivatorError("the name is empty", 'give one, as in name = "echo"')
     if len(name) > NAME_MAX:
         raise ActivatorError("the name is too long", f"use at most {NAME_MAX} characters")
-    if not _NAME.fullmatch(name):
-        bad = next(char for char in name if not _NAME.fullmatch(char))
+    if not NAME.fullmatch(name):
+        bad = next(char for char in name if not NAME.fullmatch(char))
         hint = "use letters, digits, and any of : _ . -"
         raise ActivatorError(f"the name {name!r} holds {bad!r}", hint)
     if name.startswith("."):
@@ -41,7 +41,7 @@ def fdname(name: str) -> str:
     """
     if not name or len(name) > FDNAME_MAX:
         raise ActivatorError("a socket's name is empty or too long", "use 1 to 255 characters")
-    if not _FDNAME.fullmatch(name) or name != name.strip():
+    if not FDNAME.fullmatch(name) or name != name.strip():
         hint = "use printable ASCII without a colon, no space at either end"
         raise ActivatorError(f"{name!r} cannot be a descriptor's name", hint)
     return name
@@ -53,7 +53,7 @@ def handler(name: str) -> str:
     Raises:
         ActivatorError: It has not.
     """
-    if not isinstance(name, str) or not _HANDLER.fullmatch(name):
+    if not isinstance(name, str) or not HANDLER.fullmatch(name):
         hint = 'write "module:function", as in "activator.examples.echo:echo"'
         raise ActivatorError(f"{name!r} names no handler", hint)
     return name
