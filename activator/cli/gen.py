@@ -7,6 +7,8 @@ import click
 from activator.errors import ActivatorError, UsageError, combine
 
 if TYPE_CHECKING:
+    from activator.output import File
+    from activator.render import Renderer
     from activator.spec import Spec
 
 # Directives of a socket that have an option of their own; --set takes any other.
@@ -53,6 +55,16 @@ def directive_options(command: click.Command) -> click.Command:
 @click.argument("specs", nargs=-1, metavar="[SPEC]...")
 @click.option("-o", "--output", metavar="DIR", help="Write the units into this directory.")
 @click.option("--stdout", is_flag=True, help="Print the units instead of writing them.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
+@click.option("--force", is_flag=True, help="Replace files that were edited or not ours.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to tell the result.",
+)
 @click.option("--explain", is_flag=True, help="Write the reason above each line.")
 @click.option("--systemd", metavar="VERSION", help="The systemd to write for, as 257 or trixie.")
 @click.option("--name", help="Without SPEC: the units' common name.")
@@ -70,38 +82,70 @@ def directive_options(command: click.Command) -> click.Command:
     metavar="TABLE.NAME=VALUE",
     help="Any other directive; TABLE is socket, service, unit or install.",
 )
-def command(specs: tuple[str, ...], output: str | None, **options: Any) -> None:
+def command(
+    specs: tuple[str, ...],
+    output: str | None,
+    style: str,
+    *,
+    stdout: bool,
+    check: bool,
+    diff: bool,
+    force: bool,
+    **options: Any,
+) -> None:
     r"""Turn specs into matching .socket and .service units.
+
+    A file that was edited by hand, or that activator did not write, is not replaced unless
+    --force is given; one that is as it should be is not touched.
 
     \b
     Examples:
       activator gen units/echo.toml -o build/
+      activator gen units/echo.toml -o build/ --check --diff
       activator gen --name echo --mode shared --exec '/usr/bin/python3 -m echo' \\
           --listen-stream 127.0.0.1:7777 --receive-buffer 256K --stdout
     """
-    from activator.files import write_all
+    from activator.output import differences, plan, write
     from activator.render import Renderer
 
-    stdout = options.pop("stdout")
+    dry = check or diff
     if stdout == bool(output):
         raise UsageError("where to?", "give either -o DIR or --stdout")
-    renderer = Renderer(explain=options.pop("explain"))
+    if (dry or force) and (stdout or (dry and force)):
+        raise UsageError("--check, --diff and --force do not go together", "see --help")
+    if diff and style == "json":
+        raise UsageError("--diff is text", "leave out --format json")
+    problems: list[ActivatorError] = []
+    loaded = _specs(specs, options, problems)
+    texts = _texts(Renderer(explain=options["explain"]), loaded, problems)
+    if problems:
+        raise combine(problems)
+    files = []
+    if output:
+        files = plan(output, texts) if dry else write(output, texts, force=force)
+    if style == "json":
+        show_json(texts, files, [spec for _, spec in loaded])
+    elif stdout:
+        show(texts)
+    else:
+        show_files(files, diff=diff, check=check)
+    if check and (found := list(differences(files))):
+        raise combine(found)
+
+
+def _texts(
+    renderer: "Renderer", specs: "list[tuple[str, Spec]]", problems: list[ActivatorError]
+) -> dict[str, str]:
+    """Return the units' texts by file name; two of one name are a mistake."""
     texts: dict[str, str] = {}
     origin: dict[str, str] = {}
-    problems: list[ActivatorError] = []
-    for source, spec in _specs(specs, options, problems):
+    for source, spec in specs:
         for name, text in renderer.render(spec).items():
             if name in texts:
                 message = f"{name} is made by {origin[name]} too"
                 problems.append(ActivatorError(message, "give each spec its name", place=source))
             texts[name], origin[name] = text, source
-    if problems:
-        raise combine(problems)
-    if output:
-        for path in write_all(output, texts):
-            click.echo(path)
-    else:
-        show(texts)
+    return texts
 
 
 def show(texts: dict[str, str]) -> None:
@@ -111,6 +155,41 @@ def show(texts: dict[str, str]) -> None:
         click.echo(text, nl=False)
 
 
+def show_files(files: "list[File]", *, diff: bool, check: bool) -> None:
+    """Print the paths that were written, or what would change in them."""
+    from activator.output import Status, due
+
+    if diff:
+        for line in (line for file in files for line in file.diff()):
+            colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+            click.secho(line, fg=colour)
+    elif not check:
+        for file in due(files):
+            click.echo(file.path)
+        for file in files:
+            if file.status is Status.STALE:
+                click.echo(f"{file.path}: no spec makes it any more; remove it", err=True)
+
+
+def show_json(texts: dict[str, str], files: "list[File]", specs: "list[Spec]") -> None:
+    """Print all units with their entries, and what was or would be done to the files."""
+    import json
+
+    from activator.render import units
+    from activator.render.describe import describe
+
+    described = {unit.name: describe(unit) for spec in specs for unit in units(spec)}
+    states = {file.name: {"path": str(file.path), "status": file.status.value} for file in files}
+    rows = [
+        {"name": name}
+        | states.get(name, {})
+        | described.get(name, {})
+        | ({"text": texts[name]} if name in texts else {})
+        for name in dict.fromkeys([*texts, *states])
+    ]
+    click.echo(json.dumps({"units": rows}, indent=2, ensure_ascii=False))
+
+
 def _specs(
     paths: tuple[str, ...], options: dict[str, Any], problems: list[ActivatorError]
 ) -> "list[tuple[str, Spec]]":
@@ -118,7 +197,7 @@ def _specs(
     from activator import spec
 
     loaded: list[tuple[str, Spec]] = []
-    version = options.pop("systemd")
+    version, options = options["systemd"], {**options, "systemd": None, "explain": None}
     if paths:
         given = sorted(name for name, value in options.items() if value)
         if given:

@@ -4,6 +4,6 @@
 the lines say is decided before, and each text is parsed again to see that it says just that.
 """
 
-from activator.render.text import Renderer, render
+from activator.render.text import Renderer, render, units
 
-__all__ = ["Renderer", "render"]
+__all__ = ["Renderer", "render", "units"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 
+from activator import ownership
 from activator.errors import ActivatorError
 from activator.render import services, sockets
 from activator.render.model import Unit
@@ -59,7 +60,7 @@ class Renderer:
         return {unit.name: self.text(unit, spec) for unit in units(spec)}
 
     def text(self, unit: Unit, spec: Spec) -> str:
-        """Return one unit's text.
+        """Return one unit's text, with its fingerprint (see :mod:`activator.ownership`).
 
         Raises:
             ActivatorError: The template is wrong, or says something else than the unit.
@@ -81,7 +82,7 @@ class Renderer:
                 "write each line as {{ line.name }}={{ line.value }}",
                 place=f"{kind}.j2",
             )
-        return text
+        return ownership.seal(unit.name, text, spec.name)
 
 
 def _printable(source: str) -> str:

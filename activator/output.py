@@ -1,0 +1,232 @@
+"""What writing units would change on disk, and what must not be overwritten."""
+
+import difflib
+import os
+import stat
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from activator import ownership
+from activator.errors import ActivatorError, combine
+from activator.files import write_all
+
+SUFFIXES = (".socket", ".service")
+
+
+class Status(StrEnum):
+    """How a file on disk stands to what it should be."""
+
+    NEW = "new"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    STALE = "stale"  # an earlier version of the spec made it, this one does not
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it is and as it should be.
+
+    Attributes:
+        path: Where it is.
+        before: Its text on disk, undecodable bytes as surrogates; None if it is missing or
+            no regular file.
+        after: Its text as it should be; None if it should not be there.
+        kind: What is there: ``missing``, ``file``, ``link`` (to a file or nothing) or
+            ``other``.
+        modified: When it was last modified, in nanoseconds since the epoch; 0 if it is missing.
+    """
+
+    path: Path
+    before: str | None
+    after: str | None
+    kind: str = "missing"
+    modified: int = 0
+
+    @property
+    def name(self) -> str:
+        """Return the unit's name."""
+        return self.path.name
+
+    @property
+    def status(self) -> Status:
+        """Return what is to do about it."""
+        if self.after is None:
+            return Status.STALE
+        if self.kind == "missing":
+            return Status.NEW
+        return Status.UNCHANGED if self.before == self.after else Status.CHANGED
+
+    @property
+    def owner(self) -> ownership.Seal | None:
+        """Return what the file on disk says of its origin, or None if we did not write it."""
+        if self.before is None or self.kind != "file":
+            return None
+        return ownership.read(self.name, self.before)
+
+    @property
+    def refusal(self) -> ActivatorError | None:
+        """Return why the file must not be replaced or removed unasked, if it must not."""
+        place = str(self.path)
+        if self.status in (Status.NEW, Status.UNCHANGED):
+            return None
+        if self.kind == "link":
+            hint = "remove the link, or use --force to replace it"
+            return ActivatorError("it is a symbolic link", hint, place=place)
+        owner = self.owner
+        if owner is None:
+            hint = "move it away, or use --force to replace it"
+            return ActivatorError("it was not written by activator", hint, place=place)
+        if not owner.intact:
+            hint = "put the change into the spec, then use --force"
+            return ActivatorError("it was edited since it was written", hint, place=place)
+        if self.after is not None and owner.name != ownership.name_of(self.after):
+            hint = "choose another name, or use --force to replace it"
+            return ActivatorError(f"it belongs to {owner.name!r}", hint, place=place)
+        return None
+
+    def diff(self) -> list[str]:
+        """Return a unified diff from the disk to what it should be, lines without their ends."""
+        before, after = _lines(self.before or ""), _lines(self.after or "")
+        old = "/dev/null" if self.status is Status.NEW else str(self.path)
+        new = "/dev/null" if self.status is Status.STALE else str(self.path)
+        return [
+            line.encode(errors="surrogateescape").decode(errors="replace")
+            for line in difflib.unified_diff(before, after, old, new, lineterm="")
+        ]
+
+
+def plan(directory: str | os.PathLike[str], texts: Mapping[str, str]) -> list[File]:
+    """Compare texts with the files on disk.
+
+    Args:
+        directory: Where they should be; it may be missing.
+        texts: File name → text.
+
+    Returns:
+        A file each, in order, then those that earlier versions of the same specs left there.
+
+    Raises:
+        ActivatorError: A file cannot be read.
+    """
+    base = Path(directory)
+    files = [_look(base / name, text) for name, text in texts.items()]
+    names = {name for text in texts.values() if (name := ownership.name_of(text))}
+    return files + written(base, names, besides=texts)
+
+
+def written(
+    directory: str | os.PathLike[str], names: Container[str], *, besides: Container[str] = ()
+) -> list[File]:
+    """Return the units in a directory that were made from specs of some names.
+
+    Args:
+        directory: Where to look; it may be missing.
+        names: The specs' names.
+        besides: Names of files to pass over.
+
+    Raises:
+        ActivatorError: A file cannot be read.
+    """
+    base = Path(directory)
+    try:
+        with os.scandir(base) as entries:
+            found = sorted(
+                entry.name
+                for entry in entries
+                if entry.name.endswith(SUFFIXES) and entry.name not in besides
+            )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _unreadable(base, error) from None
+    files = (_look(base / name, None) for name in found)
+    return [file for file in files if file.owner is not None and file.owner.name in names]
+
+
+def due(files: Iterable[File]) -> list[File]:
+    """Return those files that must be written."""
+    return [file for file in files if file.status in (Status.NEW, Status.CHANGED)]
+
+
+def refuse(files: Iterable[File]) -> None:
+    """Raise if some of the files must not be replaced or removed unasked.
+
+    Raises:
+        ActivatorError: One line for each such file.
+    """
+    problems = [problem for file in files if (problem := file.refusal)]
+    if problems:
+        raise combine(problems)
+
+
+def write(
+    directory: str | os.PathLike[str], texts: Mapping[str, str], *, force: bool = False
+) -> list[File]:
+    """Write what differs into a directory, all or nothing.
+
+    Args:
+        directory: Where to; it is made if it is missing.
+        texts: File name → text.
+        force: Whether to replace files that were edited or that we did not write, too.
+
+    Returns:
+        The files as they were before, as :func:`plan` gives them.
+
+    Raises:
+        ActivatorError: Files must not be replaced, or cannot be written.
+    """
+    files = plan(directory, texts)
+    changing = due(files)
+    if not force:
+        refuse(changing)
+    write_all(directory, {file.name: texts[file.name] for file in changing})
+    return files
+
+
+def differences(files: Iterable[File]) -> Iterator[ActivatorError]:
+    """Yield a line for each file that is not what it should be."""
+    for file in files:
+        place = str(file.path)
+        if file.status is Status.NEW:
+            yield ActivatorError("it is missing", "generate it", place=place)
+        elif file.status is Status.CHANGED:
+            edited = file.owner is not None and not file.owner.intact
+            what = "it was edited since it was written" if edited else "it is out of date"
+            yield ActivatorError(what, "see --diff, and generate it again", place=place)
+        elif file.status is Status.STALE:
+            yield ActivatorError("no spec makes it any more", "remove it", place=place)
+
+
+def _look(path: Path, after: str | None) -> File:
+    """Look at a file on disk, never waiting for a FIFO or the like."""
+    try:
+        found = path.lstat()
+        if stat.S_ISLNK(found.st_mode):
+            regular = path.is_file()
+            return File(path, _read(path) if regular else None, after, "link", found.st_mtime_ns)
+        if not stat.S_ISREG(found.st_mode):
+            return File(path, None, after, "other", found.st_mtime_ns)
+        return File(path, _read(path), after, "file", found.st_mtime_ns)
+    except (FileNotFoundError, NotADirectoryError):
+        return File(path, None, after)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _read(path: Path) -> str:
+    """Return a file's text."""
+    return path.read_bytes().decode(errors="surrogateescape")
+
+
+def _lines(text: str) -> list[str]:
+    """Return a text's lines without their ends, and a remark if the last has none."""
+    lines = text.split("\n")
+    return lines[:-1] if not lines[-1] else [*lines, "\\ No newline at end of file"]
+
+
+def _unreadable(path: Path, error: OSError) -> ActivatorError:
+    """Return the error for what cannot be read."""
+    reason = (error.strerror or str(error)).lower()
+    return ActivatorError(f"cannot read: {reason}", "choose another directory", place=str(path))
