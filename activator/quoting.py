@@ -174,7 +174,7 @@ def _unescape(value: str, position: int) -> tuple[bytes, int]:
 # --- writing ---------------------------------------------------------------------------
 
 
-def representable(text: str, *, what: str = "the value") -> str:
+def representable(text: str, what: str = "the value") -> str:
     """Return the text if a unit file can hold it at all.
 
     Raises:
@@ -209,7 +209,7 @@ def raw(text: str, what: str = "the value", *, specifiers: bool = True) -> str:
         ActivatorError: The text holds a line break or NUL, begins or ends with white space,
             or ends with an odd number of backslashes (the line would continue).
     """
-    representable(text, what=what)
+    representable(text, what)
     if "\n" in text or "\r" in text:
         raise ActivatorError(f"{what} holds a line break", "write it on one line")
     if text != text.strip(WHITESPACE):
@@ -219,28 +219,41 @@ def raw(text: str, what: str = "the value", *, specifiers: bool = True) -> str:
     return escape_specifiers(text) if specifiers else text
 
 
-def word(text: str, *, what: str = "the value", specifiers: bool = True) -> str:
+def word(
+    text: str, what: str = "the value", *, specifiers: bool = True, escapes: bool = True
+) -> str:
     """Write literal text as one word of a list, quoted where it must be.
 
+    Args:
+        text: The literal text.
+        what: What to call it in an error.
+        specifiers: Whether the directive expands ``%``, which is then doubled.
+        escapes: Whether it undoes C escapes. Lists of paths only take a backslash away,
+            whatever follows it, so a line break has no form there.
+
     Raises:
-        ActivatorError: The text holds NUL or is no valid Unicode.
+        ActivatorError: The text holds NUL, is no valid Unicode, or has no form.
     """
-    representable(text, what=what)
+    representable(text, what)
     if specifiers:
         text = escape_specifiers(text)
     # Outside quotes a lone ";" would separate commands.
     if _PLAIN.match(text):
         return text
-    return '"' + _SPECIAL.sub(_escape, text) + '"'
+    if escapes:
+        return '"' + _SPECIAL.sub(_escape, text) + '"'
+    if "\n" in text or "\r" in text:
+        raise ActivatorError(f"{what} holds a line break", "write it on one line")
+    return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'
 
 
-def argument(text: str, *, what: str = "the argument") -> str:
+def argument(text: str, what: str = "the argument") -> str:
     """Write literal text as one argument of a command line: also ``$`` is doubled.
 
     Raises:
         ActivatorError: The text holds NUL or is no valid Unicode.
     """
-    return word(text.replace("$", "$$"), what=what)
+    return word(text.replace("$", "$$"), what)
 
 
 def command(argv: Sequence[str]) -> str:
@@ -265,7 +278,7 @@ def command(argv: Sequence[str]) -> str:
             f"the program {program!r} begins with a special character", "give its absolute path"
         )
     rest = [argument(text) for text in argv[1:]]
-    path = word(program, what="the program")
+    path = word(program, "the program")
     if "$" in program:
         # systemd expands $ in argv[0] but not in the path, so the two are given apart.
         return " ".join(["@" + path, argument(program), *rest])
@@ -282,7 +295,7 @@ def assignment(name: str, value: str) -> str:
         raise ActivatorError(
             f"{name!r} is no name of a variable", "use letters, digits and _, no digit first"
         )
-    return word(f"{name}={value}", what=f"the variable {name}")
+    return word(f"{name}={value}", f"the variable {name}")
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -8,6 +8,7 @@ comment inside a continued line is skipped; ``\r`` ends a line; a byte order mar
 skipped).
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from activator.quoting import WHITESPACE
 
 # The longest line, with its continuations, that systemd reads: bytes.
 LINE_MAX = 1024 * 1024
+
+# A line with its end, which is what systemd's reader takes for one.
+_PHYSICAL_LINE = re.compile(r"[^\n\r\0]*(?:\r\n|[\n\r\0])|[^\n\r\0]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,7 @@ def _logical_lines(text: str) -> Iterator[tuple[str, int, str]]:
     """Yield (raw text, first line number, joined content) of each logical line."""
     raw = joined = ""
     start = 0
-    for number, physical in enumerate(_physical_lines(text), 1):
+    for number, physical in enumerate(_PHYSICAL_LINE.findall(text), 1):
         content = physical.lstrip("\ufeff") if number == 1 else physical
         content = content.rstrip("\r\n\0").lstrip(WHITESPACE)
         if raw:
@@ -198,19 +202,3 @@ def _logical_lines(text: str) -> Iterator[tuple[str, int, str]]:
 def _continues(text: str) -> bool:
     """Tell whether a line ends in a backslash that is not itself escaped."""
     return (len(text) - len(text.rstrip("\\"))) % 2 == 1
-
-
-def _physical_lines(text: str) -> Iterator[str]:
-    r"""Yield lines with their ends: ``\n``, ``\r``, ``\r\n`` or NUL, as systemd reads them."""
-    start = position = 0
-    while position < len(text):
-        char = text[position]
-        position += 1
-        if char not in "\n\r\0":
-            continue
-        if char == "\r" and text[position : position + 1] == "\n":
-            position += 1
-        yield text[start:position]
-        start = position
-    if start < len(text):
-        yield text[start:]

@@ -16,6 +16,10 @@ TYPES: dict[str, tuple[type, ...]] = {
     "handler": (str, dict),
     "number": (int, float),
     "version": (int, str),
+    "boolean": (bool,),
+    "count": (int,),
+    "timespan": (str, int, float),
+    "endpoint": (str, int),
     "table": (dict,),
 }
 _WORDS: dict[type, str] = {
@@ -24,6 +28,7 @@ _WORDS: dict[type, str] = {
     dict: "a table",
     int: "a number",
     float: "a number",
+    bool: "true or false",
 }
 
 
@@ -43,7 +48,7 @@ def check(key: str, value: Any) -> None:
     if intent is None:
         raise ActivatorError(f"unknown key {key!r}", _suggest(key))
     types = TYPES[intent["type"]]
-    if not isinstance(value, types) or isinstance(value, bool):
+    if not isinstance(value, types) or isinstance(value, bool) is not (types == (bool,)):
         words = " or ".join(dict.fromkeys(_WORDS[kind] for kind in types))
         raise ActivatorError(f"{key} is not {words}", f"give {words}")
     values = intent.get("values")

@@ -9,6 +9,7 @@ class Mode(Enum):
 
     SHARED = "shared"  # Accept=no: one service, all connections
     PER_CONNECTION = "per-connection"  # Accept=yes: one instance each
+    PROXY = "proxy"  # Accept=no: systemd-socket-proxyd, to a program that listens itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,41 @@ class Socket:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """What lies between the sockets and a program that opens its own.
+
+    Attributes:
+        backend: Where the program listens: an absolute path, or ``HOST:PORT`` of loopback.
+        idle_exit: How long after the last connection both stop: a time span.
+        ready: When the program is ready: ``accepts`` (it accepts connections) or ``notify``.
+        ready_timeout: How long the first of these is waited for: seconds.
+        connections_max: The most connections at a time; further ones are closed.
+        protocol: The version of the PROXY protocol spoken to the program; empty for none.
+        directory: RuntimeDirectory= that holds the backend's path, or empty.
+    """
+
+    backend: str
+    idle_exit: str
+    ready: str
+    ready_timeout: float
+    connections_max: int
+    protocol: str = ""
+    directory: str = ""
+
+    @property
+    def by_path(self) -> bool:
+        """Tell whether the backend is a Unix socket."""
+        return self.backend.startswith("/")
+
+
+@dataclass(frozen=True, slots=True)
 class Spec:
     """A service and its sockets.
 
     Attributes:
         name: The units' common name.
         description: Literal text for Description=.
-        mode: The mode of sockets that name none.
+        mode: The mode of sockets that name none; with a proxy they are shared.
         command: The value of ExecStart=, in systemd's own syntax; empty with a handler.
         handlers: fdname → ``MODULE:NAME``; the name ``""`` stands for all sockets.
         sockets: At least one.
@@ -59,6 +88,7 @@ class Spec:
         python: The interpreter that runs handlers; empty for ``activator`` in the path.
         app_dir: Where the handlers' modules are; empty for the interpreter's own path.
         drain: How long running connections may take after SIGTERM: seconds.
+        proxy: What mode "proxy" needs, else None.
         systemd: The systemd version to write for.
         source: The spec's file name, for messages and the units' first line.
     """
@@ -74,5 +104,6 @@ class Spec:
     python: str = ""
     app_dir: str = ""
     drain: float = 30.0
+    proxy: Proxy | None = None
     systemd: int = 252
     source: str = ""

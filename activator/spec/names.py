@@ -2,6 +2,7 @@
 
 import re
 
+from activator import quoting
 from activator.errors import ActivatorError
 
 # systemd.unit(5): a unit's name is at most 255 characters, the longest suffix we add among
@@ -44,6 +45,7 @@ def fdname(name: str) -> str:
     if not FDNAME.fullmatch(name) or name != name.strip():
         hint = "use printable ASCII without a colon, no space at either end"
         raise ActivatorError(f"{name!r} cannot be a descriptor's name", hint)
+    quoting.raw(name, "the descriptor's name")
     return name
 
 

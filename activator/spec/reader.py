@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from activator import directives, quoting
 from activator.errors import ActivatorError, combine
-from activator.spec import intents, names, target
+from activator.spec import intents, names, proxy, target
 from activator.spec.model import Mode, Setting, Socket, Spec
 from activator.spec.settings import one_line, read_table
 from activator.spec.source import OptionSource, Path, TomlSource
@@ -54,18 +54,21 @@ class Reader:
         if self._get("name") is not None:
             name = self._attempt(("name",), names.unit_prefix, self._get("name")) or name
         mode = Mode(self._get("mode"))
+        sockets = tuple(self._sockets(mode))
+        settings = tuple(self._service_settings())
         spec = Spec(
             name=name,
             description=self._description(name),
             mode=mode,
             command=self._command(),
             handlers=tuple(self._handlers()),
-            sockets=tuple(self._sockets(mode)),
-            settings=tuple(self._service_settings()),
+            sockets=sockets,
+            settings=settings,
             environment=tuple(self._environment()),
             python=self._absolute("python"),
             app_dir=self._absolute("app-dir"),
             drain=self._drain(),
+            proxy=proxy.read(self.tree, sockets, settings, self.version, self._note),
             systemd=self.version,
             source=self.source.name,
         )
@@ -214,13 +217,23 @@ class Reader:
                 self._problem(path, f"sockets.{fdname} is not a table", hint)
                 continue
             self._attempt(path, names.fdname, fdname)
-            own = table.get("mode", mode.value)
-            try:
-                intents.check("mode", own)
-            except ActivatorError as error:
-                self._note(error, (*path, "mode"))
-                own = mode.value
-            yield Socket(fdname, Mode(own), tuple(self._socket_settings(table, path)))
+            own = self._socket_mode(table, mode, path)
+            yield Socket(fdname, own, tuple(self._socket_settings(table, path)))
+
+    def _socket_mode(self, table: dict[str, Any], mode: Mode, path: Path) -> Mode:
+        """Return how connections of a socket are taken; a proxy takes them shared."""
+        default = Mode.SHARED if mode is Mode.PROXY else mode
+        own = table.get("mode", default.value)
+        try:
+            intents.check("mode", own)
+        except ActivatorError as error:
+            self._note(error, (*path, "mode"))
+            return default
+        if Mode.PROXY in (mode, Mode(own)) and "mode" in table:
+            hint = "remove it" if mode is Mode.PROXY else 'write mode = "proxy" at the top'
+            self._problem((*path, "mode"), "a proxy takes the connections of all sockets", hint)
+            return default
+        return Mode(own)
 
     def _socket_settings(self, table: dict[str, Any], path: Path) -> Iterator[Setting]:
         """Yield a socket's directives."""

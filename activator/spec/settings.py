@@ -94,7 +94,10 @@ def _literal(directive: directives.Directive, value: Any) -> str:
     if directive.quoting == "command":
         return quoting.command(words)
     if directive.quoting in ("words", "environment"):
-        return " ".join(quoting.word(word, specifiers=specifiers) for word in words)
+        escapes = directive.quoting == "environment"
+        return " ".join(
+            quoting.word(word, specifiers=specifiers, escapes=escapes) for word in words
+        )
     if len(words) != 1:
         raise ActivatorError(f"{directive.name}= takes one text", "give literal a string")
     return quoting.raw(words[0], specifiers=specifiers)
