@@ -485,7 +485,12 @@ def test_not_activated_with_socket_as_stdin() -> None:
     one, two = socket.socketpair()
     with one, two:
         result = subprocess.run(
-            command((), "a_echo"), cwd=ROOT, stdin=one, capture_output=True, text=True, check=False
+            command((), "a_echo"),
+            cwd=ROOT,
+            stdin=one.fileno(),
+            capture_output=True,
+            text=True,
+            check=False,
         )
     assert 1 == result.returncode
     assert "with StandardInput=socket, systemd passes no other" in result.stderr

@@ -49,10 +49,8 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
     service = _Service(loop, settings)
     loop.set_exception_handler(service.on_exception)
     try:
-        with _quiet_asyncio(), StopSignals(service.stop, service.expire, loop):
-            service.begin(routes)
-            loop.run_until_complete(service.over)
-            service.end()
+        with _quiet_asyncio():
+            loop.run_until_complete(service.main(routes))
     finally:
         loop.close()
     return service.status, service.in_time
@@ -74,6 +72,14 @@ class _Service:
         self._scarcity = Rarely()
 
     # The states.
+
+    async def main(self, routes: "Sequence[Route]") -> None:
+        """Go through all states."""
+        # Within the running loop: uvloop misses a signal that comes before it runs.
+        with StopSignals(self.stop, self.expire, self._loop):
+            self.begin(routes)
+            await self.over
+            await self.end()
 
     def begin(self, routes: "Sequence[Route]") -> None:
         if not all(route.is_async for route in routes):
@@ -113,14 +119,15 @@ class _Service:
             self._pool.abandon()
         self._loop.call_later(GRACE, self._finish)
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """Cancel what the handlers have left running, and let generators clean up."""
-        left = asyncio.all_tasks(self._loop)
+        # Handlers that are still here have had their time.
+        left = asyncio.all_tasks(self._loop) - self._tasks - {asyncio.current_task()}
         for task in left:
             task.cancel()
         if left:
-            self._loop.run_until_complete(asyncio.wait(left, timeout=GRACE))
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            await asyncio.wait(left, timeout=GRACE)
+        await self._loop.shutdown_asyncgens()
         if self._pool:
             self._pool.unwatch()
             self._pool.close()

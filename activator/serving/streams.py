@@ -46,6 +46,8 @@ async def converse(route: "Route", sock: "socket", loop: "AbstractEventLoop") ->
             # If the client has gone, nobody is left to send it to.
             with suppress(OSError):
                 await writer.wait_closed()
+    except GeneratorExit:
+        raise  # given up, when the loop is closed already
     except BaseException:
         if transport:
             transport.abort()
