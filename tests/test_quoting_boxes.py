@@ -22,22 +22,10 @@ STARTS = 20
 
 # What tends to go wrong, beside arbitrary Unicode.
 TRICKY = st.sampled_from(
-    ["%", "%%", "%i", "$", "$$", "$HOME", "${HOME}", '"', "'", "\\", "\\x41", ";", "#", " ", "\t"]
-    + [
-        "-",
-        "@",
-        "+",
-        "!",
-        ":",
-        "=",
-        "\x01",
-        "\x7f",
-        "\n",
-        "\r",
-        "\\\n",
-        "é",
-        "\U0001f600",
-        "\u2028",
+    [
+        *("%", "%%", "%i", "$", "$$", "$HOME", "${HOME}", '"', "'", "\\", "\\x41", ";", "#"),
+        *("-", "@", "+", "!", ":", "=", " ", "\t", "\x01", "\x7f", "\n", "\r", "\\\n"),
+        *("é", "\U0001f600", "\u2028"),
     ]
 )
 ANY = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
