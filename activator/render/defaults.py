@@ -22,8 +22,9 @@ class Default(NamedTuple):
 
 @cache
 def table(unit: str) -> tuple[Default, ...]:
-    """Return the rows for a kind of unit: ``socket`` or ``service``."""
-    rows = tomllib.loads(Path(__file__).with_name("defaults.toml").read_text())[unit]
+    """Return the rows for a kind of unit: ``socket``, ``service`` or ``proxy``."""
+    file = "proxy.toml" if unit == "proxy" else "defaults.toml"
+    rows = tomllib.loads(Path(__file__).with_name(file).read_text())[unit]
     return tuple(
         Default(
             row["section"],
@@ -43,10 +44,12 @@ def lines(
     """Yield the default lines of a section.
 
     Args:
-        unit: ``socket`` or ``service``.
+        unit: ``socket``, ``service`` or ``proxy``.
         section: The section's name.
         conditions: What holds for the unit: ``shared`` or ``per-connection``, ``handler`` or
-            ``exec``, ``drains``, ``path-node``, ``concrete-address``.
+            ``exec``, ``drains``, ``path-node``, ``network``, ``concrete-address``; and with a
+            proxy ``proxied`` (its sockets), ``backend`` (the program), ``by-path`` or
+            ``by-port``, ``notify``.
         version: The systemd version it is for.
         terms: What the values' ``{words}`` stand for.
     """

@@ -1,10 +1,10 @@
 """The service units of a spec: ``NAME.service`` and ``NAME@.service``."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from activator import quoting
-from activator.render import defaults, sockets
+from activator.render import defaults, hardening, sockets
 from activator.render.model import Line, Unit, line, sections
 from activator.spec.model import Mode, Socket, Spec
 
@@ -19,7 +19,7 @@ def units(spec: Spec) -> Iterator[Unit]:
     shared = [socket for socket in spec.sockets if socket.mode is Mode.SHARED]
     if shared:
         names = [f"{sockets.prefix(spec, socket)}.socket" for socket in shared]
-        yield _unit(spec, f"{spec.name}.service", Mode.SHARED, shared, " ".join(names))
+        yield _unit(spec, sockets.service(spec), Mode.SHARED, shared, " ".join(names))
     for socket in spec.sockets:
         if socket.mode is Mode.PER_CONNECTION:
             name = f"{sockets.prefix(spec, socket)}@.service"
@@ -27,12 +27,28 @@ def units(spec: Spec) -> Iterator[Unit]:
 
 
 def _unit(spec: Spec, name: str, mode: Mode, served: list[Socket], required: str) -> Unit:
-    """Return one service unit."""
-    given = {(setting.section, setting.name) for setting in spec.settings}
+    """Return one service unit that gets the sockets."""
     conditions = {mode.value, "handler" if spec.handlers else "exec"}
+    start = line("Service", "ExecStart", command(spec, mode, served))
+    return assemble(spec, name, conditions, [start], {"sockets": required})
+
+
+def assemble(
+    spec: Spec, name: str, conditions: set[str], start: list[Line], terms: Mapping[str, str]
+) -> Unit:
+    """Return the unit of the spec's own program: the generator's lines, then the spec's.
+
+    Args:
+        spec: The spec.
+        name: The unit's file name.
+        conditions: What holds, for the table of defaults.
+        start: The first lines of [Service]: what is run.
+        terms: What the values' ``{words}`` in the table stand for.
+    """
+    given = {(setting.section, setting.name) for setting in spec.settings}
     if spec.handlers or spec.drain != RUNTIME_DRAIN:
-        conditions.add("drains")
-    terms = {"sockets": required, "stop": f"{math.ceil(spec.drain) + STOP_MARGIN}s"}
+        conditions = {*conditions, "drains"}
+    terms = {**terms, "stop": f"{math.ceil(spec.drain) + STOP_MARGIN}s"}
 
     def section(name: str, *first: Line) -> tuple[str, list[Line]]:
         lines = list(first)
@@ -41,10 +57,10 @@ def _unit(spec: Spec, name: str, mode: Mode, served: list[Socket], required: str
         mine = (setting for setting in spec.settings if setting.section == name)
         return name, lines + [line(name, setting.name, setting.value) for setting in mine]
 
-    start = [line("Service", "ExecStart", command(spec, mode, served))]
     start += [
         line("Service", "Environment", quoting.assignment(*pair)) for pair in spec.environment
     ]
+    start = [*start, *hardening.lines(spec, conditions)]
     described = [line("Unit", "Description", quoting.raw(spec.description))]
     if ("Unit", "Description") in given:
         described.clear()

@@ -26,11 +26,20 @@ def prefix(spec: Spec, socket: Socket) -> str:
     return f"{spec.name}-{escape(socket.fdname)}"
 
 
+def service(spec: Spec) -> str:
+    """Return the name of the unit that the shared sockets start.
+
+    With a proxy, NAME.service is still the program: what `systemctl status NAME` and
+    `journalctl -u NAME` are asked for, and where drop-ins for it go.
+    """
+    return f"{spec.name}-proxy.service" if spec.proxy else f"{spec.name}.service"
+
+
 def unit(spec: Spec, socket: Socket) -> Unit:
     """Return the unit of one socket."""
     name = prefix(spec, socket)
     given = {(setting.section, setting.name) for setting in socket.settings}
-    conditions = _conditions(socket)
+    conditions = _conditions(socket) | ({"proxied"} if spec.proxy else set())
 
     def section(name: str, *own: Line) -> tuple[str, list[Line]]:
         lines = [_line(setting) for setting in socket.settings if setting.section == name]
@@ -43,8 +52,9 @@ def unit(spec: Spec, socket: Socket) -> Unit:
         line("Socket", "FileDescriptorName", quoting.raw(socket.fdname), "names the descriptors"),
         line("Socket", "Accept", "no" if shared else "yes", _accept(shared=shared)),
     ]
-    if shared and name != spec.name:
-        own.append(line("Socket", "Service", f"{spec.name}.service", "all sockets, one service"))
+    if shared and f"{name}.service" != service(spec):
+        why = "the proxy takes the connections" if spec.proxy else "all sockets, one service"
+        own.append(line("Socket", "Service", service(spec), why))
     described = line("Unit", "Description", quoting.raw(_description(spec, socket)))
     return Unit(
         f"{name}.socket",
@@ -85,7 +95,7 @@ def _address_conditions(setting: Setting) -> set[str]:
     """Return what holds for an address."""
     if setting.value.startswith("/"):
         return {"path-node"}
-    if setting.value.isdigit() or setting.value.startswith(("@", "vsock")):
-        return set()
     parsed = address.parse(setting.name, setting.value.replace("%%", "%"))
-    return set() if parsed.host in _WILDCARDS else {"concrete-address"}
+    if not parsed.is_ip:
+        return set()
+    return {"network"} if parsed.host in _WILDCARDS else {"network", "concrete-address"}

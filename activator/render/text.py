@@ -8,7 +8,7 @@ import jinja2
 
 from activator import ownership
 from activator.errors import ActivatorError
-from activator.render import services, sockets
+from activator.render import proxy, services, sockets
 from activator.render.model import Unit
 from activator.spec.model import Spec
 from activator.unit import UnitFile
@@ -26,7 +26,7 @@ def units(spec: Spec) -> Iterator[Unit]:
     """Yield the units of a spec: its sockets, then its services."""
     for socket in spec.sockets:
         yield sockets.unit(spec, socket)
-    yield from services.units(spec)
+    yield from proxy.units(spec, spec.proxy) if spec.proxy else services.units(spec)
 
 
 class Renderer:
