@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.boxes.fixtures"]
+pytest_plugins = ["tests.boxes.fixtures", "tests.support.local"]

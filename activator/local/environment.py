@@ -21,6 +21,7 @@ def build(
     *,
     names: Sequence[str],
     connection: Mapping[str, str],
+    invocation: str,
     notify: str,
     extra: Mapping[str, str],
 ) -> dict[str, str]:
@@ -30,11 +31,12 @@ def build(
         service: The unit.
         names: The name of each descriptor that is passed from 3 on; empty for none.
         connection: REMOTE_ADDR and its kin, of a connection.
+        invocation: The INVOCATION_ID.
         notify: The path for NOTIFY_SOCKET; empty for none.
         extra: What the user adds to all services, below the unit's own settings.
     """
     environment = _base()
-    environment["INVOCATION_ID"] = os.urandom(16).hex()
+    environment["INVOCATION_ID"] = invocation
     if names:
         environment["LISTEN_FDS"] = str(len(names))
         environment["LISTEN_FDNAMES"] = ":".join(names)

@@ -1,29 +1,13 @@
 """What the two modes have in common: the listeners of one service, and their failure."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
+from activator.local.context import Context
 from activator.local.events import Event
 from activator.local.limits import RateLimit
 from activator.local.listener import Listener
 from activator.local.models import Activation, SocketUnit
 from activator.local.service_run import ServiceRun
-
-
-@dataclass
-class Context:
-    """What all groups of a run share.
-
-    Attributes:
-        emit: Gets the events.
-        notify_path: What NOTIFY_SOCKET is set to; empty while nobody needs it.
-        extra: Environment variables for every service.
-    """
-
-    emit: Callable[[Event], None]
-    notify_path: str = ""
-    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 class Group:
@@ -84,20 +68,15 @@ class Group:
         Raises:
             ActivatorError: The instance's unit cannot be read.
         """
-        return ServiceRun(
-            self.activation.make(instance),
-            self.context.emit,
-            notify_path=self.context.notify_path,
-            extra=self.context.extra,
-            client=client,
-        )
+        return ServiceRun(self.activation.make(instance), self.context, client=client)
 
     def triggered(self, listener: Listener) -> bool:
         """Count a client against the trigger limit; fail the socket if there are too many."""
         unit = listener.unit
         if self._limits[unit.name].allows():
             return True
-        times = f"{unit.trigger.burst} times in {unit.trigger.interval:g}s"
+        burst, interval = unit.trigger.burst, unit.trigger.interval
+        times = f"{burst} time{'s' * (burst > 1)} in {interval:g}s"
         if unit.accept:
             what = f"more than {times} a client came"
             hint = "raise TriggerLimitBurst= if that is right"

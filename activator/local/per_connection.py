@@ -11,8 +11,9 @@ import socket
 
 from activator.errors import ActivatorError
 from activator.local.connection import Connection, describe
+from activator.local.context import Context
 from activator.local.events import Event
-from activator.local.group import Context, Group
+from activator.local.group import Group
 from activator.local.listener import Listener
 from activator.local.models import Activation, SocketUnit
 from activator.local.options import apply

@@ -5,12 +5,10 @@ The states, and what leads from one to the next::
     STARTING --exec done; with Type=notify: READY=1--> RUNNING
     STARTING --TimeoutStartSec=--> STOPPING
     STARTING, RUNNING --stop()--> STOPPING: KillSignal=, after TimeoutStopSec= SIGKILL
-    any --the process ends--> CLEARING: the rest of its process group gets the same
-    CLEARING --the group is empty--> ENDED
+    any --the process ends--> CLEARING: what it left behind is asked, then forced, to end
+    CLEARING --nothing is left--> ENDED
 
-There are no control groups here: the process leads a session and a process group of its
-own, and what is left in that group counts as left over. A process that made itself another
-group escapes.
+There are no control groups here: what is left of a service is found by :mod:`.family`.
 """
 
 import asyncio
@@ -24,13 +22,14 @@ from pathlib import Path
 
 from activator.errors import ActivatorError
 from activator.local.command import expand_variables, find_program
+from activator.local.context import Context
 from activator.local.environment import PID_NAMES, build
 from activator.local.events import Event
 from activator.local.models import ServiceUnit
 from activator.local.output import Output
 from activator.local.process import Launch, StartFailed, start
 
-_POLL = 0.02  # seconds between looks at a left-over process group, which no descriptor tells
+_POLL = 0.02  # seconds between looks at what is left, which no descriptor tells
 
 
 class State(Enum):
@@ -48,9 +47,8 @@ class ServiceRun:
 
     Args:
         service: The unit.
-        emit: Gets the events.
-        notify_path: What NOTIFY_SOCKET is set to, if the unit notifies.
-        extra: Environment variables for every service.
+        context: What all runs share.
+        client: The client it serves, for people; empty in the shared mode.
 
     Attributes:
         service: The unit.
@@ -62,19 +60,17 @@ class ServiceRun:
     def __init__(
         self,
         service: ServiceUnit,
-        emit: Callable[[Event], None],
+        context: Context,
         *,
-        notify_path: str = "",
-        extra: Mapping[str, str] | None = None,
         client: str = "",
     ) -> None:
         self.service = service
         self.state = State.STARTING
         self.pid = 0
         self.client = client
-        self._emit = emit
-        self._notify_path = notify_path if service.notify != "none" else ""
-        self._extra = extra or {}
+        self._context = context
+        self._emit = context.emit
+        self._invocation = context.family.new_id()
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._exited = False
@@ -104,8 +100,9 @@ class ServiceRun:
             service,
             names=() if inetd else names,
             connection=connection,
-            notify=self._notify_path,
-            extra=self._extra,
+            invocation=self._invocation,
+            notify=self._context.notify_path if service.notify != "none" else "",
+            extra=self._context.extra,
         )
         for descriptor in descriptors:
             os.set_blocking(descriptor, not service.nonblocking)
@@ -126,6 +123,7 @@ class ServiceRun:
                 ignore_sigpipe=service.ignore_sigpipe,
             )
             self.pid = start(launch)
+            self._context.family.add(self.pid)
         except ActivatorError as error:
             self._close_output()
             raise error.at(service.place)  # noqa: B904 - the same error, with its place
@@ -156,10 +154,10 @@ class ServiceRun:
             os.close(descriptor)
         early = self.state is State.STARTING
         self.state = State.CLEARING
-        self._signal_rest(self.service.kill_signal)
         _, wait_status = os.waitpid(self.pid, 0)  # noqa: ASYNC222 - it has ended already
+        self._context.family.remove(self.pid)
         status = os.waitstatus_to_exitcode(wait_status)
-        await self._until_group_gone()
+        await self._until_cleared()
         self.state = State.ENDED
         self._close_output()
         text = _how(status)
@@ -185,6 +183,7 @@ class ServiceRun:
         self._signal(signal.SIGKILL)
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+        self._context.family.remove(self.pid)
 
     def notified(self, sender: int, fields: Mapping[str, str]) -> None:
         """Take a message of NOTIFY_SOCKET that came from this service's session."""
@@ -225,7 +224,10 @@ class ServiceRun:
     async def _until_exit(self) -> None:
         """Wait for the process's end; ask for it when it is time to."""
         if self.state is State.STARTING:
-            await self._wait(lambda: self.state is not State.STARTING, self.service.timeout_start)
+            await self._wait(
+                lambda: self.state is not State.STARTING or self._stop_asked,
+                self.service.timeout_start,
+            )
             if self.state is State.STARTING and not self._exited and not self._stop_asked:
                 limit = f"{self.service.timeout_start:g}s"
                 what = f"no READY=1 within {limit}; let it notify, or raise TimeoutStartSec="
@@ -257,12 +259,19 @@ class ServiceRun:
                 async with asyncio.timeout(None if math.isinf(left) else left):
                     await self._changed.wait()
 
-    async def _until_group_gone(self) -> None:
-        """Wait until nothing is left of the process group, in the end by force."""
+    async def _until_cleared(self) -> None:
+        """End what the process left behind, in the end by force."""
+        if self.service.kill_mode in ("process", "none"):
+            return
+        asked: set[int] = set()
+        first = signal.SIGKILL if self.service.kill_mode == "mixed" else self.service.kill_signal
         end = self._loop.time() + self.service.timeout_stop
-        while self.service.kill_mode in ("control-group", "mixed") and self._signal(0):
-            if self._loop.time() > end or self._kill_asked:
-                self._signal(signal.SIGKILL)
+        while strays := self._context.family.strays(self.pid, self._invocation):
+            force = self._kill_asked or self._loop.time() > end
+            for stray in strays if force else set(strays) - asked:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(stray, signal.SIGKILL if force else first)
+            asked.update(strays)
             await asyncio.sleep(_POLL)
 
     def _signal_main(self, number: int) -> None:
@@ -274,20 +283,10 @@ class ServiceRun:
         else:
             os.kill(self.pid, number)
 
-    def _signal_rest(self, number: int) -> None:
-        """Signal what the ended process left behind; it is not waited for yet."""
-        if self.service.kill_mode == "control-group":
-            self._signal(number)
-        elif self.service.kill_mode == "mixed":
-            self._signal(signal.SIGKILL)
-
-    def _signal(self, number: int) -> bool:
-        """Signal the group; tell whether there is one."""
-        try:
+    def _signal(self, number: int) -> None:
+        """Signal the process's group."""
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
-        except (ProcessLookupError, PermissionError):
-            return False
-        return True
 
     def _on_exit(self, descriptor: int) -> None:
         """Take note that the process has ended."""

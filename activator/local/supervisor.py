@@ -11,18 +11,23 @@ The states, and what leads from one to the next::
 
 import asyncio
 import os
+import signal
+import time
 from collections.abc import Callable, Mapping
 
 from activator.address import Address
 from activator.errors import ActivatorError, Problems
+from activator.local.context import Context
 from activator.local.events import Event
-from activator.local.group import Context, Group
+from activator.local.family import Family
 from activator.local.listener import Listener, open_listener
 from activator.local.models import Listen, Plan, SocketUnit
 from activator.local.notify import NotifySocket
 from activator.local.paths import RuntimeDir
 from activator.local.per_connection import PerConnectionGroup
 from activator.local.shared import SharedGroup
+
+_POLL = 0.02  # seconds
 
 
 class Supervisor:
@@ -47,9 +52,9 @@ class Supervisor:
         self._plan = plan
         self._emit = on_event
         self._runtime = runtime or RuntimeDir()
-        self._context = Context(on_event, extra=dict(environment or {}))
+        self._environment = dict(environment or {})
         self._listeners: list[Listener] = []
-        self._groups: list[Group] = []
+        self._groups: list[SharedGroup | PerConnectionGroup] = []
         self._notify: NotifySocket | None = None
         self._stopping = False
 
@@ -93,27 +98,39 @@ class Supervisor:
         if self._stopping:
             self.close()
             return True
-        loop = asyncio.get_running_loop()
+        family = Family()
+        context = Context(self._emit, family, extra=self._environment)
         try:
-            if any(each.sample.notify != "none" for each in self._plan.activations):
-                self._notify = NotifySocket(self._on_message)
-                self._context.notify_path = self._notify.path
-                loop.add_reader(self._notify, self._notify.receive)
-            for activation in self._plan.activations:
-                group = PerConnectionGroup if activation.accept else SharedGroup
-                mine = [each for each in self._listeners if each.unit in activation.sockets]
-                self._groups.append(group(activation, mine, self._context))
+            await self._serve(context)
+        finally:
+            self.close()
+            for group in self._groups:
+                group.abandon()
+            # KillMode=process leaves processes to a system that goes on, but this one ends.
+            while family.signal(signal.SIGKILL):
+                time.sleep(_POLL)  # noqa: ASYNC251 - the loop has nothing left to do
+            family.close()
+        self._emit(Event("stopped"))
+        return self._stopping
+
+    async def _serve(self, context: Context) -> None:
+        """Serve every service in a group of its own, until all groups are done."""
+        loop = asyncio.get_running_loop()
+        if any(each.sample.notify != "none" for each in self._plan.activations):
+            self._notify = NotifySocket(self._on_message)
+            context.notify_path = self._notify.path
+            loop.add_reader(self._notify, self._notify.receive)
+        for activation in self._plan.activations:
+            mode = PerConnectionGroup if activation.accept else SharedGroup
+            mine = [each for each in self._listeners if each.unit in activation.sockets]
+            self._groups.append(mode(activation, mine, context))
+        try:
             async with asyncio.TaskGroup() as tasks:
-                for each in self._groups:
-                    tasks.create_task(each.run())
+                for group in self._groups:
+                    tasks.create_task(group.run())
         finally:
             if self._notify is not None:
                 loop.remove_reader(self._notify)
-            self.close()
-            for each in self._groups:
-                each.abandon()
-        self._emit(Event("stopped"))
-        return self._stopping
 
     def stop(self) -> None:
         """Close the sockets and let every process end; called again, kill them."""
