@@ -23,7 +23,7 @@ LISTENS = (
     "ListenUSBFunction",
 )
 DIRECTIVES = (*LISTENS, "ReceiveBuffer", "SendBuffer", "Backlog", "SocketMode")
-KEYS = ("name", "description", "mode", "exec", "handler", "python", "drain")
+KEYS = ("name", "description", "mode", "exec", "handler", "python", "drain", "hardening")
 # The first word of --set → the table of the tree it goes to.
 TABLES = ("socket", "service", "unit", "install")
 
@@ -73,6 +73,8 @@ def directive_options(command: click.Command) -> click.Command:
 @click.option("--exec", metavar="COMMAND", help="The program, in systemd's syntax.")
 @click.option("--handler", metavar="MODULE:NAME", help="A Python handler instead.")
 @click.option("--python", metavar="PATH", help="The interpreter for the handler.")
+@click.option("--hardening", metavar="PROFILE", help="strict (the default), standard or none.")
+@click.option("--need", multiple=True, metavar="NEED", help="What is open nevertheless.")
 @click.option("--drain", type=float, metavar="SECONDS", help="How long connections may end.")
 @click.option("--fd-name", metavar="NAME", help="FileDescriptorName=; the name by default.")
 @click.option(
@@ -224,6 +226,8 @@ def _tree(options: dict[str, Any]) -> tuple[dict[str, Any], dict[tuple[str | int
     for key in KEYS:
         if options[key] is not None:
             tree[key], places[key,] = options[key], f"--{key}"
+    if options["need"]:
+        tree["needs"], places["needs",] = list(options["need"]), "--need"
     fdname = options["fd_name"] or tree["name"]
     socket: dict[str, Any] = {}
     tree["sockets"] = {fdname: socket}

@@ -20,6 +20,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "count": (int,),
     "timespan": (str, int, float),
     "endpoint": (str, int),
+    "list": (list,),
     "table": (dict,),
 }
 _WORDS: dict[type, str] = {

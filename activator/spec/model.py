@@ -89,6 +89,8 @@ class Spec:
         app_dir: Where the handlers' modules are; empty for the interpreter's own path.
         drain: How long running connections may take after SIGTERM: seconds.
         proxy: What mode "proxy" needs, else None.
+        hardening: The profile that closes all it can: a name of :mod:`activator.hardening`.
+        needs: What is open nevertheless, as ``network`` or ``write:/srv/data``.
         systemd: The systemd version to write for.
         source: The spec's file name, for messages and the units' first line.
     """
@@ -105,5 +107,7 @@ class Spec:
     app_dir: str = ""
     drain: float = 30.0
     proxy: Proxy | None = None
+    hardening: str = "strict"
+    needs: tuple[str, ...] = ()
     systemd: int = 252
     source: str = ""

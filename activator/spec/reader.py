@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from activator import directives, quoting
 from activator.errors import ActivatorError, combine
-from activator.spec import intents, names, proxy, target
+from activator.spec import intents, names, needs, proxy, target
 from activator.spec.model import Mode, Setting, Socket, Spec
 from activator.spec.settings import one_line, read_table
 from activator.spec.source import OptionSource, Path, TomlSource
@@ -68,11 +68,14 @@ class Reader:
             python=self._absolute("python"),
             app_dir=self._absolute("app-dir"),
             drain=self._drain(),
+            hardening=self._get("hardening"),
+            needs=tuple(needs.read(self._get("needs") or [], self.version, self._note)),
             proxy=proxy.read(self.tree, sockets, settings, self.version, self._note),
             systemd=self.version,
             source=self.source.name,
         )
         self._check_handlers(spec)
+        needs.check(spec, self._note)
         if self.problems:
             raise combine(sorted(self.problems, key=_line))
         return spec

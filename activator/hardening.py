@@ -1,0 +1,214 @@
+"""The profiles of ``hardening`` and the needs, from the table ``hardening.toml``.
+
+A profile closes all it can, and a need opens exactly what it names. What the lines do is in
+systemd.exec(5) and systemd.resource-control(5); that each need is both necessary and
+sufficient is tested with real services.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from activator import directives, quoting
+from activator.errors import ActivatorError
+
+DEFAULT = "strict"
+SECTION = "Service"
+
+
+class Profile(NamedTuple):
+    """What a value of ``hardening`` means."""
+
+    needs: tuple[str, ...]
+    summary: str
+
+
+class Row(NamedTuple):
+    """One line of the profiles; the words are explained in the table."""
+
+    name: str
+    value: str
+    why: str
+    when: frozenset[str]
+    since: int
+    more: bool
+    unless: str
+
+
+class Effect(NamedTuple):
+    """What a need does to the lines.
+
+    Attributes:
+        set: Directive → its only value.
+        add: Directive → words that join those it has.
+        drop: Directives that go.
+    """
+
+    set: Mapping[str, str]
+    add: Mapping[str, str]
+    drop: tuple[str, ...] = ()
+
+
+class Need(NamedTuple):
+    """A need, not yet with its argument.
+
+    Attributes:
+        form: How it is written, with the word for its argument: ``write:PATH``.
+        summary: What it opens.
+        effect: What it does.
+        hidden: What it does instead, if its argument is hidden from the service.
+        instances: What it sets besides where each connection has an instance.
+        capability: The capability that it gives, or nothing.
+        requires: The need without which it cannot work, or nothing.
+    """
+
+    form: str
+    summary: str
+    effect: Effect
+    hidden: Effect
+    instances: Mapping[str, str]
+    capability: str
+    requires: str
+
+    @property
+    def name(self) -> str:
+        """Return the form without an argument."""
+        return self.form.partition(":")[0]
+
+    @property
+    def placeholder(self) -> str:
+        """Return the word that stands for the argument, or nothing."""
+        word = self.form.partition(":")[2]
+        return word if word.isupper() else ""
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("hardening.toml").read_text())
+
+
+@cache
+def profiles() -> Mapping[str, Profile]:
+    """Return the profiles by name."""
+    rows = _table()["profiles"].items()
+    return {name: Profile(tuple(row["needs"]), row["summary"]) for name, row in rows}
+
+
+@cache
+def rows() -> tuple[Row, ...]:
+    """Return the profiles' lines, in order."""
+    return tuple(
+        Row(
+            row["name"],
+            row["value"],
+            row["why"],
+            frozenset(row.get("when", ())),
+            row.get("since", 0),
+            row.get("more", False),
+            row.get("unless", ""),
+        )
+        for row in _table()["lines"]
+    )
+
+
+@cache
+def needs() -> Mapping[str, Need]:
+    """Return the needs by form, in the order in which they are applied."""
+    return {
+        form: Need(
+            form,
+            row["summary"],
+            _effect(row),
+            _effect(row.get("hidden", {})),
+            row.get("instances", {}),
+            row.get("capability", ""),
+            row.get("requires", ""),
+        )
+        for form, row in _table()["needs"].items()
+    }
+
+
+def capabilities() -> tuple[str, ...]:
+    """Return the names of all capabilities."""
+    return tuple(_table()["capabilities"])
+
+
+def find(text: str) -> tuple[Need, str]:
+    """Return the need that a text names, and its argument.
+
+    Args:
+        text: The need as a spec writes it, as ``jit`` or ``write:/srv/data``.
+
+    Raises:
+        ActivatorError: There is none of that name, or it lacks an argument or has one too
+            many.
+    """
+    name, _, argument = text.partition(":")
+    if text in needs() and not needs()[text].placeholder:
+        return needs()[text], ""
+    forms = [need for need in needs().values() if need.name == name]
+    for need in forms:
+        if need.placeholder and argument:
+            return need, argument
+    if forms:
+        hint = f"write {' or '.join(need.form for need in forms)}"
+        raise ActivatorError(f"the need {text!r} is incomplete or has too much", hint)
+    every = dict.fromkeys(need.name for need in needs().values())
+    near = get_close_matches(name.lower().replace("_", "-"), every, n=1)
+    guess = f"did you mean {near[0]!r}? " if near else ""
+    raise ActivatorError(f"unknown need {text!r}", f"{guess}There are {', '.join(sorted(every))}")
+
+
+def hiding(path: str) -> str:
+    """Return the directory with which a path is hidden from the service, or nothing."""
+    for directory in _table()["hidden"]:
+        if PurePosixPath(path).is_relative_to(directory):
+            return str(directory)
+    return ""
+
+
+def effect(need: Need, argument: str) -> Effect:
+    """Return what a need does, given its argument; the values are still to be filled."""
+    values, words, drop = need.effect
+    if (need.hidden.set or need.hidden.add) and (directory := hiding(argument)):
+        values = {**_table()["hidden"][directory], **need.hidden.set}
+        words = need.hidden.add
+    if need.capability:
+        name = need.capability.format(argument=argument)
+        row = _table()["capabilities"][name]
+        # A privilege within a user namespace is worth nothing outside it.
+        values = {**values, **row.get("set", {}), "PrivateUsers": "no"}
+        words = {**words, "CapabilityBoundingSet": name, "AmbientCapabilities": name}
+        if "syscalls" in row:
+            words["SystemCallFilter"] = row["syscalls"]
+    return Effect(values, words, drop)
+
+
+def fill(name: str, template: str, terms: Mapping[str, str]) -> str:
+    """Return a value of the table with its terms in it, quoted as the directive needs it.
+
+    Args:
+        name: The directive.
+        template: The table's value.
+        terms: What its ``{words}`` stand for, as literal text.
+
+    Raises:
+        ActivatorError: A text has no form in a unit file.
+    """
+    if "{" not in template:
+        return template
+    directive = directives.lookup(SECTION, name)
+    assert directive is not None, name  # noqa: S101 - a test holds the table to the catalogue
+    if directive.quoting != "words":
+        return template.format_map({key: quoting.raw(text) for key, text in terms.items()})
+    # A word is quoted as a whole, with what stands around the term.
+    return " ".join(
+        quoting.word(part.format_map(terms), escapes=False) for part in template.split()
+    )
+
+
+def _effect(row: Mapping[str, Any]) -> Effect:
+    return Effect(row.get("set", {}), row.get("add", {}), tuple(row.get("drop", ())))

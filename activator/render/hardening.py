@@ -1,0 +1,163 @@
+"""The hardening lines of a service: the profile, and what the needs open again."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+
+from activator import directives, hardening, quoting
+from activator.hardening import SECTION
+from activator.render.model import Line, line
+from activator.spec.model import Mode, Spec
+
+Groups = dict[str, list[Line]]
+
+# What systemd takes for the name of a user: 31 characters at most.
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}")
+# A value that stands for an empty list; words that are added take its place.
+_EMPTY = {"", "none", "yes"}
+# Values of Type= by which a program reports to systemd, and other reasons to do so.
+_NOTIFYING = {"notify", "notify-reload"}
+_REPORTS = {"WatchdogSec", "FileDescriptorStoreMax", "NotifyAccess"}
+
+
+def lines(spec: Spec, conditions: set[str]) -> list[Line]:
+    """Return the lines of [Service] that harden a service.
+
+    A directive that the spec sets itself is left to it, unless it is a list that only a need
+    adds to: then the two add up, as they do for systemd.
+
+    Args:
+        spec: The spec.
+        conditions: What holds for this service: ``shared`` or ``per-connection``, ``handler``,
+            ``notify``; with a proxy before it ``backend``, ``by-path`` or ``by-port``.
+
+    Raises:
+        ActivatorError: Something has no form in a unit file.
+    """
+    if spec.hardening not in hardening.profiles() or spec.hardening == "none":
+        return []
+    terms = {"name": spec.name, "user": user(spec.name), "python": spec.python}
+    groups = _closed(spec, {*conditions, *_conditions(spec, conditions)}, terms)
+    profile = set(groups)
+    _open(spec, groups, terms)
+    given = {setting.name for setting in spec.settings if setting.section == SECTION}
+    kept = (
+        name for name in groups if name not in given or (name not in profile and _is_list(name))
+    )
+    return [made for name in kept for made in groups[name]]
+
+
+def user(name: str) -> str:
+    """Return the name of the user that all instances of a service share.
+
+    Without one, DynamicUser= would make one for each, and each would take the directories of
+    the others over.
+    """
+    if _USER.fullmatch(name):
+        return name
+    return f"_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def needs(spec: Spec) -> list[tuple[hardening.Need, str]]:
+    """Return what the profile and the spec need, with the arguments, in the table's order."""
+    texts = dict.fromkeys((*hardening.profiles()[spec.hardening].needs, *spec.needs))
+    order = list(hardening.needs())
+    found = [*map(hardening.find, texts), *_own_needs(spec)]
+    return sorted(found, key=lambda pair: order.index(pair[0].form))
+
+
+def _closed(spec: Spec, conditions: set[str], terms: Mapping[str, str]) -> Groups:
+    """Return the profile's lines by directive, before any need."""
+    opened = {need.form for need, _ in needs(spec)}
+    groups: Groups = {}
+    for row in hardening.rows():
+        if not row.when <= conditions or row.since > spec.systemd or row.unless in opened:
+            continue
+        if not row.more:
+            groups.pop(row.name, None)
+        _add(groups, row.name, hardening.fill(row.name, row.value, terms), row.why)
+    return groups
+
+
+def _open(spec: Spec, groups: Groups, terms: Mapping[str, str]) -> None:
+    """Change the lines to what the needs ask for."""
+    instances = any(socket.mode is Mode.PER_CONNECTION for socket in spec.sockets)
+    for need, argument in needs(spec):
+        filling = {**terms, "argument": argument}
+        effect = hardening.effect(need, argument)
+        why = f"{need.name}: {need.summary.partition(';')[0]}"
+        for name in effect.drop:
+            groups.pop(name, None)
+        values = {**effect.set, **(need.instances if instances else {})}
+        for name, template in values.items():
+            groups[name] = [line(SECTION, name, hardening.fill(name, template, filling), why)]
+        for name, template in effect.add.items():
+            if name == "NoExecPaths" and _holds_program(spec, template.format_map(filling)):
+                continue
+            _add(groups, name, hardening.fill(name, template, filling), why)
+
+
+def _add(groups: Groups, name: str, words: str, why: str) -> None:
+    """Add words to a directive's last line, or a line where they cannot join it."""
+    have = groups.setdefault(name, [])
+    directive = directives.lookup(SECTION, name)
+    alone = directive is None or directive.repeat == "lines"
+    if not have or alone or "~" in (words[:1], have[-1].value[:1]):
+        have.append(line(SECTION, name, words, why))
+        return
+    last = have[-1]
+    if last.value == "no":
+        return  # it is open altogether
+    if last.value in _EMPTY:
+        have[-1] = line(SECTION, name, words, why)
+        return
+    missing = [word for word in words.split(" ") if word not in last.value.split(" ")]
+    if missing:
+        reasons = last.why if why in last.why else f"{last.why}; {why}"
+        have[-1] = line(SECTION, name, " ".join([last.value, *missing]), reasons)
+
+
+def _conditions(spec: Spec, conditions: set[str]) -> Iterator[str]:
+    """Yield what else holds for a service, for the table's ``when``."""
+    settings = {item.name: item.value for item in spec.settings if item.section == SECTION}
+    if spec.python and "handler" in conditions:
+        yield "interpreter"
+    default = "notify" if conditions >= {"handler", "shared"} else ""
+    if settings.get("Type", default) in _NOTIFYING or _REPORTS & settings.keys():
+        yield "notify"
+
+
+def _programs(spec: Spec) -> Iterator[str]:
+    """Yield the paths from which the service is run."""
+    if spec.command:
+        for command in quoting.split_command(spec.command)[:1]:
+            if command.path.startswith("/"):
+                yield command.path
+    if spec.python:
+        yield spec.python
+    if spec.app_dir:
+        yield spec.app_dir
+
+
+def _own_needs(spec: Spec) -> Iterator[tuple[hardening.Need, str]]:
+    """Yield the needs that come from the spec itself: to read its own program."""
+    need = hardening.needs()["read:PATH"]
+    for path in dict.fromkeys(_programs(spec)):
+        if not hardening.hiding(path):
+            continue
+        # An interpreter comes with its library: PREFIX/bin/python.
+        prefix = str(PurePosixPath(path).parent.parent) if path == spec.python else path
+        shown = prefix if hardening.hiding(prefix) != prefix and hardening.hiding(prefix) else path
+        yield need, shown
+
+
+def _holds_program(spec: Spec, directory: str) -> bool:
+    """Tell whether the service is run from below a directory."""
+    return any(PurePosixPath(path).is_relative_to(directory) for path in _programs(spec))
+
+
+def _is_list(name: str) -> bool:
+    """Tell whether several lines of a directive add up."""
+    directive = directives.lookup(SECTION, name)
+    return directive is not None and directive.repeat in ("lines", "words", "words-kept")
