@@ -29,17 +29,17 @@ class _Limit:
 
     def start(self) -> None:
         """Begin to count, at the first signal."""
+        if not self._over:
+            self._earlier = signal.signal(signal.SIGALRM, self._up)
+            self._running = True
+            self._arm()
         notify.stopping()
-        if self._over:
-            return
-        self._earlier = signal.signal(signal.SIGALRM, self._up)
-        self._running = True
-        self._arm(self._drain)
 
     def pass_now(self) -> None:
-        """Leave no more time, at the second SIGINT."""
+        """Leave no more time, at the second SIGINT, which may come while the first starts."""
+        self._drain = 0.0
         if self._running:
-            self._arm(0)
+            self._arm()
 
     def end(self) -> None:
         """Stop counting, and give SIGALRM back."""
@@ -50,8 +50,11 @@ class _Limit:
             if self._earlier is not None:
                 signal.signal(signal.SIGALRM, self._earlier)
 
-    def _arm(self, seconds: float) -> None:
-        signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6), AGAIN)  # 0 would be off
+    def _arm(self) -> None:
+        seconds = -1.0
+        while seconds != self._drain:
+            seconds = self._drain
+            signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6), AGAIN)  # 0 would be off
 
     def _up(self, *_: object) -> None:
         if self._running:

@@ -64,7 +64,7 @@ class _Service:
         self._poll.register(self._wake_out, select.POLLIN)
         self._polled = False
         self._stopping = False
-        self._deadline = float("inf")
+        self._now = False
         self._pause_until = 0.0
         self._scarcity = Rarely()
 
@@ -74,7 +74,7 @@ class _Service:
         self._stopping = True
 
     def stop_now(self) -> None:
-        self._deadline = 0.0
+        self._now = True
 
     def _wake_up(self) -> None:
         # It may be full, so awake already, or closed, after a straggler's time.
@@ -99,13 +99,15 @@ class _Service:
     def drain(self) -> None:
         notify.stopping()
         self._pool.watch()
-        self._deadline = min(self._deadline, monotonic() + self._settings.drain)
-        self._wait_for_handlers()
+        deadline = monotonic() + self._settings.drain
+        while self._pool.busy and not self._now and (left := deadline - monotonic()) > 0:
+            self._wait(left)
         if self._pool.busy:
             self.in_time = False
             self._pool.abandon()
-            self._deadline = monotonic() + GRACE
-            self._wait_for_handlers()
+            deadline = monotonic() + GRACE
+            while self._pool.busy and (left := deadline - monotonic()) > 0:
+                self._wait(left)
 
     def close(self) -> None:
         self._pool.unwatch()
@@ -131,10 +133,6 @@ class _Service:
             self._pause_until = 0.0
             if sock:
                 self._pool.submit(route, sock)
-
-    def _wait_for_handlers(self) -> None:
-        while self._pool.busy and (left := self._deadline - monotonic()) > 0:
-            self._wait(left)
 
     def _poll_listeners(self, wanted: bool) -> None:  # noqa: FBT001 - the state to be in
         if wanted == self._polled:
