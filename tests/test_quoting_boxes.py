@@ -110,7 +110,7 @@ def expected(name: str, sample: dict[str, Any]) -> dict[str, dict[str, Any]]:
             "Listen": [["Stream", f"/run/t/{sample['node']}"]],
         },
         f"{name}.service": {
-            "Description": sample["description"] or f"{name} (socket-activated)",
+            "Description": sample["description"] or name,
             "Environment": [f"V{n}={value}" for n, value in enumerate(sample["variables"])],
             "WorkingDirectory": f"/srv/{sample['directory']}",
             "ReadOnlyPaths": [f"/srv/{path}" for path in sample["paths"]],

@@ -126,7 +126,7 @@ class Reader:
 
     def _description(self, name: str) -> str:
         """Return the description, checked for what no unit can hold."""
-        text = self._get("description") or f"{name} (socket-activated)"
+        text = self._get("description") or name
         self._attempt(("description",), quoting.raw, text, "the description")
         return text
 
