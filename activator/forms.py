@@ -19,10 +19,14 @@ from activator.values.times import NANOSECONDS, UNITS
 BOOLEAN = "@boolean"
 INTEGER = "@integer"
 FOLD = "@fold"
+# A whole number as systemd reads it: with C's base prefixes, 0b and 0o.
+INTEGER_PATTERN = (
+    r"(?:0[bB]\s*[+-]?[01]+|0[oO]\s*[+-]?[0-7]+"
+    r"|[+-]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*))"
+)
 # What a {word} of a pattern stands for.
 _PARTS = {
-    "integer": r"(?:0[bB]\s*[+-]?[01]+|0[oO]\s*[+-]?[0-7]+"
-    r"|[+-]?(?:0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*))",
+    "integer": INTEGER_PATTERN,
     "size": r"(?:\+?[0-9][+0-9.EPTGMKB\s]*)",
     "units": "|".join(sorted(UNITS, key=len, reverse=True)),
     "nanounits": "|".join(sorted(NANOSECONDS, key=len, reverse=True)),

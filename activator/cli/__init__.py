@@ -19,8 +19,11 @@ from activator.version import __version__
 COMMANDS = {
     "demo": "Show both modes at work, step by step, without systemd.",
     "gen": "Turn specs into matching .socket and .service units.",
+    "install": "Install a spec's units, or bring them up to date, losing no client.",
     "run": "Run specs or unit files without systemd.",
+    "schema": "Print the spec's JSON Schema, for editors.",
     "serve": "Serve the descriptors that systemd passed, with MODULE:HANDLER.",
+    "uninstall": "Stop and remove all that was installed under a name.",
     "wait-for": "Wait until an address accepts connections, for ExecStartPost=.",
 }
 

@@ -1,0 +1,29 @@
+"""``activator schema``: the spec's JSON Schema, for editors."""
+
+import click
+
+from activator.errors import ActivatorError
+
+
+@click.command(short_help="Print the spec's JSON Schema, for editors.")
+@click.option("--systemd", metavar="VERSION", help="Only what this one knows, as 257 or trixie.")
+def command(systemd: str | None) -> None:
+    r"""Print the JSON Schema of specs, from which editors complete and check them.
+
+    For editors with taplo, such as VS Code with Even Better TOML, name the schema in the
+    spec's first line: #:schema ./activator.schema.json
+
+    \b
+    Example:
+      activator schema --systemd trixie >activator.schema.json
+    """
+    import json
+
+    from activator.schema import schema
+    from activator.spec import target
+
+    try:
+        version = None if systemd is None else target.version(systemd)
+    except ActivatorError as error:
+        raise error.at("--systemd") from None
+    click.echo(json.dumps(schema(version), indent=2, ensure_ascii=False))
