@@ -163,6 +163,7 @@ MISTAKES = [
     (GOOD.replace('"echo"', '"a/b"', 1), 1, "holds '/'"),
     (GOOD + 'ReceiveBuffer = "8k"\n', 6, "ReceiveBuffer="),
     (GOOD + 'ReceiveBuffer = "lots"\n', 6, "ReceiveBuffer="),
+    (GOOD + "SocketMode = 0o660\n", 6, "SocketMode=: a mode is no number"),
     (GOOD.partition("\n[")[0] + "\n", 1, "no socket"),
     (GOOD.replace("ListenStream", "NoDelay").replace('"127.0.0.1:7777"', "true"), 4, "listens on"),
     (GOOD.replace('"127.0.0.1:7777"', '[\n  "80",\n  "localhost:80",\n]'), 7, "ListenStream="),

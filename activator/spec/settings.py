@@ -65,6 +65,9 @@ def write(directive: directives.Directive, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
+        if directive.type == "mode":
+            # TOML's 0o660 arrives as 432, which is a mode too.
+            raise ActivatorError("a mode is no number", 'write it in quotes, as in "0660"')
         return str(value)
     if isinstance(value, str):
         return one_line(value)
