@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from activator import directives, hardening, quoting
@@ -48,6 +49,15 @@ def lines(spec: Spec, conditions: set[str]) -> list[Line]:
     return [made for name in kept for made in groups[name]]
 
 
+def beside(lines: list[Line], more: list[Line]) -> Iterator[Line]:
+    """Yield those hardening lines that do not say once more what other lines say already."""
+    names = {have.name for have in lines}
+    said = {(have.name, have.value) for have in lines}
+    for made in more:
+        if made.name not in names or (_is_list(made.name) and (made.name, made.value) not in said):
+            yield made
+
+
 def user(name: str) -> str:
     """Return the name of the user that all instances of a service share.
 
@@ -89,6 +99,8 @@ def _open(spec: Spec, groups: Groups, terms: Mapping[str, str]) -> None:
         why = f"{need.name}: {need.summary.partition(';')[0]}"
         for name in effect.drop:
             groups.pop(name, None)
+        for name, template in effect.remove.items():
+            _remove(groups, name, hardening.fill(name, template, filling))
         values = {**effect.set, **(need.instances if instances else {})}
         for name, template in values.items():
             groups[name] = [line(SECTION, name, hardening.fill(name, template, filling), why)]
@@ -116,6 +128,16 @@ def _add(groups: Groups, name: str, words: str, why: str) -> None:
     if missing:
         reasons = last.why if why in last.why else f"{last.why}; {why}"
         have[-1] = line(SECTION, name, " ".join([last.value, *missing]), reasons)
+
+
+def _remove(groups: Groups, name: str, word: str) -> None:
+    """Remove a word from a directive's lines, and the lines that are empty then."""
+    kept = []
+    for item in groups.get(name, ()):
+        words = [other for other in item.value.split(" ") if other != word]
+        if words:
+            kept.append(replace(item, value=" ".join(words)))
+    groups[name] = kept
 
 
 def _conditions(spec: Spec, conditions: set[str]) -> Iterator[str]:

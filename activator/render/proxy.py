@@ -5,12 +5,12 @@ started by the sockets, pulls it in, forwards to it, and leaves when nobody is c
 then nothing needs the program any more, and it stops as well.
 """
 
-import hashlib
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from activator import quoting
-from activator.render import defaults, services, sockets
+from activator.hardening import DEFAULT
+from activator.render import defaults, hardening, services, sockets
 from activator.render.model import Line, Unit, line, sections
 from activator.spec.model import Proxy, Spec
 from activator.values.numbers import BOOLEANS
@@ -25,8 +25,6 @@ PER_CONNECTION = 6
 OTHERS = 64
 # Who a service runs as.
 _IDENTITY = ("User", "Group", "DynamicUser")
-# What systemd takes for a user's name in every version (systemd.exec(5)).
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}")
 
 
 def units(spec: Spec, proxy: Proxy) -> Iterator[Unit]:
@@ -52,16 +50,9 @@ def backend(spec: Spec, proxy: Proxy) -> Unit:
     identity = _identity(unit)
     if proxy.by_path and "User" not in identity and _is_true(identity.get("DynamicUser", "no")):
         why = "the proxy runs as the same user, so that it may connect"
-        start.append(line("Service", "User", _user(spec.name), why))
+        start.append(line("Service", "User", hardening.user(spec.name), why))
         unit = services.assemble(spec, name, conditions, start, terms)
     return unit
-
-
-def _user(name: str) -> str:
-    """Return a name for a dynamic user of two units: the spec's name if it can be one."""
-    if _USER.fullmatch(name):
-        return name
-    return f"_activator-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def _identity(unit: Unit) -> dict[str, str]:
@@ -94,18 +85,28 @@ def _proxy(spec: Spec, proxy: Proxy, program: Unit) -> Unit:
         "descriptors": str(PER_CONNECTION * proxy.connections_max + OTHERS),
     }
 
-    def section(name: str, *first: Line) -> tuple[str, list[Line]]:
-        rest = defaults.lines("proxy", name, conditions, spec.systemd, terms)
-        return name, [*first, *rest]
+    def own(section: str) -> Iterator[Line]:
+        return defaults.lines("proxy", section, conditions, spec.systemd, terms)
 
     described = line("Unit", "Description", quoting.raw(f"{spec.description} (proxy)"))
-    start = [line("Service", "ExecStart", _command(proxy))]
+    service = [line("Service", "ExecStart", _command(proxy)), *own("Service")]
+    taken = {made.name for made in service}
     if proxy.by_path:
         why = "the program's own user: nobody else may connect to it"
-        start += [line("Service", *pair, why) for pair in _identity(program).items()]
+        service += [line("Service", *pair, why) for pair in _identity(program).items()]
+        taken |= set(_IDENTITY)
+    service += [made for made in _profile(spec) if made.name not in taken]
     return Unit(
-        sockets.service(spec), sections([section("Unit", described), section("Service", *start)])
+        sockets.service(spec), sections([("Unit", [described, *own("Unit")]), ("Service", service)])
     )
+
+
+def _profile(spec: Spec) -> list[Line]:
+    """Return the lines that harden the proxy, whatever the program needs."""
+    strict = replace(
+        spec, command=PROXYD, hardening=DEFAULT, needs=(), settings=(), python="", app_dir=""
+    )
+    return hardening.lines(strict, set())
 
 
 def _command(proxy: Proxy) -> str:

@@ -55,11 +55,11 @@ def assemble(
         rest = defaults.lines("service", name, frozenset(conditions), spec.systemd, terms)
         lines += [made for made in rest if (name, made.name) not in given]
         if name == "Service":
-            lines += hardening.lines(spec, conditions)
+            lines += hardening.beside(lines, hardening.lines(spec, conditions))
         mine = (setting for setting in spec.settings if setting.section == name)
         return name, lines + [line(name, setting.name, setting.value) for setting in mine]
 
-    start += [
+    start = start + [
         line("Service", "Environment", quoting.assignment(*pair)) for pair in spec.environment
     ]
     described = [line("Unit", "Description", quoting.raw(spec.description))]
