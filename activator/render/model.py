@@ -50,6 +50,15 @@ class Unit:
             for line in section.lines:
                 yield section.name, line.name, line.value
 
+    @property
+    def lines(self) -> list[str]:
+        """Return the headers and assignments as they stand in the file."""
+        found: list[str] = []
+        for section in self.sections:
+            found.append(f"[{section.name}]")
+            found += [f"{line.name}={line.value}" for line in section.lines]
+        return found
+
 
 def line(section: str, name: str, value: str, why: str = "") -> Line:
     """Make a line, with the manual page that the catalogue names."""

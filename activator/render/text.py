@@ -48,6 +48,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            auto_reload=False,
             autoescape=False,  # noqa: S701 - unit files are no markup; see activator.quoting
         )
 
@@ -74,15 +75,26 @@ class Renderer:
             raise ActivatorError(
                 f"the template is wrong: {error.message}", "mend it", place=f"{kind}.j2"
             ) from None
-        parsed = UnitFile.parse(text, unit.name)
-        said = [(entry.section, entry.name, entry.value) for entry in parsed.entries]
-        if said != list(unit.entries) or parsed.problems:
+        if not _says(text, unit):
             raise ActivatorError(
                 f"the template does not write what {unit.name} must say",
                 "write each line as {{ line.name }}={{ line.value }}",
                 place=f"{kind}.j2",
             )
         return ownership.seal(unit.name, text, spec.name)
+
+
+def _says(text: str, unit: Unit) -> bool:
+    """Tell whether systemd would read from a text what the unit must say, and no more."""
+    if "\r" not in text and "\0" not in text:
+        # The usual case, at once: comments apart, line by line what must be there. What must
+        # be there neither continues a line nor is trimmed (see activator.quoting).
+        lines = [line for line in text.split("\n") if line and line[0] not in "#;"]
+        if lines == unit.lines:
+            return True
+    parsed = UnitFile.parse(text, unit.name)
+    said = [(entry.section, entry.name, entry.value) for entry in parsed.entries]
+    return said == list(unit.entries) and not parsed.problems
 
 
 def _printable(source: str) -> str:
