@@ -38,11 +38,37 @@ def lines(spec: Spec, conditions: set[str]) -> list[Line]:
     """
     if spec.hardening not in hardening.profiles() or spec.hardening == "none":
         return []
-    terms = {"name": spec.name, "user": user(spec.name), "python": spec.python}
-    groups = _closed(spec, {*conditions, *_conditions(spec, conditions)}, terms)
+    given = frozenset(setting.name for setting in spec.settings if setting.section == SECTION)
+    key = (
+        spec.hardening,
+        spec.needs,
+        spec.systemd,
+        frozenset((*conditions, *_conditions(spec, conditions))),
+        given,
+        tuple(_programs(spec)),
+        any(socket.mode is Mode.PER_CONNECTION for socket in spec.sockets),
+    )
+    if key not in _kept:
+        terms = {"name": spec.name, "user": user(spec.name), "python": spec.python}
+        made = _made(spec, set(key[3]), given, terms)
+        names = {spec.name, quoting.word(spec.name), terms["user"]}
+        if any(name in item.value for item in made for name in names):
+            return made
+        _kept[key] = made
+    return _kept[key]
+
+
+# Lines that have nothing of the spec's name in them, by all they depend on.
+_kept: dict[tuple[object, ...], list[Line]] = {}
+
+
+def _made(
+    spec: Spec, conditions: set[str], given: frozenset[str], terms: Mapping[str, str]
+) -> list[Line]:
+    """Return the lines that harden a service."""
+    groups = _closed(spec, conditions, terms)
     profile = set(groups)
     _open(spec, groups, terms)
-    given = {setting.name for setting in spec.settings if setting.section == SECTION}
     kept = (
         name for name in groups if name not in given or (name not in profile and _is_list(name))
     )
