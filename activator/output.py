@@ -129,20 +129,32 @@ def written(
     Raises:
         ActivatorError: A file cannot be read.
     """
-    base = Path(directory)
+    return [file for seal, file in _sealed(Path(directory), besides) if seal.name in names]
+
+
+def installed(directory: str | os.PathLike[str]) -> set[str]:
+    """Return the names of all specs that units in a directory were made from.
+
+    Raises:
+        ActivatorError: A file cannot be read.
+    """
+    return {seal.name for seal, _ in _sealed(Path(directory))}
+
+
+def _sealed(base: Path, besides: Container[str] = ()) -> Iterator[tuple[ownership.Seal, File]]:
+    """Yield the units in a directory that carry a fingerprint, sorted; it may be missing."""
     try:
         with os.scandir(base) as entries:
-            found = sorted(
-                entry.name
-                for entry in entries
-                if entry.name.endswith(SUFFIXES) and entry.name not in besides
-            )
+            names = sorted(entry.name for entry in entries if entry.name.endswith(SUFFIXES))
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         raise _unreadable(base, error) from None
-    files = (_look(base / name, None) for name in found)
-    return [file for file in files if file.owner is not None and file.owner.name in names]
+    for name in names:
+        if name not in besides and os.access(base / name, os.R_OK):
+            file = _look(base / name, None)
+            if file.owner is not None:
+                yield file.owner, file
 
 
 def due(files: Iterable[File]) -> list[File]:

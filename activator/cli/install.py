@@ -1,0 +1,114 @@
+"""``activator install``: put a spec's units in place and bring them up."""
+
+import json
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+from activator.errors import ActivatorError
+
+if TYPE_CHECKING:
+    from activator.install import Result, Step
+
+
+class Report:
+    """Tell what is done: each step as it begins, or all in the end as JSON.
+
+    Args:
+        style: ``text`` or ``json``.
+    """
+
+    def __init__(self, style: str) -> None:
+        self._json = style == "json"
+        self._steps: list[Step] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._json and isinstance(error, ActivatorError):
+            self._dump({"result": "failed", "errors": error.lines()}, self._steps)
+
+    def say(self, step: "Step") -> None:
+        """Tell of a step that begins."""
+        self._steps.append(step)
+        if not self._json:
+            click.echo(step)
+
+    def end(self, result: "Result", word: str, *, shown: bool) -> None:
+        """Tell of the end.
+
+        Args:
+            result: What was done.
+            word: What that is in a word.
+            shown: Whether the steps were told one by one.
+        """
+        if self._json:
+            units = [
+                {
+                    "name": unit.name,
+                    "path": str(unit.file.path),
+                    "status": unit.file.status.value,
+                    "active": unit.state.active,
+                }
+                for unit in result.units
+            ]
+            told = {"result": word if result.steps else "unchanged", "name": result.name}
+            self._dump(told | {"units": units, "notes": result.notes}, result.steps)
+            return
+        for step in () if shown else result.steps:
+            click.echo(step)
+        if not result.steps:
+            click.echo(f"{result.name} is as it should be: nothing to do")
+        for note in result.notes:
+            click.echo(note, err=True)
+
+    def _dump(self, told: dict[str, Any], steps: "list[Step]") -> None:
+        """Print one object."""
+        told["steps"] = [step.describe() for step in steps]
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+@click.command(short_help="Install a spec's units, or bring them up to date, losing no client.")
+@click.argument("spec", metavar="SPEC")
+@click.option("--user", is_flag=True, help="For your own manager instead of the system's.")
+@click.option("--root", metavar="DIR", help="Into a system below DIR that does not run.")
+@click.option("--now/--no-now", default=True, help="Start, restart and stop units as needed.")
+@click.option("--dry-run", is_flag=True, help="Only show the steps.")
+@click.option("--force", is_flag=True, help="Replace files that were edited or not ours, too.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to tell the result.",
+)
+def command(
+    spec: str, root: str | None, style: str, *, user: bool, now: bool, dry_run: bool, force: bool
+) -> None:
+    r"""Install a spec's units, or bring those that are installed up to date.
+
+    A first installation enables and starts the sockets; clients start the service. Later
+    ones do no more than the changes ask for, in the order that loses no client or as few as
+    can be. If a unit does not come up, everything is put back as it was.
+
+    \b
+    Examples:
+      activator install units/echo.toml
+      activator install units/echo.toml --dry-run
+      activator install units/echo.toml --root /srv/image
+    """
+    from activator.install import install, place
+    from activator.spec import load
+
+    with Report(style) as report:
+        loaded = load(spec)
+        where = place(user=user, root=root)
+        result = install(loaded, where, now=now, force=force, dry_run=dry_run, say=report.say)
+        report.end(result, "planned" if dry_run else "installed", shown=not dry_run)

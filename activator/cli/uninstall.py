@@ -1,0 +1,35 @@
+"""``activator uninstall``: stop and remove what was installed."""
+
+import click
+
+from activator.cli.install import Report
+
+
+@click.command(short_help="Stop and remove all that was installed under a name.")
+@click.argument("name", metavar="NAME")
+@click.option("--user", is_flag=True, help="From your own manager instead of the system's.")
+@click.option("--root", metavar="DIR", help="From a system below DIR that does not run.")
+@click.option("--force", is_flag=True, help="Remove files that were edited, too.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to tell the result.",
+)
+def command(name: str, root: str | None, style: str, *, user: bool, force: bool) -> None:
+    r"""Stop and remove all that was installed under a name.
+
+    Sockets are stopped first, then services and the instances of templates. Only files that
+    activator wrote are removed; drop-ins of yours are kept.
+
+    \b
+    Examples:
+      activator uninstall echo
+      activator uninstall echo --user
+    """
+    from activator.install import place, uninstall
+
+    with Report(style) as report:
+        result = uninstall(name, place(user=user, root=root), force=force, say=report.say)
+        report.end(result, "removed", shown=True)

@@ -1,0 +1,70 @@
+"""Where units are installed: the system, a user, or a system below another root."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from activator.errors import ActivatorError
+from activator.manager import Manager
+
+# sd_booted(3): this is there when systemd is process 1.
+_BOOTED = "/run/systemd/system"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory of units, and the manager that reads it.
+
+    Attributes:
+        directory: Where the units are.
+        manager: Who reads them.
+        user: Whether they are a user's.
+    """
+
+    directory: Path
+    manager: Manager
+    user: bool
+
+    @property
+    def live(self) -> bool:
+        """Tell whether the manager runs, so that units can be started."""
+        return self.manager.root is None
+
+
+def place(*, user: bool = False, root: str | os.PathLike[str] | None = None) -> Place:
+    """Return where to install.
+
+    Args:
+        user: Whether it is for the calling user's manager.
+        root: The root of a system that does not run, such as an image; nothing but files
+            below it is touched then.
+
+    Raises:
+        ActivatorError: The root is no directory, or no systemd runs here.
+    """
+    base = "user" if user else "system"
+    if root is not None:
+        directory = Path(root).absolute()
+        if not directory.is_dir():
+            raise ActivatorError("it is no directory", "make it first", place=str(root))
+        return Place(directory / "etc/systemd" / base, Manager(user=user, root=directory), user)
+    if not Path(_BOOTED).is_dir():
+        hint = "use --root DIR to write the files alone"
+        raise ActivatorError("systemd does not run here", hint)
+    directory = Path("/etc/systemd/system")
+    if user:
+        home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+        directory = Path(home) / "systemd/user"
+    return Place(directory, Manager(user=user), user)
+
+
+def writable(directory: Path) -> None:
+    """Raise if nothing can be written into a directory, or made there.
+
+    Raises:
+        ActivatorError: The calling user may not.
+    """
+    there = next(path for path in (directory, *directory.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        hint = "run it as root, or with --user"
+        raise ActivatorError("it cannot be written to", hint, place=str(there))

@@ -1,0 +1,53 @@
+"""Have ``systemd-analyze verify`` read units before they are installed."""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+
+from activator.errors import ActivatorError, combine
+from activator.files import write_all
+
+_TIMEOUT_S = 60
+
+
+def verify(texts: Mapping[str, str], *, user: bool = False) -> list[str]:
+    """Read units with systemd's own parser.
+
+    Args:
+        texts: File name → text.
+        user: Whether they are for a user's manager.
+
+    Returns:
+        What it remarks on the units, one line each; nothing if it is not installed.
+
+    Raises:
+        ActivatorError: It refuses a unit, or a command cannot be executed.
+    """
+    with tempfile.TemporaryDirectory(prefix="activator-") as directory:
+        paths = [str(path) for path in write_all(directory, texts)]
+        scope = ["--user"] if user else []
+        argv = ["systemd-analyze", *scope, "verify", "--man=no", "--", *paths]
+        try:
+            run = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                check=False,
+                timeout=_TIMEOUT_S,
+                env=os.environ | {"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0"},
+            )
+        except FileNotFoundError:
+            return []
+        except subprocess.TimeoutExpired:
+            return ["systemd-analyze did not answer, so it has not read the units"]
+        lines = [line.replace(f"{directory}/", "") for line in run.stderr.splitlines()]
+    # It also reads what the units depend on, and remarks on that.
+    ours = [line for line in dict.fromkeys(lines) if any(name in line for name in texts)]
+    if run.returncode:
+        said = ours or lines or [f"systemd-analyze ended with status {run.returncode}"]
+        hint = "change the spec, or use --force to install it all the same"
+        raise combine([ActivatorError(line.rstrip("."), hint) for line in said])
+    return ours
