@@ -6,7 +6,6 @@ then nothing needs the program any more, and it stops as well.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from activator import quoting
 from activator.hardening import DEFAULT
@@ -19,9 +18,9 @@ from activator.values.numbers import BOOLEANS
 PROXYD = "/usr/lib/systemd/systemd-socket-proxyd"
 # Its own limit of connections, which a command line need not repeat.
 PROXYD_CONNECTIONS = 256
-# Descriptors: two sockets and two pipes a connection; beside them what it listens on,
-# its event loop and its resolver.
-PER_CONNECTION = 6
+# Descriptors: two pipes and two sockets a connection, the latter twice in systemd 262; beside
+# them what it listens on, its event loop and its resolver.
+PER_CONNECTION = 8
 OTHERS = 64
 # Who a service runs as.
 _IDENTITY = ("User", "Group", "DynamicUser")
@@ -103,8 +102,8 @@ def _proxy(spec: Spec, proxy: Proxy, program: Unit) -> Unit:
 
 def _profile(spec: Spec) -> list[Line]:
     """Return the lines that harden the proxy, whatever the program needs."""
-    strict = replace(
-        spec, command=PROXYD, hardening=DEFAULT, needs=(), settings=(), python="", app_dir=""
+    strict = spec._replace(
+        command=PROXYD, hardening=DEFAULT, needs=(), settings=(), python="", app_dir=""
     )
     return hardening.lines(strict, set())
 
