@@ -9,7 +9,7 @@ Nothing here looks at the machine, except :meth:`Address.resolved` and
 import os
 import re
 import socket
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from activator.errors import ActivatorError
 
@@ -72,8 +72,7 @@ _INTEGER = re.compile(
 _SCOPE = re.compile(r"(?!\.{1,2}$)[!-$&-.0-9;-~]{1,127}")
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(NamedTuple):
     """Say what one Listen*= line listens on.
 
     Attributes:
@@ -160,8 +159,8 @@ class Address:
         """
         if self.is_ip and not self.host:
             if ipv6_available():
-                return replace(self, family=socket.AF_INET6, host="::")
-            return replace(self, family=socket.AF_INET, host="0.0.0.0")
+                return self._replace(family=socket.AF_INET6, host="::")
+            return self._replace(family=socket.AF_INET, host="0.0.0.0")
         return self
 
     def sockaddr(self) -> tuple[str, int] | tuple[str, int, int, int] | tuple[int, int] | str:

@@ -11,14 +11,13 @@ units of one name belong together, and no other record of them is kept anywhere.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _SEAL = re.compile(r"^# activator: name=(\S+) sha256=([0-9a-f]{64})$", re.MULTILINE)
 _COMMENTS = re.compile(r"(?:#[^\n]*\n)*")
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(NamedTuple):
     """What a unit file says of its origin.
 
     Attributes:

@@ -15,7 +15,7 @@ Source: systemd.syntax(7), systemd.service(5) "Command lines", systemd.unit(5) "
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from activator.errors import ActivatorError
 
@@ -43,8 +43,7 @@ _SURROGATES = range(0xD800, 0xE000)
 _SPECIAL = re.compile(r'[\\"\x00-\x1f\x7f]')
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """One command of an ``Exec*=`` line.
 
     Attributes:

@@ -10,7 +10,7 @@ skipped).
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from activator.errors import ActivatorError
 from activator.quoting import WHITESPACE
@@ -22,8 +22,7 @@ LINE_MAX = 1024 * 1024
 _PHYSICAL_LINE = re.compile(r"[^\n\r\0]*(?:\r\n|[\n\r\0])|[^\n\r\0]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One assignment.
 
     Attributes:
@@ -46,8 +45,7 @@ class Entry:
         return f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A piece of a unit file: one line, or several joined by continuation.
 
     Attributes:
@@ -65,7 +63,6 @@ class Chunk:
     problem: ActivatorError | None = None
 
 
-@dataclass(slots=True)
 class UnitFile:
     """A unit file as a list of chunks.
 
@@ -74,8 +71,9 @@ class UnitFile:
         chunks: Its pieces in order; ``dump()`` joins them.
     """
 
-    name: str = ""
-    chunks: list[Chunk] = field(default_factory=list)
+    def __init__(self, name: str = "", chunks: Iterable[Chunk] = ()) -> None:
+        self.name = name
+        self.chunks = list(chunks)
 
     @classmethod
     def parse(cls, text: str, name: str = "") -> "UnitFile":
@@ -85,7 +83,7 @@ class UnitFile:
             text: The file's whole text.
             name: Its name, used in :attr:`Entry.file`.
         """
-        return cls(name, list(_chunks(text, name)))
+        return cls(name, _chunks(text, name))
 
     def dump(self) -> str:
         """Return the text: the same that was parsed, but for what was changed since."""

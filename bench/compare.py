@@ -23,7 +23,11 @@ def process(*argv: str) -> Callable[[], object]:
     """Return a step that runs a program to its end."""
 
     def step() -> None:
-        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        run = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False
+        )
+        if run.returncode:
+            raise SystemExit(f"{argv[0]} failed with status {run.returncode}")
 
     return step
 

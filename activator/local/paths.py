@@ -1,6 +1,6 @@
 """Where paths below /run go: as they are, or below the directory of --runtime-dir."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from activator.address import MAX_PATH_BYTES, Address
@@ -36,7 +36,7 @@ class RuntimeDir:
         """
         if not address.path.startswith("/") or address.kind in ("special", "mqueue"):
             return address
-        mapped = replace(address, path=self.path(address.path))
+        mapped = address._replace(path=self.path(address.path))
         if mapped.family is not None and len(mapped.path.encode()) > MAX_PATH_BYTES:
             raise ActivatorError(
                 f"{mapped.path} is longer than the {MAX_PATH_BYTES} bytes of a Unix socket",

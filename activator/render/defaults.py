@@ -53,6 +53,17 @@ def lines(
         version: The systemd version it is for.
         terms: What the values' ``{words}`` stand for.
     """
-    for row in table(unit):
-        if row.section == section and row.when <= conditions and row.since <= version:
-            yield line(section, row.name, row.value.format_map(terms), row.why)
+    for row, made in _rows(unit, section, conditions, version):
+        yield made._replace(value=row.value.format_map(terms)) if "{" in row.value else made
+
+
+@cache
+def _rows(
+    unit: str, section: str, conditions: frozenset[str], version: int
+) -> tuple[tuple[Default, Line], ...]:
+    """Return the rows that hold, each with its line, whose terms are not filled in yet."""
+    return tuple(
+        (row, line(section, row.name, row.value, row.why))
+        for row in table(unit)
+        if row.section == section and row.when <= conditions and row.since <= version
+    )

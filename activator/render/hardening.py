@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import PurePosixPath
 
 from activator import directives, hardening, quoting
@@ -162,7 +161,7 @@ def _remove(groups: Groups, name: str, word: str) -> None:
     for item in groups.get(name, ()):
         words = [other for other in item.value.split(" ") if other != word]
         if words:
-            kept.append(replace(item, value=" ".join(words)))
+            kept.append(item._replace(value=" ".join(words)))
     groups[name] = kept
 
 

@@ -1,13 +1,12 @@
 """Units as lists of lines with their reasons, between a spec and its text."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from activator import directives
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One directive in a unit.
 
     Attributes:
@@ -23,16 +22,14 @@ class Line:
     man: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A section and its lines, in order."""
 
     name: str
     lines: tuple[Line, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """A unit file.
 
     Attributes:

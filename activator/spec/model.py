@@ -1,7 +1,7 @@
 """What a checked spec is: plain values, ready to be rendered."""
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Mode(Enum):
@@ -12,8 +12,7 @@ class Mode(Enum):
     PROXY = "proxy"  # Accept=no: systemd-socket-proxyd, to a program that listens itself
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """One directive as it will stand in a unit.
 
     Attributes:
@@ -29,8 +28,7 @@ class Setting:
     path: tuple[str | int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Socket:
+class Socket(NamedTuple):
     """One ``[sockets.NAME]`` table: one ``.socket`` unit.
 
     Attributes:
@@ -44,8 +42,7 @@ class Socket:
     settings: tuple[Setting, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(NamedTuple):
     """What lies between the sockets and a program that opens its own.
 
     Attributes:
@@ -72,8 +69,7 @@ class Proxy:
         return self.backend.startswith("/")
 
 
-@dataclass(frozen=True, slots=True)
-class Spec:
+class Spec(NamedTuple):
     """A service and its sockets.
 
     Attributes:

@@ -38,6 +38,7 @@ class Reader:
         self.source = source
         self.tree = source.tree
         self.problems: list[ActivatorError] = []
+        self.right: set[str] = set()  # the keys whose values have the right type
         self.version = directives.OLDEST
 
     def read(self) -> Spec:
@@ -100,18 +101,19 @@ class Reader:
 
     def _get(self, key: str) -> Any:
         """Return a key's value if it is right, else the table's default."""
-        default = intents.intents()[key].get("default")
-        value = self.tree.get(key, default)
-        try:
-            intents.check(key, value)
-        except ActivatorError:
-            return default
-        return value
+        if key in self.right:
+            return self.tree[key]
+        return intents.intents()[key].get("default")
 
     def _check_keys(self) -> None:
         """Note unknown keys, wrong types and missing keys."""
         for key, value in self.tree.items():
-            self._attempt((key,), intents.check, key, value)
+            try:
+                intents.check(key, value)
+            except ActivatorError as error:
+                self._note(error, (key,))
+            else:
+                self.right.add(key)
         if "name" not in self.tree:
             self._problem((), "the spec has no name", 'add name = "..."')
         if not self.tree.get("sockets"):
