@@ -44,12 +44,14 @@ class Effect(NamedTuple):
     Attributes:
         set: Directive → its only value.
         add: Directive → words that join those it has.
+        remove: Directive → words that go.
         drop: Directives that go.
     """
 
     set: Mapping[str, str]
     add: Mapping[str, str]
-    drop: tuple[str, ...] = ()
+    remove: Mapping[str, str]
+    drop: tuple[str, ...]
 
 
 class Need(NamedTuple):
@@ -172,7 +174,7 @@ def hiding(path: str) -> str:
 
 def effect(need: Need, argument: str) -> Effect:
     """Return what a need does, given its argument; the values are still to be filled."""
-    values, words, drop = need.effect
+    values, words = need.effect.set, need.effect.add
     if (need.hidden.set or need.hidden.add) and (directory := hiding(argument)):
         values = {**_table()["hidden"][directory], **need.hidden.set}
         words = need.hidden.add
@@ -184,7 +186,7 @@ def effect(need: Need, argument: str) -> Effect:
         words = {**words, "CapabilityBoundingSet": name, "AmbientCapabilities": name}
         if "syscalls" in row:
             words["SystemCallFilter"] = row["syscalls"]
-    return Effect(values, words, drop)
+    return need.effect._replace(set=values, add=words)
 
 
 def fill(name: str, template: str, terms: Mapping[str, str]) -> str:
@@ -211,4 +213,6 @@ def fill(name: str, template: str, terms: Mapping[str, str]) -> str:
 
 
 def _effect(row: Mapping[str, Any]) -> Effect:
-    return Effect(row.get("set", {}), row.get("add", {}), tuple(row.get("drop", ())))
+    return Effect(
+        row.get("set", {}), row.get("add", {}), row.get("remove", {}), tuple(row.get("drop", ()))
+    )

@@ -74,6 +74,8 @@ def _check(text: Any, before: list[Any], version: int) -> None:
         checker(argument)
     terms = {"argument": argument, "name": "name", "user": "user"}
     effect = hardening.effect(need, argument)
+    if need.placeholder == "PATH" and need.hidden.add and argument == hardening.hiding(argument):
+        raise ActivatorError(f"{argument!r} is hidden as a whole", "name what lies below it")
     if need.placeholder and not (effect.set or effect.add):
         raise ActivatorError(f"the need {text!r} opens nothing, it is open", "remove it")
     for name, template in (*effect.set.items(), *effect.add.items()):
@@ -90,7 +92,7 @@ def _path(path: str) -> None:
         raise ActivatorError(f"the path {path!r} is not in its plain form", "remove . .. // and /")
     if ":" in path:
         raise ActivatorError(f"the path {path!r} holds a colon", "systemd would split it there")
-    if path == "/" or path == hardening.hiding(path) or path == "/dev/shm":  # noqa: S108 - data
+    if path in ("/", "/dev/shm"):  # noqa: S108 - data
         raise ActivatorError(f"{path!r} is more than a need opens", "name what lies below it")
 
 
