@@ -18,6 +18,7 @@ from activator.version import __version__
 # Command → its one-line help. The command's object is activator.cli.NAME:command.
 COMMANDS = {
     "demo": "Show both modes at work, step by step, without systemd.",
+    "directives": "Look up directives: meaning, values, default, versions.",
     "gen": "Turn specs into matching .socket and .service units.",
     "install": "Install a spec's units, or bring them up to date, losing no client.",
     "run": "Run specs or unit files without systemd.",

@@ -1,0 +1,177 @@
+"""``activator directives``: the catalogue, to read in a terminal."""
+
+import os
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from activator.directives import SECTIONS
+from activator.errors import ActivatorError, UsageError
+
+if TYPE_CHECKING:
+    from activator.lookup import Entry
+
+# Columns: the least room for a summary, and where the facts of a page begin.
+_SUMMARY_MIN = 20
+_INDENT = 14
+
+
+@click.command(short_help="Look up directives: meaning, values, default, versions.")
+@click.argument("name", required=False)
+@click.option("--search", metavar="WORD", help="Those with WORD in the name or the summary.")
+@click.option("--since", metavar="VERSION", help="Those that came with VERSION or later.")
+@click.option(
+    "--section", type=click.Choice(SECTIONS, case_sensitive=False), help="Those of one section."
+)
+@click.option("--for", "listener", metavar="KIND", help="Those for tcp, udp, unix, fifo, ...")
+@click.option(
+    "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def command(
+    *,
+    name: str | None,
+    search: str | None,
+    since: str | None,
+    section: str | None,
+    listener: str | None,
+    style: str,
+) -> None:
+    r"""Look up directives of [Unit], [Install], [Socket] and [Service], without a network.
+
+    With NAME: all about one. Without: a line for each, those that fit the options.
+
+    \b
+    Examples:
+      activator directives MaxConnectionsPerSource
+      activator directives --for unix
+      activator directives --search restart --section Service
+      activator directives --since 257 --format json
+    """
+    from activator import lookup
+
+    sections = (section,) if section else SECTIONS
+    if name:
+        if search or since or listener:
+            raise UsageError("NAME goes without other choices", "give one of them")
+        found = lookup.named(name, sections)
+    else:
+        if listener and listener not in lookup.LISTENERS:
+            hint = f"give {', '.join(lookup.LISTENERS)}"
+            raise UsageError(f"{listener!r} is no kind of listener", hint, place="--for")
+        chosen = lookup.select(
+            lookup.entries(("Socket",) if listener else sections),
+            word=search or "",
+            since=_version(since),
+            listener=listener or "",
+        )
+        found = [entry for entry in chosen if not section or section in entry.sections]
+        if not found:
+            raise ActivatorError("no directive fits", "choose less")
+    if style == "json":
+        import json
+
+        text = json.dumps([lookup.facts(entry) for entry in found], indent=2, ensure_ascii=False)
+    elif name:
+        text = "\n\n".join(_page(entry) for entry in found)
+    else:
+        text = _table(found)
+    click.echo(text, color=None if "NO_COLOR" not in os.environ else False)
+
+
+def _version(since: str | None) -> int:
+    """Return the number of a version, 0 without one; any release will do."""
+    from activator.spec import target
+
+    if since is None or since.isdigit():
+        return int(since or 0)
+    try:
+        return target.version(since)
+    except ActivatorError as error:
+        raise error.at("--since") from None
+
+
+def _table(found: Sequence["Entry"]) -> str:
+    """Return a line for each directive, below the sections that know it."""
+    from activator.lookup import arrived
+
+    width = _width()
+    room = max(len(entry.directive.name) for entry in found)
+    lines: list[str] = []
+    before: tuple[str, ...] = ()
+    for entry in sorted(found, key=lambda entry: _order(entry.sections)):
+        directive = entry.directive
+        if entry.sections != before:
+            before = entry.sections
+            lines += ["", click.style(_names(before), bold=True)]
+        since = str(arrived(directive) or "")
+        summary = directive.summary
+        left = room + len("  258  ") + 2
+        if width and len(summary) > (fits := max(width - left, _SUMMARY_MIN)):
+            summary = f"{summary[: fits - 1].rstrip()}…"
+        line = f"  {directive.name:{room}}  {since:>3}  {summary}".rstrip()
+        lines.append(click.style(line, dim=True) if directive.use else line)
+    return "\n".join(lines[1:])
+
+
+def _page(entry: "Entry") -> str:
+    """Return all about one directive."""
+    from activator import lookup
+
+    directive, facts = entry.directive, lookup.facts(entry)
+    what = " or ".join(lookup.KINDS.get(kind, kind) for kind in facts["kinds"])
+    old = directive.status in ("legacy", "deprecated")
+    instead = f"use {directive.use}" if directive.use else "remove it"
+    rows = {
+        "Values": facts["values"],
+        "Examples": "\n".join(f"{directive.name}={example}" for example in facts["examples"][:3]),
+        "Default": directive.default,
+        "Concerns": what,
+        "Repeated": lookup.REPEATS[directive.repeat],
+        "Specifiers": "expanded" if facts["specifiers"] else "not expanded",
+        "Since": f"systemd {facts['since']}" if facts["since"] else "",
+        "Removed": f"systemd {facts['removed']} ignores it" if facts["removed"] else "",
+        "Status": f"{directive.status}: {instead}" if old else "",
+        "Undocumented": "no manual page describes it" if directive.status == "undocumented" else "",
+        "Manual": facts["manual"],
+        "": facts["url"],
+    }
+    head = click.style(f"{directive.name}=", bold=True) + f"  {_names(entry.sections)}"
+    lines = [head, *_wrapped(directive.summary, "  "), ""]
+    for word, said in rows.items():
+        if said:
+            label = click.style(f"  {word:{_INDENT - 2}}", fg="cyan")
+            first, *more = _wrapped(said, " " * _INDENT)
+            lines += [label + first.lstrip(), *more]
+    return "\n".join(lines)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    """Return a text as lines of the terminal's width, the whole of it without a terminal."""
+    width = _width() or len(text) + len(indent) + 1
+    wrapper = textwrap.TextWrapper(
+        width=max(width, _INDENT + _SUMMARY_MIN),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line for part in text.split("\n") for line in wrapper.wrap(part)]
+
+
+def _width() -> int:
+    """Return the terminal's width in characters, 0 where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+
+
+def _names(sections: Iterable[str]) -> str:
+    """Return sections as units write them."""
+    return " ".join(f"[{section}]" for section in sections)
+
+
+def _order(sections: tuple[str, ...]) -> tuple[int, int]:
+    """Return where a group of sections comes: those of one section first."""
+    return len(sections), SECTIONS.index(sections[0])
