@@ -62,7 +62,6 @@ def command(
     show = _Show(reporter)
     supervisor = Supervisor(plan, show, runtime=runtime, environment=_environment(variables))
     show.supervisor = supervisor
-    supervisor.open()
     asked = asyncio.run(_serve(supervisor))
     if show.broken is not None:
         raise show.broken
@@ -89,7 +88,10 @@ class _Show:
 
 
 async def _serve(supervisor: "Supervisor") -> bool:
-    """Run until a signal comes; a second one kills what does not end."""
+    """Run until a signal comes; a second one kills what does not end.
+
+    Signals are caught before the first file is made, so that it is removed again.
+    """
     import asyncio
     import signal
 
@@ -98,6 +100,7 @@ async def _serve(supervisor: "Supervisor") -> bool:
     for number in numbers:
         loop.add_signal_handler(number, supervisor.stop)
     try:
+        supervisor.open()
         return await supervisor.run()
     finally:
         for number in numbers:

@@ -144,6 +144,14 @@ def run_to_end(
     )
 
 
+def failure(directory: Path, *arguments: str | Path) -> str:
+    """Run it where it must fail with status 1; return stderr, which holds no traceback."""
+    done = run_to_end(directory, *arguments)
+    assert "Traceback" not in done.stderr
+    assert (1, "") == (done.returncode, done.stdout), done.stderr
+    return done.stderr
+
+
 def write_units(directory: Path, units: Mapping[str, str]) -> None:
     """Write unit files; a text is dedented."""
     for name, text in units.items():
