@@ -1,12 +1,12 @@
 """The keys of a spec that are not directives, from the table ``intents.toml``."""
 
 import tomllib
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from activator.errors import ActivatorError
+from activator.suggest import nearest
 
 # The type's word in the table → what TOML gives.
 TYPES: dict[str, tuple[type, ...]] = {
@@ -59,7 +59,7 @@ def check(key: str, value: Any) -> None:
 
 def _suggest(key: str) -> str:
     """Return a hint for an unknown key."""
-    near = get_close_matches(key.lower().replace("_", "-"), intents(), n=1)
+    near = nearest(key, intents())
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {near!r}?"
     return "directives belong into [sockets.NAME], [service], [unit] or [install]"
