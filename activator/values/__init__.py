@@ -56,9 +56,18 @@ TYPES = {
     for word in words.split()
 }
 # What checks specifiers by itself, because only a part of the value is expanded.
-_OWN_SPECIFIERS = {"command", "units", "unit", "install-names", "set-credential"}
+_OWN_SPECIFIERS = {
+    "command",
+    "install-names",
+    "protect-hostname",
+    "set-credential",
+    "unit",
+    "units",
+}
 # Where systemd refuses the unit rather than go on without the line.
 _FATAL_TYPES = {"user", "users", "working-directory", "label"}
+# Types that "-" in front makes harmless.
+_OPTIONAL = {"working-directory", "label"}
 # The same, where other directives of the type are not as grave.
 FATAL = {"DynamicUser", "RootDirectory", "RootImage", "RootVerity", "RootMStack"}
 
@@ -79,10 +88,8 @@ def judge(directive: Directive, value: str, version: int = NEWEST) -> Verdict:
     """
     if verdict := _by_name(directive, version):
         return verdict
-    if not value.isprintable() and ("\n" in value or "\r" in value or "\0" in value):
-        hint = "write it on one line"
-        return Verdict(IGNORED, f"{directive.name}= holds a line break or NUL", hint)
     try:
+        _on_one_line(value)
         found = _examine(directive, value.strip(WHITESPACE), version)
     except Rejected as rejected:
         return _rejection(directive, value, rejected)
@@ -137,7 +144,7 @@ def _examine(directive: Directive, value: str, version: int) -> Verdict | None:
         return None
     if "%" in value and word not in _OWN_SPECIFIERS and directive.expands(version):
         if bad := specifiers.fault(value, version):
-            outcome = REFUSED if _fatal(directive, word) else IGNORED
+            outcome = REFUSED if _fatal(directive, word, value) else IGNORED
             hint = specifiers.advice(bad, version)
             raise Rejected(f"unknown specifier {bad}", hint, outcome)
         value = specifiers.sample(value)
@@ -147,6 +154,18 @@ def _examine(directive: Directive, value: str, version: int) -> Verdict | None:
     return checker(value, Context(directive, version, argument))
 
 
+def _on_one_line(value: str) -> None:
+    """Refuse what would end the line or join the next one to it.
+
+    Raises:
+        Rejected: The value does.
+    """
+    if not value.isprintable() and ("\n" in value or "\r" in value or "\0" in value):
+        raise Rejected("the value holds a line break or NUL", "write it on one line")
+    if value.endswith("\\") and (len(value) - len(value.rstrip("\\"))) % 2:
+        raise Rejected("the backslash joins the next line to the value", "remove it")
+
+
 def _rejection(directive: Directive, value: str, rejected: Rejected) -> Verdict:
     """Return the verdict on a value that is none."""
     hint = rejected.hint
@@ -154,12 +173,16 @@ def _rejection(directive: Directive, value: str, rejected: Rejected) -> Verdict:
         hint = "a comment stands on a line of its own"
     elif len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         hint = f"write {value[1:-1]} without quotes" if directive.quoting == "raw" else hint
-    shown = value if len(value) <= 80 else f"{value[:77]}..."  # noqa: PLR2004 - one line
+    shown = " ".join(value.replace("\0", "?").split("\n"))
+    shown = shown if len(shown) <= 80 else f"{shown[:77]}..."  # noqa: PLR2004 - one line
     outcome = REFUSED if directive.name in FATAL else rejected.outcome
     return Verdict(outcome, f"{directive.name}={shown}: {rejected.what}", hint)
 
 
-def _fatal(directive: Directive, word: str) -> bool:
+def _fatal(directive: Directive, word: str, value: str) -> bool:
+    """Return whether an unknown specifier is fatal here."""
+    if word in _OPTIONAL and value.startswith("-"):
+        return False
     return directive.name in FATAL or word in _FATAL_TYPES
 
 

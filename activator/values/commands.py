@@ -4,10 +4,13 @@ import re
 
 from activator import specifiers
 from activator.values.verdict import IGNORED, REFUSED, Context, Rejected, Verdict, note
-from activator.values.words import CUNESCAPE, WHITESPACE, first_word
+from activator.values.words import RELAXED, WHITESPACE, first_word, unescape
 
 # "|" runs the line through a shell, and "!!" means nothing any more.
 _SHELL_SINCE = 258
+# From then on a program's path holds none of these.
+_GLOB_SINCE = 262
+_GLOB = re.compile(r"[*?\[]")
 _NAME_MAX = 255
 _PATH_MAX = 4095
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\"'\\]")
@@ -19,7 +22,7 @@ def command(value: str, context: Context) -> Verdict | None:
     found: Verdict | None = None
     position = 0
     while True:
-        first = first_word(value, position, CUNESCAPE)
+        first = first_word(value, position, RELAXED)
         if first is None:
             return found
         word, position = first
@@ -37,7 +40,16 @@ def command(value: str, context: Context) -> Verdict | None:
         if "!!" in prefixes and context.version >= _SHELL_SINCE:
             found = note("!! has no effect any more", "drop it")
         if not more:
-            return found
+            return found or _escapes(value)
+
+
+def _escapes(value: str) -> Verdict | None:
+    """Return a notice if an escape is unknown: systemd leaves its backslash where it is."""
+    try:
+        unescape(value.replace("\\;", ";"))
+    except Rejected as rejected:
+        return note(rejected.what, rejected.hint)
+    return None
 
 
 def _split_prefixes(word: str, version: int) -> tuple[str, str]:
@@ -68,12 +80,13 @@ def _program(program: str, prefixes: str, version: int) -> str:
     if bad := specifiers.fault(program, version):
         raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, version))
     path = specifiers.sample(program)
+    if "|" in prefixes:
+        # The shell looks for it.
+        return path
     if not path:
-        if "|" in prefixes:
-            return path
         raise Rejected("the program is missing", "begin with an absolute path")
-    if _UNSAFE.search(path):
-        raise Rejected("the program holds quotes or control characters", "rename it")
+    if _UNSAFE.search(path) or (version >= _GLOB_SINCE and _GLOB.search(path)):
+        raise Rejected("the program holds special characters", "rename it or link to it")
     if _DIRECTORY.search(path):
         raise Rejected(f"{path!r} is a directory", "give the program's path")
     if "/" in path and path[0] != "/":
@@ -103,7 +116,7 @@ def _arguments(value: str, position: int, version: int) -> tuple[int, int, bool]
         if _stands_alone(value, position, "\\;"):
             position += 2
         else:
-            found = first_word(value, position, CUNESCAPE)
+            found = first_word(value, position, RELAXED)
             assert found is not None  # noqa: S101 - a character follows
             word, position = found
             if bad := specifiers.fault(word, version):

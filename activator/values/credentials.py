@@ -22,7 +22,7 @@ def set_credential(value: str, context: Context) -> Verdict | None:
         raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, context.version))
     _name(specifiers.sample(name), context)
     if context.argument == "encrypted":
-        base64_bytes(data)
+        base64_bytes(data, context.version)
     else:
         unescape(data)
     return None
@@ -62,9 +62,9 @@ def escaped_text(value: str, _: Context) -> Verdict | None:
     return None
 
 
-def base64(value: str, _: Context) -> Verdict | None:
+def base64(value: str, context: Context) -> Verdict | None:
     """Check base64 data."""
-    base64_bytes(value)
+    base64_bytes(value, context.version)
     return None
 
 

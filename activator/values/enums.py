@@ -6,19 +6,24 @@ word obsolete: systemd takes it and complains.
 """
 
 import errno as errnos
+import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from activator import specifiers
 from activator.values.names import fdname
 from activator.values.numbers import BOOLEANS, to_integer
 from activator.values.paths import absolute
-from activator.values.verdict import REFUSED, Context, Rejected, Verdict, note
+from activator.values.verdict import Context, Rejected, Verdict, note
 from activator.values.words import words
 
 _TABLE = Path(__file__).parent.with_name("enums.tsv")
 _ERRNO_MAX = 4095
 _HOSTNAME_SINCE = 258
+_HOSTNAME = re.compile(
+    r"(?=.{1,64}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+)
 
 
 class Word(NamedTuple):
@@ -66,7 +71,10 @@ def protect_hostname(value: str, context: Context) -> Verdict | None:
             return None
         kind, colon, host = value.partition(":")
         if colon:
-            if not host or BOOLEANS.get(kind.lower()) is False:
+            if bad := specifiers.fault(host, context.version):
+                raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, context.version))
+            name = specifiers.sample(host)
+            if not _HOSTNAME.fullmatch(name) or BOOLEANS.get(kind.lower()) is False:
                 raise Rejected("no host name can stand here", "write private:NAME or yes:NAME")
             value = kind
     if not value:
@@ -142,7 +150,7 @@ def _hint(value: str, version: int, name: str) -> str:
         for word, row in table(name).items()
         if row.since <= version and not row.note and word[0] != "@" and not word.isdecimal()
     ]
-    if BOOLEANS.keys() and "@boolean" in table(name):
+    if "@boolean" in table(name):
         choices += ["yes", "no"]
     for choice in choices:
         if choice.lower() == value.lower().replace("_", "-"):
@@ -161,6 +169,3 @@ def _tables() -> dict[str, dict[str, Word]]:
         word = Word(int(since or 0), remark)
         tables.setdefault(name, {}).update(dict.fromkeys(row.split(), word))
     return tables
-
-
-__all__ = ["REFUSED", "enum", "known", "table"]

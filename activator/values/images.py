@@ -3,11 +3,13 @@
 import binascii
 
 from activator.values.enums import known
-from activator.values.paths import absolute
-from activator.values.verdict import REFUSED, Context, Rejected, Verdict
-from activator.values.words import fields, words
+from activator.values.paths import API_TREES_SINCE, absolute, below_api_tree
+from activator.values.verdict import REFUSED, SILENT, Context, Rejected, Verdict, note
+from activator.values.words import CUNESCAPE, RETAIN, fields, words
 
 _HASH_BYTES = 16
+_LENIENT_SINCE = 262
+_URL_SAFE_SINCE = 257
 _TUPLE = 2
 
 
@@ -20,33 +22,38 @@ def image_policy(value: str, context: Context) -> Verdict | None:
     seen = set()
     for part in value.split(":"):
         name, equals, policy = (piece.strip() for piece in part.partition("="))
+        lenient = equals and context.version >= _LENIENT_SINCE
+        if lenient and name and name not in partitions:
+            return note(f"{name!r} is no partition", "write root=..., usr=...", SILENT)
         if not equals or (name and name not in partitions) or name in seen:
             raise Rejected(f"{part!r} is no policy", "write PARTITION=FLAG+FLAG", REFUSED)
         seen.add(name)
         for flag in policy.split("+") if policy not in ("", "-") else []:
             if flag.strip() not in taken:
                 hint = f"write {', '.join(sorted(taken))}"
+                if lenient:
+                    return note(f"{flag!r} is no policy", hint, SILENT)
                 raise Rejected(f"{flag!r} is no policy", hint, REFUSED)
     return None
 
 
 def mount_images(value: str, context: Context) -> Verdict | None:
     """Check a list of ``IMAGE:MOUNTPOINT[:PARTITION:OPTIONS…]``."""
-    for word in words(value):
-        image, *rest = fields(word)
-        absolute(image.removeprefix("-"))
+    for word in words(value, RETAIN):
+        image, *rest = _parts(word)
+        _outside_api_trees(absolute(image.removeprefix("-")), context.version, "/dev")
         if not rest or not rest[0]:
             raise Rejected(f"{word!r} has no mount point", "write IMAGE:MOUNTPOINT")
-        absolute(rest[0])
+        _outside_api_trees(absolute(rest[0]), context.version, "/dev")
         _options(rest[1:], context.version)
     return None
 
 
 def extension_images(value: str, context: Context) -> Verdict | None:
     """Check a list of ``IMAGE[:PARTITION:OPTIONS…]``."""
-    for word in words(value):
-        image, *rest = fields(word)
-        absolute(image.removeprefix("-"))
+    for word in words(value, RETAIN):
+        image, *rest = _parts(word)
+        _outside_api_trees(absolute(image.removeprefix("-")), context.version)
         _options(rest, context.version)
     return None
 
@@ -54,9 +61,9 @@ def extension_images(value: str, context: Context) -> Verdict | None:
 def root_image_options(value: str, context: Context) -> Verdict | None:
     """Check a list of ``[PARTITION:]OPTIONS``."""
     partitions = known("partition", context.version)
-    for word in words(value):
-        name, colon, _ = word.partition(":")
-        if colon and name not in partitions:
+    for word in words(value, RETAIN):
+        name, *rest = _parts(word)
+        if rest and name not in partitions:
             raise Rejected(f"{name!r} is no partition", f"write {', '.join(sorted(partitions))}")
     return None
 
@@ -74,27 +81,46 @@ def root_hash(value: str, _: Context) -> Verdict | None:
     return None
 
 
-def root_hash_signature(value: str, _: Context) -> Verdict | None:
+def root_hash_signature(value: str, context: Context) -> Verdict | None:
     """Check a path, or ``base64:DATA``."""
     if value.startswith("/"):
         return None
     if not value.startswith("base64:"):
         raise Rejected("this is no path or signature", "write /PATH or base64:DATA")
-    base64_bytes(value.removeprefix("base64:"))
+    base64_bytes(value.removeprefix("base64:"), context.version)
     return None
 
 
-def base64_bytes(text: str) -> bytes:
+def base64_bytes(text: str, version: int) -> bytes:
     """Return what base64 text holds; white space does not count.
 
     Raises:
         Rejected: It is none.
     """
     joined = "".join(text.split())
+    if version >= _URL_SAFE_SINCE:
+        joined = joined.replace("-", "+").replace("_", "/")
     try:
         return binascii.a2b_base64(joined.encode(), strict_mode=True)
     except (ValueError, UnicodeEncodeError):
         raise Rejected("this is no base64 data", "encode it with base64") from None
+
+
+def _parts(word: str) -> list[str]:
+    """Split a tuple at its colons; several in a row count as one."""
+    return fields(word, coalesce=True, mode=CUNESCAPE) or [""]
+
+
+def _outside_api_trees(simple: str, version: int, allowed: str = "") -> None:
+    """Refuse what lies below /proc, /sys or /dev.
+
+    Raises:
+        Rejected: The path lies there.
+    """
+    if version >= API_TREES_SINCE and below_api_tree(simple):
+        if allowed and (simple == allowed or simple.startswith(allowed + "/")):
+            return
+        raise Rejected("the path is below /proc, /sys or /dev", "choose another path")
 
 
 def _options(rest: list[str], version: int) -> None:

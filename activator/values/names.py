@@ -6,7 +6,7 @@ from activator import specifiers
 from activator.values.numbers import UINT_MAX, to_integer
 from activator.values.paths import absolute
 from activator.values.verdict import REFUSED, Context, Rejected, Verdict, note
-from activator.values.words import CUNESCAPE, PLAIN, RETAIN, fields, words
+from activator.values.words import CUNESCAPE, PLAIN, RETAIN, unescape, words
 
 UNIT_TYPES = (
     "service",
@@ -26,6 +26,7 @@ _UNIT = re.compile(rf"[A-Za-z0-9:_.\\@-]+\.({'|'.join(UNIT_TYPES)})", re.ASCII)
 _NAME_MAX = 255
 _IFNAME_MAX = 15
 _ALTIFNAME_MAX = 127
+_ALTIFNAME_SINCE = 257
 _IFNAME = re.compile(r"[!-$&-.0-9;-~]+")
 _STRICT_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}", re.ASCII)
 _SUSPICIOUS_USER = re.compile(r"-?[0-9]*|\.\.?|.*[:/].*|.*[\x00-\x1f\x7f].*", re.ASCII | re.DOTALL)
@@ -38,7 +39,9 @@ _SIGNALS = 64
 _REAL_TIME = 30
 _URLS = ("http://", "https://", "file:/", "info:", "man:")
 _OPEN_OPTIONS = ("read-only", "append", "truncate", "graceful")
-_LOG_NAMESPACE = re.compile(r"[A-Za-z0-9:_.-]{1,221}", re.ASCII)
+_LOG_NAMESPACE = re.compile(r"[A-Za-z0-9:_.@-]{1,221}", re.ASCII)
+# What is special to shells, quotes and control characters.
+_UNSAFE = re.compile(r"[*?\[\"'\\\x00-\x1f\x7f]")
 _INSTANCE = re.compile(r"[A-Za-z0-9:_.\\@-]*", re.ASCII)
 _CGROUP_RESERVED = re.compile(
     r"[_.].*|notify_on_release|release_agent|tasks"
@@ -55,13 +58,16 @@ def string(_: str, __: Context) -> Verdict | None:
 def units(value: str, context: Context) -> Verdict | None:
     """Check a list of units; the argument is the only type that is allowed."""
     for word in words(value, PLAIN if context.argument else RETAIN):
+        # systemd makes an instance of a template, with the unit's own instance or prefix.
         _unit(word, context)
     return None
 
 
 def unit(value: str, context: Context) -> Verdict | None:
     """Check one unit of the type that the argument names."""
-    _unit(value, context)
+    name, suffix = _unit(value, context)
+    if name.endswith("@"):
+        raise Rejected(f"{value!r} is a template", f"write {name}INSTANCE.{suffix}")
     return None
 
 
@@ -112,10 +118,11 @@ def interface(value: str, context: Context) -> Verdict | None:
     return None
 
 
-def interfaces(value: str, _: Context) -> Verdict | None:
+def interfaces(value: str, context: Context) -> Verdict | None:
     """Check a list of network interfaces, after ``~`` if it says which not."""
+    longest = _ALTIFNAME_MAX if context.version >= _ALTIFNAME_SINCE else _IFNAME_MAX
     for word in words(value.removeprefix("~")):
-        _interface(word, _ALTIFNAME_MAX)
+        _interface(word, longest)
     return None
 
 
@@ -212,19 +219,23 @@ def reboot_argument(value: str, _: Context) -> Verdict | None:
 def xattr(value: str, _: Context) -> Verdict | None:
     """Check an extended attribute, ``user.NAME=VALUE``."""
     name, equals, _text = value.partition("=")
-    if not equals or not name.startswith("user.") or name == "user.":
+    if not equals or not name.startswith("user."):
         raise Rejected("this sets no attribute of users", "write user.NAME=VALUE")
     return None
 
 
 def open_file(value: str, context: Context) -> Verdict | None:
     """Check ``PATH[:FDNAME[:OPTIONS]]``."""
-    parts = fields(value)
+    parts = [unescape(part) for part in value.split(":")]
     if len(parts) > 3:  # noqa: PLR2004 - path, name, options
         raise Rejected("there are more than three parts", "write PATH:FDNAME:OPTIONS")
     file, name, options = (*parts, "", "")[:3]
-    absolute(file)
-    fdname(name or file.rstrip("/").rsplit("/", 1)[-1], context)
+    # Unlike elsewhere, ".." may stand in the path.
+    absolute(file.replace("..", "."))
+    last = file.rstrip("/").rsplit("/", 1)[-1]
+    if not name and not last:
+        raise Rejected("the root directory has no name", "write PATH:FDNAME")
+    fdname(name or last, context)
     given = [option for option in options.split(",") if option]
     unknown = [option for option in given if option not in _OPEN_OPTIONS]
     if unknown:
@@ -239,8 +250,10 @@ def label(_: str, __: Context) -> Verdict | None:
     return None
 
 
-def cgroup_name(value: str, _: Context) -> Verdict | None:
-    """Check the name of a control group."""
+def cgroup_name(value: str, context: Context) -> Verdict | None:
+    """Check the name of a control group; only services can delegate."""
+    if context.directive.section == "Socket":
+        raise Rejected("a socket unit cannot delegate", "set it in the service")
     if "/" in value or len(value.encode(errors="replace")) > _NAME_MAX:
         raise Rejected("this is no control group's name", "write one name without a slash")
     if _CGROUP_RESERVED.fullmatch(value):
@@ -249,9 +262,14 @@ def cgroup_name(value: str, _: Context) -> Verdict | None:
 
 
 def luo_session(value: str, _: Context) -> Verdict | None:
-    """Check a live update session's name."""
-    if ":" in value:
-        raise Rejected("this is no session's name", "write it without a colon")
+    """Check a list of live update sessions' names."""
+    seen: set[str] = set()
+    for word in words(value, RETAIN):
+        if not word.isascii() or ":" in word or _UNSAFE.search(word):
+            raise Rejected(f"{word!r} is no session's name", "use letters, digits and -")
+        if word in seen:
+            raise Rejected(f"{word!r} stands there twice", "write it once")
+        seen.add(word)
     return None
 
 
@@ -265,9 +283,9 @@ def regex(value: str, _: Context) -> Verdict | None:
 
 def oom_rules(value: str, _: Context) -> Verdict | None:
     """Check a list of rule names."""
-    for word in words(value):
-        if "/" in word:
-            raise Rejected(f"{word!r} is no rule's name", "write it without a slash")
+    for word in words(value, RETAIN):
+        if "/" in word or _UNSAFE.search(word):
+            raise Rejected(f"{word!r} is no rule's name", "use letters, digits and -")
     return None
 
 
@@ -285,8 +303,8 @@ def _sampled(word: str, context: Context) -> str:
     return specifiers.sample(word)
 
 
-def _unit(word: str, context: Context) -> None:
-    """Check one unit's name.
+def _unit(word: str, context: Context) -> tuple[str, str]:
+    """Check one unit's name, and return it and its type.
 
     Raises:
         Rejected: It is none, or of a wrong type.
@@ -300,9 +318,7 @@ def _unit(word: str, context: Context) -> None:
         raise Rejected(
             f"{word!r} is no .{wanted} unit", f"write {word.removesuffix(match[1])}{wanted}"
         )
-    if name.endswith(f"@.{match[1]}"):
-        start = word.removesuffix(f".{match[1]}")
-        raise Rejected(f"{word!r} is a template", f"write {start}INSTANCE.{match[1]}")
+    return name.removesuffix(f".{match[1]}"), match[1]
 
 
 def _unit_hint(word: str, suffix: str) -> str:
@@ -341,7 +357,7 @@ def _interface(name: str, longest: int) -> None:
         raise Rejected(f"{name!r} is longer than {longest} characters", "give its short name")
     if not _IFNAME.fullmatch(name) or name in (".", "..", "all", "default"):
         raise Rejected(f"{name!r} is no interface", "write a name such as eth0")
-    if name.isdecimal():
+    if name.isdecimal() or (to_integer(name) or 0) > 0:
         raise Rejected(f"{name!r} is a number", "write the interface's name")
 
 

@@ -7,13 +7,16 @@ from activator.errors import ActivatorError
 from activator.values.enums import known
 from activator.values.numbers import to_integer
 from activator.values.paths import absolute, below_api_tree
-from activator.values.verdict import Context, Rejected, Verdict, note
+from activator.values.verdict import BROKEN, Context, Rejected, Verdict, note
 from activator.values.words import fields, words
 
 _VSOCK_TYPES_SINCE = 254
 _API_TREES_SINCE = 257
 _PORT_MAX = 65535
 _NFT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9/\\_.]{0,30}", re.ASCII)
+_VAR_RUN_SINCE = 257
+_ZERO_PORT_SINCE = 257
+_UNIX_PATH_MAX = 107
 _LOCALHOST = re.compile(r"(.*\.)?localhost(\.localdomain)?\.?", re.IGNORECASE)
 _SHORTCUTS = ("any", "link-local", "multicast")
 
@@ -32,7 +35,7 @@ def address(value: str, context: Context) -> Verdict | None:
             raise Rejected("the path is below /proc, /sys or /dev", "write /NAME")
         if "/" in simple[1:]:
             hint = f"write /{simple.rsplit('/', 1)[1]}"
-            return note("the kernel takes one slash, in front", hint)
+            return note("the kernel takes one slash, in front", hint, BROKEN)
     text = value
     if name in ("ListenFIFO", "ListenUSBFunction") and version < _API_TREES_SINCE:
         simple = absolute(value)
@@ -41,8 +44,10 @@ def address(value: str, context: Context) -> Verdict | None:
         parse(name, text)
     except ActivatorError as error:
         what = error.message.removeprefix(f"{name}={text}: ")
+        if _is_unix_path(name, value):
+            return note(what, error.hint, BROKEN)
         raise Rejected(what, error.hint) from None
-    if re.match(r"/+var/+run/+.", value):
+    if version >= _VAR_RUN_SINCE and re.match(r"/+var/+run/+.", value):
         changed = re.sub(r"^/+var/+run", "/run", value)
         return note("/var/run is a legacy directory", f"write {changed}")
     return None
@@ -57,13 +62,14 @@ def ip_prefixes(value: str, _: Context) -> Verdict | None:
     return None
 
 
-def socket_bind(value: str, _: Context) -> Verdict | None:
+def socket_bind(value: str, context: Context) -> Verdict | None:
     """Check ``[FAMILY:][PROTOCOL:]PORTS``, ``any`` for all ports."""
     rest = value.split(":")
     for taken in (("ipv4", "ipv6"), ("tcp", "udp")):
         if rest and rest[0] in taken:
             del rest[0]
-    if len(rest) > 1 or (rest and rest[0] != "any" and not _is_port_range(rest[0])):
+    lowest = 0 if context.version >= _ZERO_PORT_SINCE else 1
+    if len(rest) > 1 or (rest and rest[0] != "any" and not _is_port_range(rest[0], lowest)):
         raise Rejected("this is no rule", "write PORT, LOW-HIGH, any, tcp:PORT or ipv6:udp:PORT")
     return None
 
@@ -110,11 +116,18 @@ def _is_prefix(word: str) -> bool:
     return False
 
 
-def _is_port_range(text: str) -> bool:
+def _is_unix_path(name: str, value: str) -> bool:
+    """Return whether systemd takes a value as a Unix socket's path, as it stands."""
+    return name in ("ListenStream", "ListenDatagram", "ListenSequentialPacket") and (
+        value.startswith("/") and 1 < len(value.encode(errors="replace")) <= _UNIX_PATH_MAX
+    )
+
+
+def _is_port_range(text: str, lowest: int) -> bool:
     """Return whether a text is a port or a range of them."""
     low, dash, high = text.partition("-")
     first = to_integer(low)
     last = to_integer(high) if dash else first
     if first is None or last is None:
         return False
-    return 0 <= first <= last <= _PORT_MAX
+    return lowest <= first <= last <= _PORT_MAX

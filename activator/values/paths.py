@@ -1,13 +1,15 @@
 """Paths: absolute ones, lists of them, and those with prefixes and options."""
 
-from activator.values.verdict import REFUSED, Context, Rejected, Verdict
-from activator.values.words import VERBATIM, fields, words
+from activator.values.verdict import REFUSED, Context, Rejected, Verdict, note
+from activator.values.words import CUNESCAPE, RETAIN, fields, words
 
 _PATH_MAX = 4095
 _NAME_MAX = 255
 _API_TREES = ("/proc", "/sys", "/dev")
 _BIND_OPTIONS = ("", "rbind", "norbind")
 _BIND_OPTIONS_NEW = ("idmap", "noidmap")
+# From then on what lies below these trees is refused, and /var/run draws a notice.
+API_TREES_SINCE = 257
 _READ_ONLY_SINCE = 257
 
 
@@ -87,10 +89,14 @@ def environment_file(value: str, _: Context) -> Verdict | None:
     return None
 
 
-def pid_file(value: str, _: Context) -> Verdict | None:
-    """Check a path, which counts from /run if it is relative."""
-    simple = absolute(value if value.startswith("/") else f"/run/{value}")
-    _refuse_api_tree(simple)
+def pid_file(value: str, context: Context) -> Verdict | None:
+    """Check a path, which counts from /run if it is relative; a wrong one is fatal."""
+    simple = absolute(value if value.startswith("/") else f"/run/{value}", REFUSED)
+    if context.version >= API_TREES_SINCE:
+        if below_api_tree(simple):
+            raise Rejected("the path is below /proc, /sys or /dev", "write /run/NAME", REFUSED)
+        if simple.startswith("/var/run/"):
+            return note("/var/run is a legacy directory", f"write {simple[4:]}")
     return None
 
 
@@ -104,8 +110,9 @@ def working_directory(value: str, _: Context) -> Verdict | None:
 
 def directories(value: str, context: Context) -> Verdict | None:
     """Check a list of relative paths, each with a symlink's path and flags if it has them."""
-    for word in words(value, VERBATIM if "\\" in value else "unquote"):
-        source, *rest = fields(word)
+    coalesce = context.version < _READ_ONLY_SINCE
+    for word in words(value, RETAIN):
+        source, *rest = fields(word, coalesce=coalesce, mode=CUNESCAPE)
         simple = relative(source)
         if simple == "private" or simple.startswith("private/"):
             raise Rejected("'private' is systemd's own", "choose another name")
@@ -113,8 +120,8 @@ def directories(value: str, context: Context) -> Verdict | None:
             if context.directive.name == "ConfigurationDirectory":
                 raise Rejected("a symlink is not supported here", f"write {source}")
             relative(rest[0])
-        if len(rest) > 1:
-            _directory_flag(rest[1:], context.version)
+        if len(rest) > 1 and not coalesce and rest[1] not in ("", "ro"):
+            raise Rejected(f"{rest[1]!r} is no flag", "write ro, or nothing")
     return None
 
 
@@ -127,11 +134,6 @@ def condition_path(value: str, _: Context) -> Verdict | None:
 def below_api_tree(simple: str) -> bool:
     """Return whether a simplified path is one of /proc, /sys and /dev, or below one."""
     return any(simple == tree or simple.startswith(tree + "/") for tree in _API_TREES)
-
-
-def _refuse_api_tree(simple: str) -> None:
-    if below_api_tree(simple):
-        raise Rejected("the path is below /proc, /sys or /dev", "choose a path below /run")
 
 
 def _simplified(text: str, outcome: str) -> str:
@@ -159,12 +161,3 @@ def _bind_option(options: list[str], version: int) -> None:
     taken = _BIND_OPTIONS + (_BIND_OPTIONS_NEW if version >= 258 else ())  # noqa: PLR2004
     if option not in taken:
         raise Rejected(f"{option!r} is no option", "write rbind or norbind")
-
-
-def _directory_flag(flags: list[str], version: int) -> None:
-    """Check the flag of a directory."""
-    flag = ":".join(flags)
-    if version < _READ_ONLY_SINCE:
-        raise Rejected("there is a third part", "write NAME:SYMLINK")
-    if flag not in ("", "ro"):
-        raise Rejected(f"{flag!r} is no flag", "write ro, or nothing")

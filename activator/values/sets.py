@@ -1,17 +1,19 @@
 """Lists of words from a known set, and of numbers."""
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from activator.values.enums import known
 from activator.values.names import is_signal
-from activator.values.numbers import BOOLEANS, UINT_MAX, to_integer
+from activator.values.numbers import BOOLEANS, to_integer
 from activator.values.verdict import SILENT, Context, Rejected, Verdict, note
 from activator.values.words import PLAIN, words
 
 _STATUS_MAX = 255
 _CAPABILITY_MAX = 62
 _ERRNO_MAX = 4095
+_MASK_DIGITS = 16
+_CPU_MAX = 8191
 
 
 def flags(value: str, context: Context) -> Verdict | None:
@@ -23,14 +25,14 @@ def flags(value: str, context: Context) -> Verdict | None:
 def silent_flags(value: str, context: Context) -> Verdict | None:
     """Check a list of words; systemd says nothing about unknown ones."""
     taken = known(context.argument, context.version)
-    return _silent([word for word in words(value) if taken and word not in taken])
+    return _silent([word for word in _relaxed(value) if taken and word not in taken])
 
 
 def capabilities(value: str, context: Context) -> Verdict | None:
     """Check a list of capabilities, after ``~`` for all but these."""
     taken = known("capability", context.version)
     unknown = []
-    for word in words(value.removeprefix("~")):
+    for word in _relaxed(value.removeprefix("~")):
         number = to_integer(word)
         if number is not None:
             if not 0 <= number <= _CAPABILITY_MAX:
@@ -68,7 +70,7 @@ def address_families(value: str, context: Context) -> Verdict | None:
         return None
     taken = known("address-family", context.version)
     for word in words(value.removeprefix("~")):
-        if not word.startswith("AF_") or word[3:].lower() not in taken or not word.isupper():
+        if word[:3].upper() != "AF_" or word[3:].lower() not in taken:
             upper = f"AF_{word.upper().removeprefix('AF_')}"
             raise Rejected(f"{word!r} is no address family", f"write {upper}")
     return None
@@ -109,7 +111,9 @@ def coredump_filter(value: str, context: Context) -> Verdict | None:
     """Check a list of memory kinds, or a mask in hexadecimal digits."""
     taken = known("coredump-filter", context.version)
     for word in words(value, PLAIN):
-        if word not in taken and word.lower().removeprefix("0x").strip("0123456789abcdef"):
+        digits = word.lower().removeprefix("+").removeprefix("0x")
+        mask = not digits.strip("0123456789abcdef") and len(digits.lstrip("0")) <= _MASK_DIGITS
+        if word not in taken and not (digits and mask):
             raise Rejected(f"{word!r} is no kind of memory", _near(word, taken))
     return None
 
@@ -142,7 +146,7 @@ def cpu_set(value: str, _: Context) -> Verdict | None:
     for word in words(value.replace(",", " ")):
         low, dash, high = word.partition("-")
         numbers = [to_integer(low), to_integer(high) if dash else 0]
-        if None in numbers or not all(0 <= (number or 0) <= UINT_MAX for number in numbers):
+        if None in numbers or not all(0 <= (number or 0) <= _CPU_MAX for number in numbers):
             raise Rejected(f"{word!r} is no number or range", "write 0-3 or 0,2")
         if dash and (numbers[0] or 0) > (numbers[1] or 0):
             raise Rejected(f"the range {word} goes down", f"write {high}-{low}")
@@ -168,6 +172,14 @@ def _each(given: Iterable[str], taken: set[str]) -> None:
     for word in given:
         if word not in taken:
             raise Rejected(f"{word!r} is unknown", _near(word, taken))
+
+
+def _relaxed(value: str) -> Iterator[str]:
+    """Yield a list's words; a quote may stay open."""
+    try:
+        yield from list(words(value))
+    except Rejected:
+        yield value
 
 
 def _silent(unknown: list[str]) -> Verdict | None:

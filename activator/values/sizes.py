@@ -22,6 +22,7 @@ _ZERO = {
     "DefaultMemoryLow",
     "DefaultMemoryMin",
 }
+_LONG_MAX = 2**63 - 1
 _NICE_MAX = 40
 _NICE_HALF = 20
 
@@ -75,8 +76,11 @@ def size(value: str, _: Context) -> Verdict | None:
 def queue_size(value: str, context: Context) -> Verdict | None:
     """Check a message's size: a plain number up to 261, and a size from then on."""
     if context.version >= int(context.argument):
-        return size(value, context)
-    if to_integer(value) is None:
+        if _bytes(value) > _LONG_MAX:
+            raise Rejected("the size is out of range", "write a smaller one")
+        return None
+    number = to_integer(value)
+    if number is None or not -_LONG_MAX <= number <= _LONG_MAX:
         number = to_bytes(value)
         hint = "write digits alone" if number is None else f"write {number}"
         raise Rejected(f"systemd {context.version} takes a plain number here", hint)
@@ -130,7 +134,7 @@ def limit(value: str, context: Context) -> Verdict | None:
 
 def _limit(text: str, unit: str) -> float:
     """Return one limit as a number that can be compared."""
-    if text == "infinity":
+    if text == "infinity" and unit != "nice":
         return float("inf")
     if unit == "size":
         number: float | None = to_bytes(text)

@@ -11,6 +11,8 @@ OK = "ok"
 NOTICE = "notice"
 # systemd takes the line without a word, but drops a part of it.
 SILENT = "silent"
+# systemd takes the line, but what it asks for cannot work.
+BROKEN = "broken"
 # systemd knows the name, prints a notice and does nothing.
 REMOVED = "removed"
 # systemd does not know the name and goes on without the line.

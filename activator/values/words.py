@@ -16,6 +16,8 @@ UNQUOTE = "unquote"
 CUNESCAPE = "cunescape"
 RETAIN = "retain"
 VERBATIM = "verbatim"
+# C escapes, but unknown ones stay as they are.
+RELAXED = "relaxed"
 
 _ESCAPES = {
     **dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True)),
@@ -35,7 +37,7 @@ def words(text: str, mode: str = UNQUOTE) -> Iterator[str]:
     Raises:
         Rejected: A quote is not closed or an escape is unknown.
     """
-    quoted = mode in (UNQUOTE, CUNESCAPE, RETAIN) and ('"' in text or "'" in text)
+    quoted = mode in (UNQUOTE, CUNESCAPE, RELAXED, RETAIN) and ('"' in text or "'" in text)
     if not quoted and ("\\" not in text or mode in (VERBATIM, RETAIN)):
         yield from text.split()
         return
@@ -77,25 +79,34 @@ def first_word(text: str, position: int, mode: str) -> tuple[str, int] | None:
     return "".join(out), position
 
 
-def fields(text: str, separator: str = ":") -> list[str]:
-    """Split a tuple such as ``SOURCE:DESTINATION``; a backslash keeps the next character."""
+def fields(text: str, *, coalesce: bool = False, mode: str = PLAIN) -> list[str]:
+    """Split a tuple such as ``SOURCE:DESTINATION``; a backslash keeps a colon.
+
+    Args:
+        text: The tuple.
+        coalesce: Whether several colons in a row count as one.
+        mode: What else a backslash does: :data:`PLAIN` or :data:`CUNESCAPE`.
+
+    Raises:
+        Rejected: An escape is unknown.
+    """
     if "\\" not in text:
-        return text.split(separator)
-    parts = [""]
-    escaped = False
-    for char in text:
-        if escaped:
+        parts = text.split(":")
+    else:
+        parts = [""]
+        position = 0
+        while position < len(text):
+            char = text[position]
+            position += 1
+            if char == "\\" and text[position : position + 1] != ":":
+                char, position = _escaped(text, position, mode)
+            elif char == "\\":
+                char, position = ":", position + 1
+            elif char == ":":
+                parts.append("")
+                continue
             parts[-1] += char
-            escaped = False
-        elif char == "\\":
-            escaped = True
-        elif char == separator:
-            parts.append("")
-        else:
-            parts[-1] += char
-    if escaped:
-        raise Rejected("a backslash ends the value", "write \\\\ for a backslash")
-    return parts
+    return [part for part in parts if part] if coalesce else parts
 
 
 def unescape(text: str) -> str:
@@ -118,7 +129,7 @@ def _escaped(text: str, position: int, mode: str) -> tuple[str, int]:
     if position == len(text):
         raise Rejected("a backslash ends the value", "write \\\\ for a backslash")
     letter = text[position]
-    if mode != CUNESCAPE:
+    if mode not in (CUNESCAPE, RELAXED):
         return letter, position + 1
     if letter in _ESCAPES:
         return _ESCAPES[letter], position + 1
@@ -130,5 +141,7 @@ def _escaped(text: str, position: int, mode: str) -> tuple[str, int]:
     except ValueError:
         number = 0
     if not 0 < number <= (0x10FFFF if count > 3 else 0xFF):  # noqa: PLR2004 - \u and \U
-        raise Rejected(f"unknown escape \\{letter}{digits}"[:40], "write \\\\ for a backslash")
+        if mode == RELAXED:
+            return f"\\{letter}", position + 1
+        raise Rejected(f"unknown escape \\{letter}", "write \\\\ for a backslash")
     return chr(number), start + count
