@@ -31,13 +31,14 @@ _handed_out: list[int] = []
 class Listener:
     """One descriptor that was passed, open and with FD_CLOEXEC set.
 
-    A Listener never closes its descriptor: it stays open until you close it, or the socket
-    made of it, or the process ends. A listening socket is shared with the service manager:
-    never ``shutdown()`` it, never ``unlink()`` its path.
+    A Listener never closes its descriptor by itself: it stays open until you close it, or
+    the socket made of it, or the process ends. A listening socket is shared with the service
+    manager: closing it here changes nothing there, but never ``shutdown()`` it and never
+    ``unlink()`` its path.
 
     Attributes:
         name: The fdname: FileDescriptorName= of the .socket unit; ``unknown`` without one.
-        fd: The descriptor's number.
+        fd: The descriptor's number; -1 once it is closed.
         kind: What it is: ``stream``, ``seqpacket`` (listening), ``connection``,
             ``datagram``, ``netlink``, ``raw``, ``fifo``, ``mqueue``, ``special``, ``other``;
             see :func:`activator.descriptor.describe`.
@@ -77,6 +78,14 @@ class Listener:
     def fileno(self) -> int:
         """Return the descriptor, for select and its kin."""
         return self.fd
+
+    def close(self) -> None:
+        """Close the descriptor, or the socket made of it; a second time does nothing."""
+        if self._socket is not None:
+            self._socket.close()
+        elif self.fd >= 0:
+            os.close(self.fd)
+        self.fd = -1
 
     def __str__(self) -> str:
         return f"{self.name!r} ({self.kind}{' ' if self.address else ''}{self.address})"
@@ -135,6 +144,11 @@ class Listeners:
         passed = ", ".join(str(item) for item in self._items)
         hint = f"passed: {passed}" if passed else self.absence
         raise ActivatorError(f"expected {wanted}, got {len(found) or 'none'}", hint)
+
+    def close(self) -> None:
+        """Close them all."""
+        for item in self._items:
+            item.close()
 
     def __repr__(self) -> str:
         return f"<Listeners {', '.join(str(item) for item in self._items) or 'none'}>"

@@ -407,9 +407,10 @@ def passed() -> Iterator[Listeners]:
     """Make up what could have been passed: two web sockets and a pipe."""
     out, in_ = os.pipe()
     with tcp_listener() as one, tcp_listener() as two:
-        fds = [one.fileno(), two.fileno(), out]
-        yield Listeners(map(Listener, ["web", "web", "pipe"], fds))
-    os.close(out)
+        fds = [one.detach(), two.detach(), out]
+    listeners = Listeners(map(Listener, ["web", "web", "pipe"], fds))
+    yield listeners
+    listeners.close()
     os.close(in_)
 
 
@@ -446,9 +447,21 @@ def test_socket(passed: Listeners) -> None:
     assert listener.fd == sock.fileno() == listener.fileno()
     assert sock is listener.socket()
     assert (socket.AF_INET, socket.SOCK_STREAM) == (sock.family, sock.type)
-    sock.detach()
     with pytest.raises(ActivatorError, match=r"'pipe' .* is no socket; use its descriptor"):
         passed.one("pipe").socket()
+
+
+def test_close(passed: Listeners) -> None:
+    """Closing closes the descriptor, or the socket made of it, once."""
+    sock = passed["web"][0].socket()
+    fds = [item.fd for item in passed]
+    passed.close()
+    passed.close()
+    assert -1 == sock.fileno()
+    assert [-1] * 3 == [item.fd for item in passed]
+    for fd in fds:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(fd)
 
 
 def test_repr(passed: Listeners) -> None:

@@ -519,12 +519,12 @@ def test_app_dir(tmp_path: Path) -> None:
     (tmp_path / "private_app.py").write_text(
         "import sys\ndef h(sock): sock.sendall(sys.path[0].encode())\n"
     )
-    activator = (str(Path(sys.executable).with_name("activator")), "serve", "private_app:h")
+    words = (*SERVE, "private_app:h")
     with tcp_listener() as listener:
-        with launched((*activator, "--app-dir", str(tmp_path)), [listener]) as service:
+        with launched((*words, "--app-dir", str(tmp_path)), [listener]) as service:
             assert str(tmp_path).encode() == ask(listener.getsockname(), b"")
             finished_quietly(service)
-        with launched(activator, [listener]) as service:
+        with launched(words, [listener]) as service:
             assert 1 == service.wait()
             assert "there is no module 'private_app'; --app-dir DIR" in service.stderr
 

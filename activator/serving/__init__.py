@@ -51,7 +51,8 @@ def serve(
 
     Args:
         handler: One handler for every stream socket, or a handler for each fdname.
-        listeners: What :func:`activator.listen_fds` returned, if it was called before.
+        listeners: What :func:`activator.listen_fds` returned, if it was called before. You
+            close these; those that serve() takes itself are closed when it returns.
         drain: How long running handlers may go on after the signal, in seconds.
         loop: ``auto`` (uvloop if installed), ``asyncio`` or ``uvloop``.
         threads: How many connections a plain handler serves at once in the shared mode.
@@ -64,9 +65,15 @@ def serve(
     from activator.listen import listen_fds  # noqa: PLC0415 - an import of serve stays cheap
     from activator.serving.engine import Settings, run  # noqa: PLC0415 - the same
 
+    mine = listeners is None
     try:
         settings = Settings(drain=drain, loop=loop, threads=threads)
-        status, _ = run(handler, listen_fds() if listeners is None else listeners, settings)
+        listeners = listen_fds() if listeners is None else listeners
+        try:
+            status, _ = run(handler, listeners, settings)
+        finally:
+            if mine:
+                listeners.close()
     except ActivatorError as error:
         sys.stderr.write("".join(f"{line}\n" for line in error.lines()))
         raise SystemExit(error.status) from None

@@ -41,10 +41,13 @@ def _run(words: "Sequence[str]") -> int:
     settings = Settings(**values)
     # First the descriptors, so that nothing the module starts inherits or takes them.
     listeners = listen_fds()
-    handlers = load(targets)
-    if not listeners:
-        raise not_activated(listeners.absence)
-    status, in_time = run(handlers, listeners, settings)
+    try:
+        handlers = load(targets)
+        if not listeners:
+            raise not_activated(listeners.absence)
+        status, in_time = run(handlers, listeners, settings)
+    finally:
+        listeners.close()
     if not in_time:
         _leave_threads(status)
     return status

@@ -42,9 +42,9 @@ def p_hold(sock: "socket") -> None:
 
 async def a_stubborn(reader: "StreamReader", writer: "StreamWriter") -> None:
     """Say hi, then stay, and say so when told to go."""
-    writer.write(b"hi\n")
-    await writer.drain()
     try:
+        writer.write(b"hi\n")
+        await writer.drain()
         await reader.read()
     finally:
         sys.stderr.write("cleaned up\n")
@@ -52,8 +52,8 @@ async def a_stubborn(reader: "StreamReader", writer: "StreamWriter") -> None:
 
 def p_stubborn(sock: "socket") -> None:
     """Say hi, then stay, and say so when told to go."""
-    sock.sendall(b"hi\n")
     try:
+        sock.sendall(b"hi\n")
         sock.recv(1)
     finally:
         sys.stderr.write("cleaned up\n")
