@@ -6,34 +6,28 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.services import (
-    FLAVOURS,
     HANDLERS,
     PATIENCE,
     SERVE,
+    Options,
     Service,
     activated,
+    command,
     connect,
     connected,
+    flavours,
     launched,
     read_all,
     reset,
     tcp_listener,
 )
-
-flavours = pytest.mark.parametrize(("options", "prefix"), FLAVOURS)
-Options = Sequence[str]
-
-
-def command(options: Options, handler: str) -> tuple[str, ...]:
-    """Return a command that serves with a handler of tests/support/handlers.py."""
-    return (*SERVE, *options, f"{HANDLERS}:{handler}")
 
 
 @contextmanager

@@ -5,30 +5,23 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 
 import pytest
 
 from tests.support.services import (
-    FLAVOURS,
     HANDLERS,
     LOOPS,
     SERVE,
+    Options,
     Service,
+    command,
     connect,
+    flavours,
     launched,
     read_all,
     tcp_listener,
 )
-
-flavours = pytest.mark.parametrize(("options", "prefix"), FLAVOURS)
-Options = Sequence[str]
-
-
-def command(options: Options, handler: str) -> tuple[str, ...]:
-    """Return a command that serves with a handler of tests/support/handlers.py."""
-    return (*SERVE, *options, f"{HANDLERS}:{handler}")
 
 
 def roomy(options: Options) -> Options:

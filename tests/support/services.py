@@ -41,6 +41,8 @@ FLAVOURS = [
     ),
     pytest.param((), "p_", id="threads"),
 ]
+flavours = pytest.mark.parametrize(("options", "prefix"), FLAVOURS)
+Options = Sequence[str]
 
 
 class Notifications:
@@ -135,6 +137,17 @@ def clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("LISTEN_") and name != "NOTIFY_SOCKET"
     }
+
+
+def command(options: Options, *handlers: str) -> tuple[str, ...]:
+    """Return a command that serves with handlers of tests/support/handlers.py."""
+    return (*SERVE, *options, *(f"{HANDLERS}:{name}" for name in handlers))
+
+
+def finished_quietly(service: Service) -> None:
+    """Check that SIGTERM ends a service with 0, and that it has had nothing to say."""
+    assert 0 == service.end()
+    assert "" == service.stderr
 
 
 @contextmanager
