@@ -47,9 +47,10 @@ def lines(
         unit: ``socket``, ``service`` or ``proxy``.
         section: The section's name.
         conditions: What holds for the unit: ``shared`` or ``per-connection``, ``handler`` or
-            ``exec``, ``drains``, ``path-node``, ``network``, ``concrete-address``; and with a
-            proxy ``proxied`` (its sockets), ``backend`` (the program), ``by-path`` or
-            ``by-port``, ``notify``.
+            ``exec``, ``drains``, ``path-node``, ``concrete-address``, ``network`` (an IP
+            address) and ``network-alone`` (nothing else); and with a proxy ``proxied`` (its
+            sockets), ``backend`` (the program), ``by-path`` or ``by-port``, ``notify``,
+            ``runtime-directory``.
         version: The systemd version it is for.
         terms: What the values' ``{words}`` stand for.
     """

@@ -88,14 +88,16 @@ def _conditions(socket: Socket) -> frozenset[str]:
             found.add("path-node")
         elif setting.name in _BINDING and setting.value:
             found |= _address_conditions(setting)
+    if "network" in found and "local" not in found:
+        found.add("network-alone")
     return frozenset(found)
 
 
 def _address_conditions(setting: Setting) -> set[str]:
     """Return what holds for an address."""
     if setting.value.startswith("/"):
-        return {"path-node"}
+        return {"path-node", "local"}
     parsed = address.parse(setting.name, setting.value.replace("%%", "%"))
     if not parsed.is_ip:
-        return set()
+        return {"local"}
     return {"network"} if parsed.host in _WILDCARDS else {"network", "concrete-address"}

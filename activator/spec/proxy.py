@@ -23,7 +23,9 @@ PROTOCOL_SINCE = 261
 # Seconds: how long a backend may take to accept connections, unless TimeoutStartSec= tells;
 # shorter than systemd's own limit of 90 s, so that it is our message that is seen.
 READY_TIMEOUT = 60.0
-_SHARE = 0.9  # of TimeoutStartSec=, for the same reason
+# How much shorter than TimeoutStartSec=, for the same reason: seconds, or a part of it.
+_MARGIN = 1.0
+_MARGIN_PART = 0.1
 # Every connection takes descriptors; the kernel's own limit, fs.nr_open, is 1048576.
 CONNECTIONS_MAX = 100_000
 _PORT_MAX = 65535
@@ -240,5 +242,6 @@ def _ready_timeout(settings: Sequence[Setting]) -> float:
             if span == 0:  # systemd.service(5): no limit
                 return float("inf")
             if span is not None:
-                return round(span * _SHARE / 1e6, 1) or 0.1
+                seconds = span / 1e6
+                return round(max(seconds - max(_MARGIN, seconds * _MARGIN_PART), 0.1), 1)
     return READY_TIMEOUT
