@@ -50,12 +50,13 @@ def moves(units: list[Unit]) -> Moves:
     opening = anew + [unit for unit in sockets if not unit.state.up]
     running = [unit for unit in kept if not unit.socket and unit.state.up]
     # systemd.socket(5): a socket does not start while its service runs.
-    resume = running if any(unit.shared for unit in opening) else []
+    behind = {unit.triggers for unit in opening}
+    resume = [unit for unit in running if unit.name in behind]
     stop = [unit for unit in units if unit.stale and unit.state.up]
     if stop or len(anew) > 1 or not all(unit.in_place for unit in anew):
         stop = [*anew, *resume, *stop]
-    passed = any(unit.effect is Effect.SERVICE for unit in sockets if unit.shared)
-    restart = [unit for unit in running if passed or unit.effect is Effect.SERVICE]
+    renamed = {unit.triggers for unit in sockets if unit.effect is Effect.SERVICE}
+    restart = [unit for unit in running if unit.effect or unit.name in renamed]
     return Moves(stop, opening, resume, [unit for unit in restart if unit not in resume])
 
 

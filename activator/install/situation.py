@@ -49,10 +49,12 @@ class Unit:
         return self.file.status is Status.STALE
 
     @property
-    def shared(self) -> bool:
-        """Tell whether it is a socket whose connections all go to one service."""
-        text = self.file.before if self.file.after is None else self.file.after
-        return self.socket and UnitFile.parse(text or "").get("Socket", "Accept", "no") == "no"
+    def triggers(self) -> str:
+        """Return the one service that a socket starts; empty for one an instance each."""
+        parsed = UnitFile.parse(self.file.after or "")
+        if not self.socket or parsed.get("Socket", "Accept", "no") != "no":
+            return ""
+        return parsed.get("Socket", "Service") or f"{self.name.removesuffix('.socket')}.service"
 
     @property
     def installs(self) -> bool:
