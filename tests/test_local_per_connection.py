@@ -294,6 +294,31 @@ def test_trigger_limit(tmp_path: Path, activate: Activate) -> None:
     assert run.wait() == 1
 
 
+def test_poll_limit(tmp_path: Path, activate: Activate) -> None:
+    """Above the poll limit clients wait, and are served when its time is over."""
+    path = str(tmp_path / "sock")
+    write_units(
+        tmp_path,
+        {
+            "cat.socket": f"""
+                [Socket]
+                ListenStream={path}
+                Accept=yes
+                PollLimitBurst=2
+                PollLimitIntervalSec=300ms
+                """,
+            "cat@.service": "[Service]\nExecStart=/bin/echo hello\nStandardInput=socket\n",
+        },
+    )
+    run = activate("cat.socket")
+    run.until("listening")
+    clients = [connect(path) for _ in range(5)]
+
+    assert [b"hello\n"] * 5 == [read_all(client) for client in clients]
+    run.until("resting")
+    assert run.stop() == 0
+
+
 def test_client_that_has_gone(tmp_path: Path, activate: Activate) -> None:
     """Clients that reset before they are accepted do no harm."""
     port = free_port()

@@ -210,6 +210,32 @@ def test_trigger_limit_of_one_socket_spares_the_others(tmp_path: Path, activate:
     assert run.stop() == 0
 
 
+def test_poll_limit(tmp_path: Path, activate: Activate) -> None:
+    """Without a trigger limit a service that never accepts is slowed down, not failed."""
+    path = str(tmp_path / "sock")
+    write_units(
+        tmp_path,
+        {
+            "bad.socket": f"""
+                [Socket]
+                ListenStream={path}
+                ListenStream=@activator-{tmp_path.parent.name}-{tmp_path.name}
+                TriggerLimitIntervalSec=0
+                PollLimitIntervalSec=500ms
+                PollLimitBurst=3
+                """,
+            "bad.service": "[Service]\nExecStart=/bin/true\n",
+        },
+    )
+    run = activate("bad.socket")
+    run.until("listening", count=2)
+    with connect(path):
+        run.until(r"more than 3 clients in 0\.5s \(poll limit\): resting for 0\.[0-9]s")
+        assert len(run.pids()) == 3
+        run.until("started$", count=6)
+    assert run.stop() == 0
+
+
 def test_shutdown_of_the_listener_is_explained(tmp_path: Path, activate: Activate) -> None:
     """A service that calls shutdown() on what it inherited ends the socket, and is told so."""
     code = "sock = socket.socket(fileno=3)\nsock.accept()[0].close()\nsock.shutdown(2)"

@@ -30,7 +30,8 @@ class Group:
         self.context = context
         self.runs: set[ServiceRun] = set()
         self.stopping = False
-        self._limits = {unit.name: RateLimit(unit.trigger) for unit in activation.sockets}
+        self._triggers = {unit.name: RateLimit(unit.trigger) for unit in activation.sockets}
+        self._polls = {listener: RateLimit(listener.unit.poll) for listener in listeners}
 
     async def run(self) -> None:
         """Serve until :meth:`stop`, or until nothing listens any more and all have ended."""
@@ -70,10 +71,21 @@ class Group:
         """
         return ServiceRun(self.activation.make(instance), self.context, client=client)
 
+    def too_busy(self, listener: Listener) -> float:
+        """Count a wake-up against the poll limit; return the seconds to rest, 0 for none."""
+        limit = self._polls[listener]
+        if limit.allows():
+            return 0.0
+        rest, burst = limit.remaining(), listener.unit.poll.burst
+        what = f"more than {burst} clients in {listener.unit.poll.interval:g}s (poll limit)"
+        text = f"{what}: resting for {rest:.1f}s"
+        self.context.emit(Event("note", listener.unit.name, text, address=listener.address))
+        return rest
+
     def triggered(self, listener: Listener) -> bool:
         """Count a client against the trigger limit; fail the socket if there are too many."""
         unit = listener.unit
-        if self._limits[unit.name].allows():
+        if self._triggers[unit.name].allows():
             return True
         burst, interval = unit.trigger.burst, unit.trigger.interval
         times = f"{burst} time{'s' * (burst > 1)} in {interval:g}s"

@@ -31,3 +31,7 @@ class RateLimit:
             self._begin, self._count = now, 0
         self._count += 1
         return self._count <= self._rate.burst
+
+    def remaining(self) -> float:
+        """Return the seconds until the interval is over."""
+        return max(0.0, self._begin + self._rate.interval - self._clock())

@@ -78,7 +78,8 @@ class SocketUnit:
         accept: Whether each connection gets a service of its own.
         service: The name of the service; of the template for Accept=yes.
         fdname: What its descriptors are called in LISTEN_FDNAMES.
-        trigger: How often it may start the service.
+        trigger: How often it may start the service; more fails it.
+        poll: How often a descriptor may wake us; more makes it rest.
         max_connections: The most instances at a time, for Accept=yes.
         max_per_source: The same per source address; 0 for no limit.
     """
@@ -92,6 +93,7 @@ class SocketUnit:
     node: NodeOptions = NodeOptions()
     options: SocketOptions = SocketOptions()
     trigger: Rate = Rate()
+    poll: Rate = Rate()
     max_connections: int = 64
     max_per_source: int = 0
 

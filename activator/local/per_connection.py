@@ -58,6 +58,9 @@ class PerConnectionGroup(Group):
 
     def _on_connection(self, listener: Listener) -> None:
         """Accept one connection and start its process."""
+        if rest := self.too_busy(listener):
+            self._pause(listener, rest)
+            return
         sock = self._accept(listener)
         if sock is None:
             return
@@ -94,12 +97,12 @@ class PerConnectionGroup(Group):
                 self.context.emit(
                     Event("note", listener.unit.name, f"{what}; raise `ulimit -n`, or serve fewer")
                 )
-                self._pause(listener)
+                self._pause(listener, _PAUSE)
             # Otherwise it is the one connection's error (accept(2)): go on with the next.
             return None
 
-    def _pause(self, listener: Listener) -> None:
-        """Leave a listener alone for a moment."""
+    def _pause(self, listener: Listener, seconds: float) -> None:
+        """Leave a listener alone for a while."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(listener)
 
@@ -107,7 +110,7 @@ class PerConnectionGroup(Group):
             if listener in self.listeners:
                 loop.add_reader(listener, self._on_connection, listener)
 
-        loop.call_later(_PAUSE, resume)
+        loop.call_later(seconds, resume)
 
     def _refusal(self, unit: SocketUnit, connection: Connection) -> str:
         """Return why a connection is one too many, or nothing."""

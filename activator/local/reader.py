@@ -135,6 +135,8 @@ class Reader:
                 continue
             if directives.lookup(entry.section, entry.name) is None:
                 continue
+            if entry.name.startswith("StartLimit") and entry.value == "0":
+                continue  # no limit, and there is none here
             if entry.section != "Unit" or entry.name.startswith(_NOTED_IN_UNIT):
                 yield entry.name
 

@@ -50,6 +50,10 @@ def read_socket(reader: Reader) -> SocketUnit:
     node = _node(reader)
     _check(reader, listens, node, accept=accept)
     default = "connection" if accept else reader.name
+    trigger = Rate(
+        reader.value("Socket", "TriggerLimitIntervalSec", values.seconds, 2.0),
+        reader.value("Socket", "TriggerLimitBurst", values.unsigned, 200 if accept else 20),
+    )
     return SocketUnit(
         name=reader.name,
         place=reader.place,
@@ -59,10 +63,8 @@ def read_socket(reader: Reader) -> SocketUnit:
         fdname=reader.value("Socket", "FileDescriptorName", _fdname, default),
         node=node,
         options=_options(reader),
-        trigger=Rate(
-            reader.value("Socket", "TriggerLimitIntervalSec", values.seconds, 2.0),
-            reader.value("Socket", "TriggerLimitBurst", values.unsigned, 200 if accept else 20),
-        ),
+        trigger=trigger,
+        poll=_poll(reader, trigger, accept=accept),
         max_connections=_max_connections(reader),
         max_per_source=reader.value("Socket", "MaxConnectionsPerSource", values.unsigned, 0),
     )
@@ -105,6 +107,20 @@ def _check(reader: Reader, listens: tuple[Listen, ...], node: NodeOptions, *, ac
             "remove it, or keep one Unix socket or FIFO",
             place=reader.place,
         )
+
+
+def _poll(reader: Reader, trigger: Rate, *, accept: bool) -> Rate:
+    """Return PollLimit*=, which systemd knows since 255.
+
+    By default it would slow every service down that leaves its clients waiting, and hide the
+    trigger limit, which older versions run into. So the default counts only where no trigger
+    limit keeps the service from being started in a loop.
+    """
+    interval = reader.value("Socket", "PollLimitIntervalSec", values.seconds, 2.0)
+    burst = reader.value("Socket", "PollLimitBurst", values.unsigned, 150 if accept else 15)
+    given = reader.entries("Socket", "PollLimitIntervalSec", "PollLimitBurst")
+    unlimited = trigger.interval <= 0 or trigger.burst <= 0
+    return Rate(interval, burst) if given or (unlimited and not accept) else Rate()
 
 
 def _service(reader: Reader, *, accept: bool) -> str:

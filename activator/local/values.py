@@ -26,6 +26,11 @@ _UNITS = {
     **dict.fromkeys(("years", "year", "y"), 31557600.0),
 }
 _SPAN = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-zA-Zµμ]*)\s*")
+# As in C, a leading 0 means octal; systemd adds 0b and 0o.
+_INTEGER = re.compile(
+    r"[-+]?(?:0x(?P<b16>[0-9a-f]+)|0b(?P<b2>[01]+)|0o?(?P<b8>[0-7]+)|(?P<b10>0|[1-9][0-9]*))",
+    re.IGNORECASE | re.ASCII,
+)
 _TOS = {"low-delay": 0x10, "throughput": 0x08, "reliability": 0x04, "low-cost": 0x02}
 # The kernel's largest number of seconds, for spans such as infinity.
 LONGEST = 0x7FFFFFFF
@@ -46,13 +51,11 @@ def boolean(text: str) -> bool:
 
 def integer(text: str) -> int:
     """Read an integer, in decimal or with one of C's prefixes; may be negative."""
-    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
-    try:
-        # A leading 0 means octal to systemd, as in C.
-        octal = digits[:1] == "0" and digits.isdigit()
-        return sign * int(digits, 8 if octal else 0)
-    except ValueError:
-        raise ActivatorError(f"'{text}' is no number", "write a whole number") from None
+    match = _INTEGER.fullmatch(text)
+    if match is None or match.lastgroup is None:
+        raise ActivatorError(f"'{text}' is no number", "write a whole number")
+    number = int(match[match.lastgroup], int(match.lastgroup[1:]))
+    return -number if text.startswith("-") else number
 
 
 def unsigned(text: str) -> int:
