@@ -23,7 +23,10 @@ LISTENS = (
     "ListenUSBFunction",
 )
 DIRECTIVES = (*LISTENS, "ReceiveBuffer", "SendBuffer", "Backlog", "SocketMode")
-KEYS = ("name", "description", "mode", "exec", "handler", "python", "drain", "hardening")
+KEYS = (
+    *("name", "description", "mode", "exec", "handler", "python", "drain", "hardening"),
+    *("backend", "idle-exit"),
+)
 # The first word of --set → the table of the tree it goes to.
 TABLES = ("socket", "service", "unit", "install")
 
@@ -69,9 +72,11 @@ def directive_options(command: click.Command) -> click.Command:
 @click.option("--systemd", metavar="VERSION", help="The systemd to write for, as 257 or trixie.")
 @click.option("--name", help="Without SPEC: the units' common name.")
 @click.option("--description", help="What the service is.")
-@click.option("--mode", help="shared (Accept=no) or per-connection (Accept=yes).")
+@click.option("--mode", help="shared (Accept=no), per-connection (Accept=yes) or proxy.")
 @click.option("--exec", metavar="COMMAND", help="The program, in systemd's syntax.")
 @click.option("--handler", metavar="MODULE:NAME", help="A Python handler instead.")
+@click.option("--backend", metavar="ADDRESS", help="Behind a proxy: where the program listens.")
+@click.option("--idle-exit", metavar="TIME", help="Behind a proxy: when it stops, unused.")
 @click.option("--python", metavar="PATH", help="The interpreter for the handler.")
 @click.option("--hardening", metavar="PROFILE", help="strict (the default), standard or none.")
 @click.option("--need", multiple=True, metavar="NEED", help="What is open nevertheless.")
@@ -224,8 +229,9 @@ def _tree(options: dict[str, Any]) -> tuple[dict[str, Any], dict[tuple[str | int
     tree: dict[str, Any] = {}
     places: dict[tuple[str | int, ...], str] = {}
     for key in KEYS:
-        if options[key] is not None:
-            tree[key], places[key,] = options[key], f"--{key}"
+        value = options[key.replace("-", "_")]
+        if value is not None:
+            tree[key], places[key,] = value, f"--{key}"
     if options["need"]:
         tree["needs"], places["needs",] = list(options["need"]), "--need"
     fdname = options["fd_name"] or tree["name"]
