@@ -63,6 +63,7 @@ class Need(NamedTuple):
         effect: What it does.
         hidden: What it does instead, if its argument is hidden from the service.
         instances: What it sets besides where each connection has an instance.
+        services: What it sets besides where the spec makes several services.
         capability: The capability that it gives, or nothing.
         requires: The need without which it cannot work, or nothing.
     """
@@ -72,6 +73,7 @@ class Need(NamedTuple):
     effect: Effect
     hidden: Effect
     instances: Mapping[str, str]
+    services: Mapping[str, str]
     capability: str
     requires: str
 
@@ -126,6 +128,7 @@ def needs() -> Mapping[str, Need]:
             _effect(row),
             _effect(row.get("hidden", {})),
             row.get("instances", {}),
+            row.get("services", {}),
             row.get("capability", ""),
             row.get("requires", ""),
         )

@@ -15,7 +15,7 @@ import pytest
 
 from activator import hardening, spec
 from activator.render import render
-from tests.boxes.box import Box
+from tests.boxes.box import Box, Inside
 
 ROOT = Path(__file__).parent.parent
 INSIDE = Path(__file__).parent / "boxes/inside"
@@ -123,6 +123,7 @@ LIMITS = (
     Case((), "own_shared_memory", "", "ok"),
     Case((), "run /tmp/program", "", "EACCES"),
     Case((), "run /dev/shm/program", "", "EACCES"),
+    Case((), "processes", "", "ok 9"),
 )
 
 
@@ -150,11 +151,7 @@ class Probing:
         files = dict(PEERS)
         for (needs, settings), name in self.specs.items():
             files |= units(name, needs, settings, self.box.version)
-        sockets = [name for name in files if name.endswith(".socket")]
-        with installed(self.box, files), furnished(self.box):
-            self.box.systemctl("start", *sockets)
-            verified = self.box.run("systemd-analyze", "verify", *sockets, check=False)
-            assert ("", "") == (verified.stdout, verified.stderr)
+        with furnished(self.box), installed(self.box, files):
             return ask(self.box, self.questions)
 
 
@@ -172,37 +169,44 @@ def ask(box: Box, questions: dict[str, list[str]]) -> dict[str, list[str]]:
     return dict(zip(questions, json.loads(done.stdout), strict=True))
 
 
-def units(name: str, needs: tuple[str, ...], settings: str, version: int) -> dict[str, str]:
+def units(
+    name: str, needs: tuple[str, ...], settings: str, version: int, more: str = ""
+) -> dict[str, str]:
     """Return the units of a service that probes."""
     return render(
         spec.loads(
             f'name = "{name}"\nmode = "per-connection"\nsystemd = {version}\n'
             f'exec = "/usr/bin/python3 -I -B {PROGRAM}"\nneeds = {json.dumps(needs)}\n'
             f'[service]\nStandardInput = "socket"\n{settings}'
-            f'[sockets.ask]\nListenStream = "/run/{name}.sock"\n'
+            f'[sockets.ask]\nListenStream = "/run/{name}.sock"\n{more}'
         )
     )
 
 
 @contextlib.contextmanager
 def installed(box: Box, files: dict[str, str]) -> Iterator[None]:
-    """Have many units loaded in the body, faster than one by one."""
+    """Have many units loaded and their sockets listening in the body; faster than one by one."""
+    sockets = [name for name in files if name.endswith(".socket")]
+    services = [name.replace("@.", "@*.") for name in files if name.endswith(".service")]
     box.run(box.python, "-c", INSTALL, input=json.dumps(files))
     box.systemctl("daemon-reload")
     try:
+        verified = box.run("systemd-analyze", "verify", *sockets, check=False)
+        assert ("", "") == (verified.stdout, verified.stderr)
+        box.systemctl("start", *sockets)
         yield
     finally:
-        names = [name for name in files if name.endswith(".socket")]
-        box.systemctl("stop", *names, "probe-*.service", "peer@*.service")
-        box.run("sh", "-c", "cd /run/systemd/system && rm probe-* peer*")
+        box.systemctl("stop", *sockets, *services)
+        box.run("rm", *(f"{UNITS}/{name}" for name in files))
         box.systemctl("daemon-reload")
         box.systemctl("reset-failed")
 
 
-INSTALL = """
+UNITS = "/run/systemd/system"
+INSTALL = f"""
 import json, pathlib, sys
 for name, text in json.load(sys.stdin).items():
-    pathlib.Path("/run/systemd/system", name).write_text(text)
+    pathlib.Path("{UNITS}", name).write_text(text)
 """
 
 
@@ -281,3 +285,142 @@ def test_every_need_is_tried() -> None:
     tried = {hardening.find(case.needs[0])[0].form for case in CASES}
 
     assert set(hardening.needs()) - tried == {"exec"}
+
+
+HOLDING = """\
+import sys
+for line in sys.stdin:
+    print(line, end="", flush=True)
+"""
+SPAWNING = """\
+import subprocess
+
+def spawn(sock):
+    try:
+        done = subprocess.run(["/bin/echo", "ran"], capture_output=True, check=True)
+    except OSError as error:
+        sock.sendall(type(error).__name__.encode())
+    else:
+        sock.sendall(done.stdout)
+"""
+SECOND = """\
+[sockets.second]
+mode = "per-connection"
+ListenStream = "/run/probe-second.sock"
+"""
+PER_CONNECTION = """\
+name = "holding"
+mode = "per-connection"
+exec = "/usr/bin/python3 -I /opt/probes/holding.py"
+[service]
+StandardInput = "socket"
+[sockets.holding]
+ListenStream = "127.0.0.1:7791"
+"""
+
+
+def exposure(box: Box, unit: str) -> float:
+    """Return what systemd-analyze says about a unit: 0 is closed, 10 is open."""
+    text = box.run("systemd-analyze", "security", "--no-pager", unit).stdout
+    found = re.search(r"Overall exposure level for .*: ([0-9.]+)", text)
+    assert found, text
+    return float(found[1])
+
+
+def say(client: Inside, text: str) -> str:
+    """Send a line and return the answer's line; the connection stays open."""
+    assert client.stdin
+    assert client.stdout
+    client.stdin.write(text)
+    client.stdin.flush()
+    return client.stdout.readline()
+
+
+def served(box: Box, text: str, address: str, unit: str) -> float:
+    """Return the exposure of a spec's service while it serves a client.
+
+    Args:
+        box: Where it runs.
+        text: The spec.
+        address: Where the client connects, in socat's words.
+        unit: The service, a pattern.
+    """
+    with (
+        installed(box, render(spec.loads(text, systemd=box.version))),
+        box.popen("socat", "-t20", "-", address) as client,
+    ):
+        assert say(client, "hello\n") == "hello\n"
+        listed = box.systemctl("list-units", "--state=running", "--plain", "--no-legend", unit)
+        level = exposure(box, listed.stdout.split()[0])
+        rest = client.communicate("bye\n", timeout=20)
+        assert rest == ("bye\n", "")
+    return level
+
+
+@pytest.mark.parametrize(
+    ("name", "port", "unit"),
+    [("echo", 7777, "echo.service"), ("echo-each", 7778, "echo-each@*.service")],
+)
+def test_examples_are_closed(box: Box, name: str, port: int, unit: str) -> None:
+    """The shipped examples score 0.2 at most while they answer, by TCP and by path."""
+    text = (ROOT / f"units/{name}.toml").read_text()
+
+    assert served(box, text, f"TCP:127.0.0.1:{port}", unit) <= 0.2
+    assert served(box, text, f"UNIX-CONNECT:/run/{name}.sock", unit) <= 0.2
+
+
+def test_programs_are_closed(box: Box) -> None:
+    """A program of the user's own is as closed, and answers."""
+    box.write("/opt/probes/holding.py", HOLDING)
+
+    assert served(box, PER_CONNECTION, "TCP:127.0.0.1:7791", "holding@*.service") <= 0.2
+
+
+def test_standard(box: Box) -> None:
+    """The profile for usual daemons scores well below what they have."""
+    text = (ROOT / "units/echo.toml").read_text()
+    text = text.replace("mode =", 'hardening = "standard"\nmode =')
+
+    assert served(box, text, "TCP:127.0.0.1:7777", "echo.service") <= 2.0
+
+
+@pytest.mark.parametrize(
+    ("needs", "expected"), [("", "PermissionError"), ('needs = ["exec"]', "ran\n")]
+)
+@pytest.mark.parametrize("directory", ["/opt/probes", "/home/anna/program"])
+def test_need_exec(box: Box, needs: str, expected: str, directory: str) -> None:
+    """A handler whose interpreter is known runs no other program, unless it needs to.
+
+    Its own program is in sight even where others' files are not.
+    """
+    box.write(f"{directory}/spawning.py", SPAWNING)
+    text = (
+        f'name = "spawning"\npython = "/usr/bin/python3"\napp-dir = "{directory}"\n'
+        f'handler = "spawning:spawn"\n{needs}\n'
+        '[sockets.spawning]\nListenStream = "/run/spawning.sock"\n'
+    )
+    with installed(box, render(spec.loads(text, systemd=box.version))):
+        answer = box.run("socat", "-t20", "-", "UNIX-CONNECT:/run/spawning.sock").stdout
+    box.run("rm", "-rf", "/home/anna")
+
+    assert expected == answer
+
+
+def test_services_share_directories(box: Box) -> None:
+    """Instances, and a service for other sockets beside them, write where the others do."""
+    box.write(PROGRAM, (INSIDE / "probes.py").read_bytes())
+    files = units("probe-state", ("state",), "", box.version, SECOND)
+    address = "UNIX-CONNECT:/run/probe-state.sock"
+    with (
+        installed(box, files),
+        box.popen("socat", "-t20", "-", address) as first,
+        box.popen("socat", "-t20", "-", address) as second,
+        box.popen("socat", "-t20", "-", "UNIX-CONNECT:/run/probe-second.sock") as other,
+    ):
+        question = "write /var/lib/probe-state/mark\n"
+        clients = (first, second, other)
+        answers = [say(client, question) for client in (*clients, *clients)]
+        assert [("", "")] * 3 == [client.communicate("") for client in clients]
+    box.run("sh", "-c", "rm -r /var/lib/private /var/lib/probe-state")
+
+    assert ["ok\n"] * 6 == answers

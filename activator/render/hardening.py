@@ -84,10 +84,10 @@ def beside(lines: list[Line], more: list[Line]) -> Iterator[Line]:
 
 
 def user(name: str) -> str:
-    """Return the name of the user that all instances of a service share.
+    """Return the name of the user that all services of a spec share.
 
-    Without one, DynamicUser= would make one for each, and each would take the directories of
-    the others over.
+    Without one, DynamicUser= makes one for each service (not for each instance), and each
+    service that starts would take the directories over from the others.
     """
     if _USER.fullmatch(name):
         return name
@@ -117,7 +117,8 @@ def _closed(spec: Spec, conditions: set[str], terms: Mapping[str, str]) -> Group
 
 def _open(spec: Spec, groups: Groups, terms: Mapping[str, str]) -> None:
     """Change the lines to what the needs ask for."""
-    instances = any(socket.mode is Mode.PER_CONNECTION for socket in spec.sockets)
+    instances = sum(socket.mode is Mode.PER_CONNECTION for socket in spec.sockets)
+    several = instances > 1 or 0 < instances < len(spec.sockets)
     for need, argument in needs(spec):
         filling = {**terms, "argument": argument}
         effect = hardening.effect(need, argument)
@@ -126,7 +127,11 @@ def _open(spec: Spec, groups: Groups, terms: Mapping[str, str]) -> None:
             groups.pop(name, None)
         for name, template in effect.remove.items():
             _remove(groups, name, hardening.fill(name, template, filling))
-        values = {**effect.set, **(need.instances if instances else {})}
+        values = {
+            **effect.set,
+            **(need.instances if instances else {}),
+            **(need.services if several else {}),
+        }
         for name, template in values.items():
             groups[name] = [line(SECTION, name, hardening.fill(name, template, filling), why)]
         for name, template in effect.add.items():

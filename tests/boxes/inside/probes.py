@@ -8,6 +8,7 @@ a process of its own, and answers with a line: "ok" with a result, or the name o
 import ctypes
 import errno
 import mmap
+import multiprocessing
 import os
 import signal
 import socket
@@ -137,6 +138,12 @@ def own_shared_memory() -> str:
     return write("/dev/shm/own")
 
 
+def processes() -> str:
+    """Compute in other processes, with locks and shared memory."""
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return str(sum(pool.map(int, "234")))
+
+
 def sysv(key: str) -> str:
     """Attach to the shared memory of somebody else."""
     call(SHMGET, int(key), 0, 0)
@@ -252,7 +259,18 @@ PROBES: dict[str, Callable[..., str]] = {
             run,
             device,
         ),
-        *(jit, memfd, own_shared_memory, sysv, identity, priority, realtime, namespace, mount),
+        *(
+            jit,
+            memfd,
+            own_shared_memory,
+            processes,
+            sysv,
+            identity,
+            priority,
+            realtime,
+            namespace,
+            mount,
+        ),
         *(ptrace, cgroup, clock, hostname, kernel_log, module, io_uring, chown),
     )
 }
