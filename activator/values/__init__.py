@@ -58,9 +58,11 @@ TYPES = {
 # What checks specifiers by itself, because only a part of the value is expanded.
 _OWN_SPECIFIERS = {
     "command",
+    "import-credential",
     "install-names",
     "protect-hostname",
     "set-credential",
+    "temporary-filesystems",
     "unit",
     "units",
 }

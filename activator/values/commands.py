@@ -13,6 +13,7 @@ _GLOB_SINCE = 262
 _GLOB = re.compile(r"[*?\[]")
 _NAME_MAX = 255
 _PATH_MAX = 4095
+_SEMICOLON = re.compile(r"[ \t\n\r]\\;(?=[ \t\n\r]|$)")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\"'\\]")
 _DIRECTORY = re.compile(r"(^|/)\.{0,2}$")
 
@@ -46,7 +47,7 @@ def command(value: str, context: Context) -> Verdict | None:
 def _escapes(value: str) -> Verdict | None:
     """Return a notice if an escape is unknown: systemd leaves its backslash where it is."""
     try:
-        unescape(value.replace("\\;", ";"))
+        unescape(_SEMICOLON.sub(" ;", value))
     except Rejected as rejected:
         return note(rejected.what, rejected.hint)
     return None

@@ -7,7 +7,7 @@ from activator.values.images import base64_bytes
 from activator.values.names import fdname
 from activator.values.paths import absolute
 from activator.values.verdict import Context, Rejected, Verdict
-from activator.values.words import unescape
+from activator.values.words import head, unescape
 
 _NAME_MAX = 255
 _RENAME_SINCE = 257
@@ -15,8 +15,8 @@ _RENAME_SINCE = 257
 
 def set_credential(value: str, context: Context) -> Verdict | None:
     """Check ``NAME:DATA``; the argument ``encrypted`` makes the data base64."""
-    name, colon, data = value.partition(":")
-    if not colon or not data:
+    name, data = head(value)
+    if not data:
         raise Rejected("the data is missing", "write NAME:DATA")
     if bad := specifiers.fault(name, context.version):
         raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, context.version))
@@ -30,9 +30,9 @@ def set_credential(value: str, context: Context) -> Verdict | None:
 
 def load_credential(value: str, context: Context) -> Verdict | None:
     """Check ``NAME[:PATH]``, or the name of another credential as PATH."""
-    name, _, source = value.partition(":")
+    name, source = head(value)
     _name(name, context)
-    if source.startswith("/"):
+    if source and source.startswith("/"):
         absolute(source)
         if re.search(r"//|/\.(/|$)", source):
             raise Rejected(f"{source!r} is no simple path", "write it without // and /./")
@@ -43,9 +43,12 @@ def load_credential(value: str, context: Context) -> Verdict | None:
 
 def import_credential(value: str, context: Context) -> Verdict | None:
     """Check a name, or its beginning with ``*``; from 257 on, ``:PREFIX`` to rename it."""
-    pattern, colon, renamed = value.partition(":")
-    if colon and context.version < _RENAME_SINCE:
+    pattern, renamed = head(value)
+    if renamed is not None and context.version < _RENAME_SINCE:
         raise Rejected("a credential's name holds no colon", f"write {pattern}")
+    if bad := specifiers.fault(pattern, context.version):
+        raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, context.version))
+    pattern = specifiers.sample(pattern)
     stem = pattern.removesuffix("*")
     if set(stem) & set("*?[]"):
         raise Rejected(f"{pattern!r} is no pattern", "write a star at the end alone")

@@ -1,7 +1,7 @@
 """Device nodes with rights, weights, limits and latencies."""
 
 from activator.values.numbers import to_integer
-from activator.values.paths import absolute
+from activator.values.paths import absolute, simplified
 from activator.values.sizes import to_bytes
 from activator.values.times import to_microseconds
 from activator.values.verdict import Context, Rejected, Verdict
@@ -14,9 +14,8 @@ _WEIGHTS = {"": (1, 10_000), "blkio": (10, 1000)}
 def device_allow(value: str, _: Context) -> Verdict | None:
     """Check ``NODE [RIGHTS]``; NODE may be ``char-NAME`` or ``block-NAME``."""
     device, rights = _split(value)
-    if not device.startswith(("block-", "char-")) and (
-        not absolute(device).startswith(_NODES) or device.endswith("/")
-    ):
+    node = device.startswith(("block-", "char-")) or absolute(device).startswith(_NODES)
+    if not node:
         raise Rejected(f"{device!r} is no device node", "write /dev/NAME or char-NAME")
     if rights.strip("rwm"):
         raise Rejected(f"{rights!r} are no rights", "write r, w and m")
@@ -60,7 +59,7 @@ def _pair(value: str, form: str) -> str:
     device, text = _split(value)
     if not text:
         raise Rejected("there are not two parts", f"write {form}")
-    absolute("/" + device.removeprefix("/"))
+    simplified(device)
     return text
 
 

@@ -22,7 +22,7 @@ _TABLE = Path(__file__).parent.with_name("enums.tsv")
 _ERRNO_MAX = 4095
 _HOSTNAME_SINCE = 258
 _HOSTNAME = re.compile(
-    r"(?=.{1,64}$)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+    r"(?=.{1,64}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
 
 

@@ -19,22 +19,19 @@ def image_policy(value: str, context: Context) -> Verdict | None:
         return None
     partitions = known("partition", context.version)
     taken = known("image-policy", context.version)
+    found = None
     seen = set()
     for part in value.split(":"):
         name, equals, policy = (piece.strip() for piece in part.partition("="))
-        lenient = equals and context.version >= _LENIENT_SINCE
-        if lenient and name and name not in partitions:
-            return note(f"{name!r} is no partition", "write root=..., usr=...", SILENT)
-        if not equals or (name and name not in partitions) or name in seen:
+        flags = policy.split("+") if policy not in ("", "-") else []
+        wrong = [flag for flag in flags if flag.strip() not in taken]
+        unknown = wrong or (name and name not in partitions)
+        if not equals or name in seen or (unknown and context.version < _LENIENT_SINCE):
             raise Rejected(f"{part!r} is no policy", "write PARTITION=FLAG+FLAG", REFUSED)
+        if unknown:
+            found = note(f"{part!r} is unknown", "write root=verity+signed", SILENT)
         seen.add(name)
-        for flag in policy.split("+") if policy not in ("", "-") else []:
-            if flag.strip() not in taken:
-                hint = f"write {', '.join(sorted(taken))}"
-                if lenient:
-                    return note(f"{flag!r} is no policy", hint, SILENT)
-                raise Rejected(f"{flag!r} is no policy", hint, REFUSED)
-    return None
+    return found
 
 
 def mount_images(value: str, context: Context) -> Verdict | None:
@@ -63,6 +60,8 @@ def root_image_options(value: str, context: Context) -> Verdict | None:
     partitions = known("partition", context.version)
     for word in words(value, RETAIN):
         name, *rest = _parts(word)
+        if len(rest) > 1:
+            raise Rejected(f"{word!r} has more than two parts", "write PARTITION:OPTIONS")
         if rest and name not in partitions:
             raise Rejected(f"{name!r} is no partition", f"write {', '.join(sorted(partitions))}")
     return None
@@ -73,7 +72,7 @@ def root_hash(value: str, _: Context) -> Verdict | None:
     if value.startswith("/"):
         return None
     try:
-        size = len(binascii.unhexlify(value))
+        size = len(binascii.unhexlify("".join(value.split())))
     except ValueError:
         size = 0
     if size < _HASH_BYTES:
@@ -101,14 +100,18 @@ def base64_bytes(text: str, version: int) -> bytes:
     if version >= _URL_SAFE_SINCE:
         joined = joined.replace("-", "+").replace("_", "/")
     try:
-        return binascii.a2b_base64(joined.encode(), strict_mode=True)
+        found = binascii.a2b_base64(joined.encode(), strict_mode=True)
+        canonical = binascii.b2a_base64(found, newline=False).decode() == joined
     except (ValueError, UnicodeEncodeError):
-        raise Rejected("this is no base64 data", "encode it with base64") from None
+        canonical = False
+    if not canonical:
+        raise Rejected("this is no base64 data", "encode it with base64")
+    return found
 
 
 def _parts(word: str) -> list[str]:
     """Split a tuple at its colons; several in a row count as one."""
-    return fields(word, coalesce=True, mode=CUNESCAPE) or [""]
+    return fields(word, coalesce=True, mode=CUNESCAPE)
 
 
 def _outside_api_trees(simple: str, version: int, allowed: str = "") -> None:

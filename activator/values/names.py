@@ -6,7 +6,7 @@ from activator import specifiers
 from activator.values.numbers import UINT_MAX, to_integer
 from activator.values.paths import absolute
 from activator.values.verdict import REFUSED, Context, Rejected, Verdict, note
-from activator.values.words import CUNESCAPE, PLAIN, RETAIN, unescape, words
+from activator.values.words import CUNESCAPE, PLAIN, RETAIN, VERBATIM, unescape, words
 
 UNIT_TYPES = (
     "service",
@@ -57,7 +57,7 @@ def string(_: str, __: Context) -> Verdict | None:
 
 def units(value: str, context: Context) -> Verdict | None:
     """Check a list of units; the argument is the only type that is allowed."""
-    for word in words(value, PLAIN if context.argument else RETAIN):
+    for word in words(value, PLAIN if context.argument else VERBATIM):
         # systemd makes an instance of a template, with the unit's own instance or prefix.
         _unit(word, context)
     return None
@@ -200,7 +200,7 @@ def is_signal(text: str) -> bool:
 
 def documentation(value: str, _: Context) -> Verdict | None:
     """Check a list of addresses: http, https, file, info or man."""
-    for word in words(value):
+    for word in words(value, RETAIN):
         if not word.isascii() or not any(
             word.startswith(url) and len(word) > len(url) for url in _URLS
         ):
@@ -284,7 +284,7 @@ def regex(value: str, _: Context) -> Verdict | None:
 def oom_rules(value: str, _: Context) -> Verdict | None:
     """Check a list of rule names."""
     for word in words(value, RETAIN):
-        if "/" in word or _UNSAFE.search(word):
+        if "/" in word or word in (".", "..") or _UNSAFE.search(word):
             raise Rejected(f"{word!r} is no rule's name", "use letters, digits and -")
     return None
 
@@ -312,8 +312,10 @@ def _unit(word: str, context: Context) -> tuple[str, str]:
     name = _sampled(word, context)
     match = _UNIT.fullmatch(name)
     wanted = context.argument
-    if match is None or len(name) > _UNIT_NAME_MAX or name[0] in "@.":
+    if match is None or len(name) > _UNIT_NAME_MAX or name[0] == "@":
         raise Rejected(f"{word!r} is no unit", _unit_hint(word, wanted or "service"))
+    if match[1] == "slice" and "@" in name:
+        raise Rejected(f"{word!r} is no slice", "slices have no instances; use - between parts")
     if wanted and match[1] != wanted:
         raise Rejected(
             f"{word!r} is no .{wanted} unit", f"write {word.removesuffix(match[1])}{wanted}"

@@ -8,7 +8,7 @@ from activator.values.enums import known
 from activator.values.numbers import to_integer
 from activator.values.paths import absolute, below_api_tree
 from activator.values.verdict import BROKEN, Context, Rejected, Verdict, note
-from activator.values.words import fields, words
+from activator.values.words import CUNESCAPE, RETAIN, fields, words
 
 _VSOCK_TYPES_SINCE = 254
 _API_TREES_SINCE = 257
@@ -64,7 +64,7 @@ def ip_prefixes(value: str, _: Context) -> Verdict | None:
 
 def socket_bind(value: str, context: Context) -> Verdict | None:
     """Check ``[FAMILY:][PROTOCOL:]PORTS``, ``any`` for all ports."""
-    rest = value.split(":")
+    rest = fields(value)
     for taken in (("ipv4", "ipv6"), ("tcp", "udp")):
         if rest and rest[0] in taken:
             del rest[0]
@@ -77,8 +77,8 @@ def socket_bind(value: str, context: Context) -> Verdict | None:
 def nft_sets(value: str, context: Context) -> Verdict | None:
     """Check a list of ``SOURCE:FAMILY:TABLE:SET``."""
     families = known("nft-family", context.version)
-    for word in words(value):
-        parts = word.split(":")
+    for word in words(value, RETAIN):
+        parts = fields(word, coalesce=True, mode=CUNESCAPE)
         if len(parts) != 4:  # noqa: PLR2004 - four parts
             raise Rejected(f"{word!r} has not four parts", "write cgroup:inet:TABLE:SET")
         if parts[0] not in ("cgroup", "user", "group"):
@@ -93,7 +93,7 @@ def nft_sets(value: str, context: Context) -> Verdict | None:
 
 def bpf_program(value: str, context: Context) -> Verdict | None:
     """Check ``ATTACH-TYPE:PATH`` of a BPF program."""
-    kind, *rest = fields(value)
+    kind, *rest = fields(value, coalesce=True)
     types = known("bpf-attach", context.version)
     if not rest or not ":".join(rest):
         raise Rejected("the program's path is missing", "write ingress:/sys/fs/bpf/NAME")

@@ -1,7 +1,8 @@
 """Paths: absolute ones, lists of them, and those with prefixes and options."""
 
+from activator import specifiers
 from activator.values.verdict import REFUSED, Context, Rejected, Verdict, note
-from activator.values.words import CUNESCAPE, RETAIN, fields, words
+from activator.values.words import CUNESCAPE, PLAIN, RETAIN, fields, head, words
 
 _PATH_MAX = 4095
 _NAME_MAX = 255
@@ -11,6 +12,8 @@ _BIND_OPTIONS_NEW = ("idmap", "noidmap")
 # From then on what lies below these trees is refused, and /var/run draws a notice.
 API_TREES_SINCE = 257
 _READ_ONLY_SINCE = 257
+# From then on a bind mount's paths take C escapes, and no others.
+_ESCAPES_SINCE = 262
 
 
 def absolute(text: str, outcome: str = "ignored") -> str:
@@ -22,7 +25,7 @@ def absolute(text: str, outcome: str = "ignored") -> str:
     if not text.startswith("/"):
         hint = f"write /{text}" if text and text[0] not in "~%\"'" else "write it from / on"
         raise Rejected(f"{text!r} is no absolute path", hint, outcome)
-    return _simplified(text, outcome)
+    return simplified(text, outcome)
 
 
 def relative(text: str) -> str:
@@ -34,7 +37,7 @@ def relative(text: str) -> str:
     if text.startswith("/"):
         name = text.rstrip("/").rsplit("/", 1)[-1]
         raise Rejected(f"{text!r} is an absolute path", f"write {name}: the root is implied")
-    return _simplified(text, "ignored")
+    return simplified(text, "ignored")
 
 
 def path(value: str, _: Context) -> Verdict | None:
@@ -66,8 +69,9 @@ def namespace_paths(value: str, _: Context) -> Verdict | None:
 
 def bind_paths(value: str, context: Context) -> Verdict | None:
     """Check a list of ``SOURCE[:DESTINATION[:OPTIONS]]``."""
-    for word in words(value):
-        source, *rest = fields(word)
+    mode = CUNESCAPE if context.version >= _ESCAPES_SINCE else PLAIN
+    for word in words(value, RETAIN):
+        source, *rest = fields(word, mode=mode)
         absolute(source.removeprefix("-"))
         if rest:
             absolute(rest[0])
@@ -76,10 +80,13 @@ def bind_paths(value: str, context: Context) -> Verdict | None:
     return None
 
 
-def temporary_filesystems(value: str, _: Context) -> Verdict | None:
-    """Check a list of ``PATH[:OPTIONS]``."""
+def temporary_filesystems(value: str, context: Context) -> Verdict | None:
+    """Check a list of ``PATH[:OPTIONS]``; specifiers are expanded in the path alone."""
     for word in words(value):
-        absolute(word.partition(":")[0])
+        name = head(word)[0]
+        if bad := specifiers.fault(name, context.version):
+            raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, context.version))
+        absolute(specifiers.sample(name))
     return None
 
 
@@ -136,8 +143,12 @@ def below_api_tree(simple: str) -> bool:
     return any(simple == tree or simple.startswith(tree + "/") for tree in _API_TREES)
 
 
-def _simplified(text: str, outcome: str) -> str:
-    """Drop repeated slashes and ``.``."""
+def simplified(text: str, outcome: str = "ignored") -> str:
+    """Return a path without repeated slashes and ``.``.
+
+    Raises:
+        Rejected: It is too long, not UTF-8 or holds ``..``.
+    """
     try:
         size = len(text.encode())
     except UnicodeEncodeError:

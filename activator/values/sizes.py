@@ -5,6 +5,7 @@ import re
 from activator.values.numbers import ULONG_MAX, to_integer, to_permyriad
 from activator.values.times import to_microseconds
 from activator.values.verdict import Context, Rejected, Verdict
+from activator.values.words import fields
 
 _SUFFIXES = "EPTGMKB"
 # Spaces may stand between number and suffix, and between terms.
@@ -123,7 +124,7 @@ def quota(value: str, _: Context) -> Verdict | None:
 
 def limit(value: str, context: Context) -> Verdict | None:
     """Check a resource limit, ``LIMIT`` or ``SOFT:HARD``; the argument is its unit."""
-    parts = value.split(":")
+    parts = fields(value)
     if len(parts) > 2 and any(parts[2:]):  # noqa: PLR2004 - soft and hard
         raise Rejected("there are more than two limits", "write SOFT:HARD")
     numbers = [_limit(part, context.argument) for part in parts[:2]]
@@ -155,7 +156,7 @@ def _limit(text: str, unit: str) -> float:
 
 def _nice(text: str) -> int | None:
     """Return the raw limit of a nice level, given with a sign, or of itself."""
-    number = to_integer(text.lstrip("+-")) if text[:1] in ("+", "-") else to_integer(text)
+    number = to_integer(text[1:] if text[:1] in ("+", "-") else text)
     if number is None or number < 0:
         return None
     if text.startswith("+"):

@@ -106,7 +106,23 @@ def fields(text: str, *, coalesce: bool = False, mode: str = PLAIN) -> list[str]
                 parts.append("")
                 continue
             parts[-1] += char
-    return [part for part in parts if part] if coalesce else parts
+    return ([part for part in parts if part] or [""]) if coalesce else parts
+
+
+def head(text: str) -> tuple[str, str | None]:
+    """Return what stands before the first colon, and the rest as it stands.
+
+    Returns:
+        The rest is None if there is no colon.
+
+    Raises:
+        Rejected: A backslash ends the text.
+    """
+    name, colon, rest = text.partition(":")
+    while colon and name.endswith("\\") and (len(name) - len(name.rstrip("\\"))) % 2:
+        more, colon, rest = rest.partition(":")
+        name = f"{name}:{more}"
+    return fields(name)[0], rest if colon else None
 
 
 def unescape(text: str) -> str:
