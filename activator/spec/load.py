@@ -12,12 +12,15 @@ from activator.spec.reader import Reader
 from activator.spec.source import OptionSource, Path, TomlSource
 
 
-def load(path: str | os.PathLike[str], *, systemd: str | int | None = None) -> Spec:
+def load(
+    path: str | os.PathLike[str], *, systemd: str | int | None = None, drop: bool = False
+) -> Spec:
     """Read a spec from a TOML file; ``-`` is standard input.
 
     Args:
         path: The file.
         systemd: The systemd to write for, instead of the one the spec names.
+        drop: Whether to leave out what only a later systemd knows, see :attr:`Spec.dropped`.
 
     Raises:
         ActivatorError: The file cannot be read or is wrong; each mistake has its FILE:LINE.
@@ -35,16 +38,19 @@ def load(path: str | os.PathLike[str], *, systemd: str | int | None = None) -> S
         line = data.count(b"\n", 0, error.start) + 1
         hint = "save the file as UTF-8"
         raise ActivatorError("not UTF-8", hint, place=f"{name}:{line}") from None
-    return loads(text, name, systemd=systemd)
+    return loads(text, name, systemd=systemd, drop=drop)
 
 
-def loads(text: str, name: str = "<spec>", *, systemd: str | int | None = None) -> Spec:
+def loads(
+    text: str, name: str = "<spec>", *, systemd: str | int | None = None, drop: bool = False
+) -> Spec:
     """Read a spec from TOML text.
 
     Args:
         text: The whole text.
         name: What to call it in messages.
         systemd: The systemd to write for, instead of the one the spec names.
+        drop: Whether to leave out what only a later systemd knows, see :attr:`Spec.dropped`.
 
     Raises:
         ActivatorError: It is wrong; each mistake has its ``NAME:LINE``.
@@ -52,17 +58,18 @@ def loads(text: str, name: str = "<spec>", *, systemd: str | int | None = None) 
     source = TomlSource(name, text)
     if systemd is not None:
         source.tree["systemd"] = systemd
-    return Reader(source).read()
+    return Reader(source, drop=drop).read()
 
 
-def from_options(tree: dict[str, Any], options: Mapping[Path, str]) -> Spec:
+def from_options(tree: dict[str, Any], options: Mapping[Path, str], *, drop: bool = False) -> Spec:
     """Check a spec that was given as command-line options.
 
     Args:
         tree: The tree that a TOML file would give.
         options: Which option gave which value.
+        drop: Whether to leave out what only a later systemd knows.
 
     Raises:
         ActivatorError: A value is wrong; its place is the option.
     """
-    return Reader(OptionSource(tree, options)).read()
+    return Reader(OptionSource(tree, options), drop=drop).read()

@@ -89,6 +89,7 @@ class Spec(NamedTuple):
         needs: What is open nevertheless, as ``network`` or ``write:/srv/data``.
         systemd: The systemd version to write for.
         source: The spec's file name, for messages and the units' first line.
+        dropped: What was left out because only a later systemd knows it, a notice each.
     """
 
     name: str
@@ -107,3 +108,4 @@ class Spec(NamedTuple):
     needs: tuple[str, ...] = ()
     systemd: int = 252
     source: str = ""
+    dropped: tuple[str, ...] = ()

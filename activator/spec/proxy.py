@@ -30,6 +30,9 @@ _MARGIN_PART = 0.1
 CONNECTIONS_MAX = 100_000
 _PORT_MAX = 65535
 _FORMS = 'write "/run/NAME/backend.sock", 8080 or "127.0.0.1:8080"'
+# Needs and directives of another network than that.
+_NETWORK_NEEDS = frozenset({"network", "listen", "family"})
+_NETWORK_SETTINGS = frozenset({"PrivateNetwork", "NetworkNamespacePath"})
 # Every service may have its own, with PrivateTmp=.
 _TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - named to refuse them
 
@@ -62,7 +65,8 @@ def read(
         report(ActivatorError("the spec has no backend", hint), ("mode",))
     backend = get.checked("backend", endpoint) or ""
     directory = runtime_directory(backend)
-    _check_needs(tree, backend, report)
+    if backend and not backend.startswith("/"):
+        _check_network(tree, settings, report)
     _check_sockets(sockets, backend, directory, report)
     return Proxy(
         backend=backend,
@@ -206,12 +210,17 @@ def _others(tree: Mapping[str, Any], report: Report) -> None:
             report(error, (key,))
 
 
-def _check_needs(tree: Mapping[str, Any], backend: str, report: Report) -> None:
-    """Report a need that contradicts the backend's own network namespace."""
-    if backend and not backend.startswith("/") and "network" in (tree.get("needs") or ()):
-        what = "a backend on a port has no network but its own loopback"
-        hint = 'give it a Unix socket: backend = "/run/NAME/backend.sock"'
-        report(ActivatorError(what, hint), ("needs",))
+def _check_network(tree: Mapping[str, Any], settings: Sequence[Setting], report: Report) -> None:
+    """Report what contradicts a backend's own network namespace."""
+    what = "a backend on a port has no network but a loopback of its own"
+    hint = 'give it a Unix socket: backend = "/run/NAME/backend.sock"'
+    needs = tree.get("needs")
+    for index, need in enumerate(needs if isinstance(needs, list) else ()):
+        if str(need).partition(":")[0] in _NETWORK_NEEDS:
+            report(ActivatorError(what, hint), ("needs", index))
+    for setting in settings:
+        if setting.section == "Service" and setting.name in _NETWORK_SETTINGS:
+            report(ActivatorError(what, hint), setting.path)
 
 
 def _check_sockets(sockets: Sequence[Socket], backend: str, directory: str, report: Report) -> None:

@@ -7,9 +7,8 @@ from activator import directives, quoting
 from activator.errors import ActivatorError, combine
 from activator.spec import intents, names, needs, proxy, target
 from activator.spec.model import Mode, Setting, Socket, Spec
-from activator.spec.settings import one_line, read_table
+from activator.spec.settings import Newer, check, one_line, read_table
 from activator.spec.source import OptionSource, Path, TomlSource
-from activator.values import check as check_value
 
 # Seconds: the longest drain; a day.
 DRAIN_MAX = 86_400
@@ -32,10 +31,13 @@ class Reader:
 
     Args:
         source: Its values and their places.
+        drop: Whether to leave out what only a later systemd knows, and note it.
     """
 
-    def __init__(self, source: TomlSource | OptionSource) -> None:
+    def __init__(self, source: TomlSource | OptionSource, *, drop: bool = False) -> None:
         self.source = source
+        self.drop = drop
+        self.dropped: list[str] = []
         self.tree = source.tree
         self.problems: list[ActivatorError] = []
         self.right: set[str] = set()  # the keys whose values have the right type
@@ -74,6 +76,7 @@ class Reader:
             proxy=proxy.read(self.tree, sockets, settings, self.version, self._note),
             systemd=self.version,
             source=self.source.name,
+            dropped=tuple(self.dropped),
         )
         self._check_handlers(spec)
         needs.check(spec, self._note)
@@ -84,8 +87,12 @@ class Reader:
     # --- helpers -----------------------------------------------------------------------
 
     def _note(self, error: ActivatorError, path: Path) -> None:
-        """Note a mistake at a path."""
-        self.problems.append(error.at(self.source.place(path)))
+        """Note a mistake at a path; what may be left out is no mistake."""
+        error.at(self.source.place(path))
+        if self.drop and isinstance(error, Newer):
+            self.dropped.append(f"{error.place}: left out: {error.message}")
+        else:
+            self.problems.append(error)
 
     def _problem(self, path: Path, message: str, hint: str) -> None:
         """Note a mistake at a path, in words."""
@@ -149,7 +156,7 @@ class Reader:
             if not text:
                 raise ActivatorError("exec is empty", "begin with an absolute path")
             if directive is not None:
-                check_value(directive, text, self.version)
+                check(directive, text, self.version)
             return text
 
         return self._attempt(("exec",), written) or ""

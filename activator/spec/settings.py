@@ -7,7 +7,8 @@ from activator import directives, quoting
 from activator.errors import ActivatorError
 from activator.spec.model import Setting
 from activator.spec.source import Path
-from activator.values import check as check_value
+from activator.values import judge
+from activator.values.verdict import NOTICE, OK
 
 # Tells of a mistake at a path.
 Report = Callable[[ActivatorError, Path], None]
@@ -47,11 +48,35 @@ def read_table(
             where = here if index is None else (*here, index)
             try:
                 text = write(directive, item)
-                check_value(directive, text, version)
+                check(directive, text, version)
             except ActivatorError as error:
                 report(_named(error, name), where)
             else:
                 yield Setting(section, name, text, where)
+
+
+class Newer(ActivatorError):  # noqa: N818 - what can be left out
+    """The version written for does not know a directive or a value that a later one knows."""
+
+
+def check(directive: directives.Directive, value: str, version: int) -> None:
+    """Check that systemd would do what a line says.
+
+    Raises:
+        Newer: A later version would.
+        ActivatorError: None would, or a part of the value would be dropped without a word.
+    """
+    verdict = judge(directive, value, version)
+    if verdict.outcome in (OK, NOTICE):
+        return
+    for later in range(version + 1, directives.NEWEST + 1):
+        if judge(directive, value, later).outcome in (OK, NOTICE):
+            what = f"{directive.name}={value}" if directive.known(version) else f"{directive.name}="
+            raise Newer(
+                f"systemd {version} does not know {what}",
+                f"it needs {later} or later; set systemd = {later}, or give --newer=drop",
+            )
+    raise verdict.error()
 
 
 def write(directive: directives.Directive, value: Any) -> str:
