@@ -322,3 +322,58 @@ def test_python_and_app_dir_reach_the_command() -> None:
         "activator.examples.echo:echo"
     ) == made["echo.service"].get("Service", "ExecStart")
     assert "8s" == made["echo.service"].get("Service", "TimeoutStopSec")
+
+
+NEWER = """\
+name = "n"
+exec = "/bin/cat"
+
+[sockets.n]
+ListenStream = 80
+PollLimitBurst = 3
+SocketProtocol = "mptcp"
+"""
+
+
+def test_what_is_newer_is_refused_with_the_version_that_has_it(tmp_path: Path) -> None:
+    """A directive or value that the systemd named does not know is an error."""
+    path = tmp_path / "n.toml"
+    path.write_text(NEWER)
+    run = activator("gen", str(path), "--stdout")
+    assert 1 == run.returncode
+    first, second = run.stderr.splitlines()
+    assert first.startswith(f"{path}:6: systemd 252 does not know PollLimitBurst=; it needs 255 ")
+    assert second.startswith(f"{path}:7: systemd 252 does not know SocketProtocol=mptcp; it needs ")
+    assert 0 == activator("gen", str(path), "--stdout", "--systemd", "trixie").returncode
+
+
+def test_what_is_newer_can_be_left_out(tmp_path: Path) -> None:
+    """--newer=drop leaves out what the systemd named does not know, and says so."""
+    path = tmp_path / "n.toml"
+    path.write_text(NEWER)
+    run = activator("gen", str(path), "--stdout", "--newer=drop")
+    assert 0 == run.returncode
+    assert "PollLimitBurst" not in run.stdout
+    assert "SocketProtocol" not in run.stdout
+    assert [
+        f"{path}:6: left out: systemd 252 does not know PollLimitBurst=",
+        f"{path}:7: left out: systemd 252 does not know SocketProtocol=mptcp",
+    ] == run.stderr.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ('ReceiveBuffer = "8k"', "8K"),
+        ('SocketMode = "0600 # comment"', "comment"),
+        ('ListenStream = "[fe80::1]:80%eth0"', "write %%e "),
+        ('ListenStream = "127.0.0.1:0"', "65535"),
+        ('ListenStream = "localhost:80"', "127.0.0.1:80"),
+        ('ListenStream = "/run/' + "x" * 103 + '"', "107"),
+    ],
+)
+def test_what_systemd_drops_without_a_word_is_an_error(line: str, hint: str) -> None:
+    """A value that systemd would log and skip is refused, with the right form."""
+    with pytest.raises(ActivatorError) as caught:
+        spec.loads(f'name = "x"\nexec = "/bin/x"\n[sockets.x]\nListenFIFO = "/run/f"\n{line}\n')
+    assert hint in str(caught.value)

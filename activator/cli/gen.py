@@ -27,6 +27,8 @@ KEYS = (
     *("name", "description", "mode", "exec", "handler", "python", "drain", "hardening"),
     *("backend", "idle-exit"),
 )
+# Options that go with specs too.
+WITH_SPECS = ("systemd", "explain", "newer", "templates")
 # The first word of --set → the table of the tree it goes to.
 TABLES = ("socket", "service", "unit", "install")
 
@@ -69,7 +71,14 @@ def directive_options(command: click.Command) -> click.Command:
     help="How to tell the result.",
 )
 @click.option("--explain", is_flag=True, help="Write the reason above each line.")
+@click.option("--templates", metavar="DIR", help="Templates that go before the built-in ones.")
 @click.option("--systemd", metavar="VERSION", help="The systemd to write for, as 257 or trixie.")
+@click.option(
+    "--newer",
+    type=click.Choice(["error", "drop"]),
+    default="error",
+    help="What to do about a line that only a later systemd knows.",
+)
 @click.option("--name", help="Without SPEC: the units' common name.")
 @click.option("--description", help="What the service is.")
 @click.option("--mode", help="shared (Accept=no), per-connection (Accept=yes) or proxy.")
@@ -124,9 +133,12 @@ def command(
         raise UsageError("--diff is text", "leave out --format json")
     problems: list[ActivatorError] = []
     loaded = _specs(specs, options, problems)
-    texts = _texts(Renderer(explain=options["explain"]), loaded, problems)
+    renderer = Renderer(explain=options["explain"], templates=options["templates"])
+    texts = _texts(renderer, loaded, problems)
     if problems:
         raise combine(problems)
+    for notice in (notice for _, spec in loaded for notice in spec.dropped):
+        click.echo(notice, err=True)
     files = []
     if output:
         files = plan(output, texts) if dry else write(output, texts, force=force)
@@ -204,7 +216,8 @@ def _specs(
     from activator import spec
 
     loaded: list[tuple[str, Spec]] = []
-    version, options = options["systemd"], {**options, "systemd": None, "explain": None}
+    version, drop = options["systemd"], options["newer"] == "drop"
+    options = {**options, **dict.fromkeys(WITH_SPECS)}
     if paths:
         given = sorted(name for name, value in options.items() if value)
         if given:
@@ -212,7 +225,7 @@ def _specs(
             raise UsageError(f"{words} goes without a SPEC", "say it in the spec")
         for path in paths:
             try:
-                loaded.append((path, spec.load(path, systemd=version)))
+                loaded.append((path, spec.load(path, systemd=version, drop=drop)))
             except ActivatorError as error:
                 problems.append(error)
         return loaded
@@ -221,7 +234,7 @@ def _specs(
     tree, places = _tree(options)
     if version:
         tree["systemd"], places["systemd",] = version, "--systemd"
-    return [("", spec.from_options(tree, places))]
+    return [("", spec.from_options(tree, places, drop=drop))]
 
 
 def _tree(options: dict[str, Any]) -> tuple[dict[str, Any], dict[tuple[str | int, ...], str]]:
