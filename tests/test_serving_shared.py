@@ -164,11 +164,9 @@ def test_what_was_written_is_flushed(options: Options, prefix: str) -> None:
 @flavours
 def test_plain_handlers_load_no_asyncio(options: Options, prefix: str) -> None:
     """Without an async handler, the process has loaded no asyncio, logging or subprocess."""
-    if prefix == "a_":
-        options = (*options, f"x={HANDLERS}:p_name")
     with (
         tcp_listener() as listener,
-        launched(command((), f"{prefix}modules"), [listener]) as service,
+        launched(command(options, f"{prefix}modules"), [listener]) as service,
     ):
         modules = set(ask(listener.getsockname(), b"").split())
         assert (prefix == "a_") == (b"asyncio" in modules)
@@ -364,9 +362,8 @@ def test_listener_stays_as_it_is(tmp_path: Path, options: Options, prefix: str) 
         assert 1 == listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
 
 
-def test_kill_leaves_the_queue(tmp_path: Path) -> None:
+def test_kill_leaves_the_queue() -> None:
     """Even a killed service leaves waiting connections for the next one."""
-    del tmp_path
     with tcp_listener() as listener, ExitStack() as stack:
         first = stack.enter_context(launched(command(("--threads=1",), "p_hold"), [listener]))
         clients = [stack.enter_context(connect(listener.getsockname())) for _ in range(3)]

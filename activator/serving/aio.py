@@ -217,8 +217,6 @@ class _Service:
         if self._draining:
             self._check_over()
             return
-        if self._pool:
-            self._pool.unwatch()
         for route in list(self._waiting):
             self._resume(route)
 

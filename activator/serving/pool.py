@@ -29,7 +29,7 @@ class Pool:
     Args:
         limit: How many connections are handled at once.
         freed: Called, in a worker's thread, when a connection has ended after :attr:`full`
-            was found true or :meth:`watch` was called.
+            was last found true, or after :meth:`watch`.
     """
 
     def __init__(self, limit: int, freed: "Callable[[], object]") -> None:
@@ -50,9 +50,8 @@ class Pool:
     def full(self) -> bool:
         """Whether no connection can be submitted; the end of one is then announced."""
         with self._lock:
-            full = len(self._running) >= self._limit
-            self._watching = self._watching or full
-        return full
+            self._watching = len(self._running) >= self._limit
+            return self._watching
 
     def watch(self) -> None:
         """Have the end of each connection announced from now on."""
@@ -60,7 +59,7 @@ class Pool:
             self._watching = True
 
     def unwatch(self) -> None:
-        """Have no more ends announced, until :attr:`full` is true again."""
+        """Have no more ends announced."""
         with self._lock:
             self._watching = False
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
@@ -241,8 +241,9 @@ def read_all(client: socket.socket) -> bytes:
 def ask(address: object, question: bytes) -> bytes:
     """Send all, close our sending side, and read the whole answer."""
     with connect(address) as client:
-        client.sendall(question)
-        client.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # it may leave without listening
+            client.sendall(question)
+            client.shutdown(socket.SHUT_WR)
         return read_all(client)
 
 
