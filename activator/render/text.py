@@ -1,5 +1,6 @@
 """Units to text through the templates, each parsed again before it is given away."""
 
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -7,19 +8,9 @@ from pathlib import Path
 import jinja2
 
 from activator import ownership
-from activator.errors import ActivatorError
-from activator.render import proxy, services, sockets
+from activator.render import additions, proxy, services, sockets, templates
 from activator.render.model import Unit
 from activator.spec.model import Spec
-from activator.unit import UnitFile
-
-_PACKAGE = Path(__file__).parent.parent
-
-
-def template_directory() -> Path:
-    """Return where the templates are: in an installed package, or beside it in a checkout."""
-    inside = _PACKAGE / "templates"
-    return inside if inside.is_dir() else _PACKAGE.parent / "templates"
 
 
 def units(spec: Spec) -> Iterator[Unit]:
@@ -34,23 +25,20 @@ class Renderer:
 
     Args:
         explain: Whether to write the reason above each line.
+        templates: A directory of templates that go before the built-in ones. They may add
+            comments and directives, but leave nothing out and change nothing.
     """
 
-    def __init__(self, *, explain: bool = False) -> None:
+    def __init__(
+        self, *, explain: bool = False, templates: str | os.PathLike[str] | None = None
+    ) -> None:
         self.explain = explain
+        self.templates = templates
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
-        """Return the templates' environment; an undefined name in one is an error."""
-        return jinja2.Environment(
-            loader=jinja2.FileSystemLoader(template_directory()),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            auto_reload=False,
-            autoescape=False,  # noqa: S701 - unit files are no markup; see activator.quoting
-        )
+        """Return the templates' environment."""
+        return templates.environment(self.templates)
 
     def render(self, spec: Spec) -> dict[str, str]:
         """Return the texts of a spec's units by file name.
@@ -66,35 +54,28 @@ class Renderer:
         Raises:
             ActivatorError: The template is wrong, or says something else than the unit.
         """
-        kind = unit.name.rpartition(".")[2]
+        name = f"{unit.name.rpartition('.')[2]}.j2"
+        environment = self._environment
         try:
-            text = self._environment.get_template(f"{kind}.j2").render(
+            text = environment.get_template(name).render(
                 unit=unit, source=_printable(spec.source), explain=self.explain
             )
-        except jinja2.TemplateError as error:
-            raise ActivatorError(
-                f"the template is wrong: {error.message}", "mend it", place=f"{kind}.j2"
-            ) from None
+        except Exception as error:  # noqa: BLE001 - a template can raise whatever Python can
+            raise templates.explain(error, name) from None
         if not _says(text, unit):
-            raise ActivatorError(
-                f"the template does not write what {unit.name} must say",
-                "write each line as {{ line.name }}={{ line.value }}",
-                place=f"{kind}.j2",
-            )
+            place = f"{self.templates}/{name}" if self.templates else name
+            additions.check(text, unit, spec.systemd, place, allowed=self.templates is not None)
         return ownership.seal(unit.name, text, spec.name)
 
 
 def _says(text: str, unit: Unit) -> bool:
-    """Tell whether systemd would read from a text what the unit must say, and no more."""
-    if "\r" not in text and "\0" not in text:
-        # The usual case, at once: comments apart, line by line what must be there. What must
-        # be there neither continues a line nor is trimmed (see activator.quoting).
-        lines = [line for line in text.split("\n") if line and line[0] not in "#;"]
-        if lines == unit.lines:
-            return True
-    parsed = UnitFile.parse(text, unit.name)
-    said = [(entry.section, entry.name, entry.value) for entry in parsed.entries]
-    return said == list(unit.entries) and not parsed.problems
+    """Tell at a glance whether a text has the lines of a unit, comments and blank ones apart.
+
+    What must be there neither continues a line nor is trimmed (see activator.quoting).
+    """
+    if "\r" in text or "\0" in text:
+        return False
+    return unit.lines == [line for line in text.split("\n") if line and line[0] not in "#;"]
 
 
 def _printable(source: str) -> str:
