@@ -16,6 +16,7 @@ from activator.errors import ActivatorError
 from activator.spec import intents
 from activator.spec.model import Mode, Proxy, Setting, Socket
 from activator.spec.settings import Report
+from activator.values.numbers import BOOLEANS
 from activator.values.times import to_microseconds
 
 # The first systemd whose systemd-socket-proxyd speaks the PROXY protocol.
@@ -219,7 +220,8 @@ def _check_network(tree: Mapping[str, Any], settings: Sequence[Setting], report:
         if str(need).partition(":")[0] in _NETWORK_NEEDS:
             report(ActivatorError(what, hint), ("needs", index))
     for setting in settings:
-        if setting.section == "Service" and setting.name in _NETWORK_SETTINGS:
+        private = setting.name == "PrivateNetwork" and BOOLEANS.get(setting.value.lower())
+        if setting.section == "Service" and setting.name in _NETWORK_SETTINGS and not private:
             report(ActivatorError(what, hint), setting.path)
 
 
@@ -248,7 +250,7 @@ def _ready_timeout(settings: Sequence[Setting]) -> float:
     for setting in reversed(settings):
         if setting.section == "Service" and setting.name in ("TimeoutStartSec", "TimeoutSec"):
             span = to_microseconds(setting.value)
-            if span == 0:  # systemd.service(5): no limit
+            if span in (0, float("inf")):  # systemd.service(5): no limit
                 return float("inf")
             if span is not None:
                 seconds = span / 1e6
