@@ -44,9 +44,10 @@ def table(name: str) -> dict[str, Word]:
     return _tables().get(name, {})
 
 
-def known(name: str, version: int) -> set[str]:
+@cache
+def known(name: str, version: int) -> frozenset[str]:
     """Return the words that a version takes."""
-    return {word for word, row in table(name).items() if row.since <= version}
+    return frozenset(word for word, row in table(name).items() if row.since <= version)
 
 
 def enum(value: str, context: Context) -> Verdict | None:

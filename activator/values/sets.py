@@ -57,6 +57,8 @@ def syscalls(value: str, context: Context) -> Verdict | None:
             raise Rejected(f"{error!r} is no error", "write a name such as EPERM, or kill")
         if colon and not inverted:
             raise Rejected("an allowed call takes no error number", f"write {name}")
+        if name.startswith("~"):
+            raise Rejected("~ stands in front of the whole list", f"write {name} on its own line")
         if name.startswith("@") and name not in groups:
             raise Rejected(f"{name} is no group of system calls", _near(name, groups))
         if not name or not name.lstrip("@").replace("-", "_").isidentifier():
@@ -163,7 +165,7 @@ def numa_mask(value: str, context: Context) -> Verdict | None:
     return None if value == "all" else cpu_set(value, context)
 
 
-def _each(given: Iterable[str], taken: set[str]) -> None:
+def _each(given: Iterable[str], taken: frozenset[str]) -> None:
     """Refuse the first word that is not in a set.
 
     Raises:
@@ -197,7 +199,7 @@ def _is_errno(text: str) -> bool:
     return text.startswith("E") and hasattr(errno, text)
 
 
-def _near(word: str, taken: set[str]) -> str:
+def _near(word: str, taken: frozenset[str]) -> str:
     """Return the word that was meant, or some to choose from."""
     for other in taken:
         if other.lower() == word.lower():
