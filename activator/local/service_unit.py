@@ -158,7 +158,7 @@ def _directory(reader: Reader) -> Callable[[str], tuple[str, bool]]:
 
 
 def _runtime_directories(reader: Reader) -> tuple[str, ...]:
-    """Return the paths of RuntimeDirectory=."""
+    """Return the paths of RuntimeDirectory=, sorted as systemd sorts them."""
     paths = []
     for word, entry in reader.words("Service", "RuntimeDirectory"):
         name = word.partition(":")[0]
@@ -169,7 +169,7 @@ def _runtime_directories(reader: Reader) -> tuple[str, ...]:
                 place=entry.place,
             )
         paths.append(f"{reader.runtime}/{name}")
-    return tuple(paths)
+    return tuple(sorted(paths))
 
 
 def _timeout(text: str) -> float:
