@@ -38,6 +38,8 @@ _HINTS = {
 }
 # Of syslog(3), as the journal keeps them.
 _ERR, _NOTICE = 3, 5
+# Messages of the manager that are no reasons hold one of these.
+_IDLE = ("Failed with result", "ignoring", "Scheduled restart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +135,15 @@ class Manager:
 
     def _journal(self, name: str, since: float) -> Iterator[dict[str, Any]]:
         """Yield the log entries of a unit, as far as the user may read them."""
-        scope = "--user-unit" if self.user else "--unit"
-        # The manager's own messages may still be on their way.
+        # What --unit stands for, but for messages of the manager's helpers: when they are
+        # read, the helper may have ended, and nothing but UNIT= tells what they are about.
+        fields = ("USER_UNIT", "_SYSTEMD_USER_UNIT") if self.user else ("UNIT", "_SYSTEMD_UNIT")
+        # The last messages may still be on their way.
         _call(["journalctl", "--sync"], timeout=_ASK_S)
         run = _call(
             [
                 *("journalctl", "--output=json", "--no-pager", "--quiet"),
-                *(f"--since=@{since:.6f}", f"{scope}={name}"),
+                *(f"--since=@{since:.6f}", f"{fields[0]}={name}", "+", f"{fields[1]}={name}"),
             ],
             timeout=_ASK_S,
         )
@@ -313,7 +317,7 @@ def _reason(name: str, entries: list[dict[str, Any]]) -> str:
         line = message.strip().splitlines()[-1].rstrip(".")
         if "UNIT" not in entry and "USER_UNIT" not in entry:
             words.append(line)
-        elif not line.startswith(f"{name}: ") or "Failed with result" in line:
+        elif not line.startswith(f"{name}: ") or any(word in line for word in _IDLE):
             continue
         elif priority <= _ERR:
             errors.append(line)

@@ -254,8 +254,12 @@ def test_user_manager(box: Box) -> None:
     try:
         box.systemctl("start", f"user@{uid}.service")
         text = ECHO.replace("7100", "7103").replace("/run", f"/run/user/{uid}")
-        box.write(f"/home/{USER}/shop.toml", text)
         spec = f"/home/{USER}/shop.toml"
+        box.write(spec, text)
+        refused = box.run(*mine, "activator", "install", "--user", spec, check=False)
+        assert 'a user\'s manager refuses; say hardening = "none"\n' in refused.stderr
+        text = f'hardening = "none"\n{text}'
+        box.write(spec, text)
         box.run(*mine, "activator", "install", "--user", spec)
         assert box.exists(f"/home/{USER}/.config/systemd/user/shop.socket")
         assert "hello\n" == ask(box, f"UNIX-CONNECT:/run/user/{uid}/shop.sock")

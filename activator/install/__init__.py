@@ -19,6 +19,8 @@ from activator.output import written
 from activator.render import render
 from activator.spec.model import Spec
 from activator.spec.target import installed
+from activator.unit import UnitFile
+from activator.values.numbers import BOOLEANS
 
 __all__ = ["Place", "Result", "Step", "Verb", "install", "place", "uninstall"]
 
@@ -65,6 +67,8 @@ def install(
             otherwise.
     """
     texts = render(spec)
+    if where.user:
+        _fit_user(spec, texts)
     if where.live and (version := installed()) < spec.systemd:
         message = f"the spec is for systemd {spec.systemd}, and {version} runs here"
         raise ActivatorError(message, 'say systemd = "installed"', place=spec.source)
@@ -80,6 +84,19 @@ def install(
         writable(where.directory)
         Runner(where, units, say, now=now).run(steps)
     return Result(spec.name, units, steps, notes)
+
+
+def _fit_user(spec: Spec, texts: dict[str, str]) -> None:
+    """Raise if a user's manager would refuse the units.
+
+    Raises:
+        ActivatorError: It cannot make users: systemd.exec(5).
+    """
+    for name, text in texts.items():
+        value = UnitFile.parse(text).get("Service", "DynamicUser", "no")
+        if BOOLEANS.get(str(value).lower(), False):
+            message = f"{name} has DynamicUser=, which a user's manager refuses"
+            raise ActivatorError(message, 'say hardening = "none"', place=spec.source)
 
 
 def uninstall(

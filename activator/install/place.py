@@ -44,10 +44,7 @@ def place(*, user: bool = False, root: str | os.PathLike[str] | None = None) -> 
     """
     base = "user" if user else "system"
     if root is not None:
-        directory = Path(root).absolute()
-        if not directory.is_dir():
-            raise ActivatorError("it is no directory", "make it first", place=str(root))
-        return Place(directory / "etc/systemd" / base, Manager(user=user, root=directory), user)
+        return Place(_below(root, base), Manager(user=user, root=Path(root).absolute()), user)
     if not Path(_BOOTED).is_dir():
         hint = "use --root DIR to write the files alone"
         raise ActivatorError("systemd does not run here", hint)
@@ -56,6 +53,23 @@ def place(*, user: bool = False, root: str | os.PathLike[str] | None = None) -> 
         home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
         directory = Path(home) / "systemd/user"
     return Place(directory, Manager(user=user), user)
+
+
+def _below(root: str | os.PathLike[str], base: str) -> Path:
+    """Return the directory of units below another root.
+
+    Raises:
+        ActivatorError: The root is no directory, or a link leads out of it.
+    """
+    name = os.fspath(root)
+    if not name or not Path(name).is_dir():
+        raise ActivatorError(f"--root: {name!r} is no directory", "make it first")
+    directory = Path(name).absolute() / "etc/systemd" / base
+    # systemd would take an absolute link from the new root; here it leads elsewhere.
+    if not directory.resolve().is_relative_to(Path(name).resolve()):
+        hint = "make it a relative link, or a directory"
+        raise ActivatorError("a link leads out of the root", hint, place=str(directory))
+    return directory
 
 
 def writable(directory: Path) -> None:

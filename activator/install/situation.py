@@ -130,7 +130,7 @@ def refuse(units: Iterable[Unit], *, force: bool) -> None:
     for unit in units:
         place = str(unit.file.path)
         if unit.file.kind in ("link", "other"):
-            hint = "see systemctl unmask" if unit.file.before == "" else "remove it first"
+            hint = "remove it, or unmask the unit"
             problems.append(ActivatorError("it is no regular file", hint, place=place))
         elif force:
             continue
