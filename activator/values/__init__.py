@@ -9,6 +9,7 @@ Source: systemd's parsers for each directive (``load-fragment``), compared with
 ``systemd-analyze verify`` of each version in :data:`activator.directives.VERSIONS`.
 """
 
+import re
 from collections.abc import Callable
 from functools import cache, lru_cache
 from importlib import import_module
@@ -173,6 +174,8 @@ def _rejection(directive: Directive, value: str, rejected: Rejected) -> Verdict:
     hint = rejected.hint
     if " #" in value or " ;" in value:
         hint = "a comment stands on a line of its own"
+    elif directive.quoting == "address" and re.search(r"\]:[0-9]+%[^%]", value):
+        hint = f"write {value.replace('%', '%%')}: a single % begins a specifier"
     elif len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
         hint = f"write {value[1:-1]} without quotes" if directive.quoting == "raw" else hint
     shown = " ".join(value.replace("\0", "?").split("\n"))
