@@ -8,15 +8,19 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from activator.errors import ActivatorError
 from activator.version import __version__
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 # Command → its one-line help. The command's object is activator.cli.NAME:command.
 COMMANDS = {
+    "completion": "Print the script that completes words in bash, zsh or fish.",
     "demo": "Show both modes at work, step by step, without systemd.",
     "directives": "Look up directives: meaning, values, default, versions.",
     "gen": "Turn specs into matching .socket and .service units.",
@@ -47,6 +51,14 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101 - our own module's promise
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem[str]]":
+        """Offer the commands from the table, without loading any, and the options."""
+        from click.shell_completion import CompletionItem
+
+        offered = sorted(item for item in COMMANDS.items() if item[0].startswith(incomplete))
+        commands = [CompletionItem(name, help=summary) for name, summary in offered]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands from the table, without loading any."""
         del ctx
@@ -75,6 +87,11 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0 done, 1 findings or a failed run, 2 wrong usage.
     """
+    # The shell's script asks what to offer for a word.
+    if "_ACTIVATOR_COMPLETE" in os.environ:
+        from activator.cli.shells import register
+
+        register()
     try:
         status = activator.main(list(arguments), prog_name="activator", standalone_mode=False)
     except click.exceptions.Abort:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from activator.cli import complete
 from activator.directives import SECTIONS
 from activator.errors import ActivatorError, UsageError
 
@@ -21,13 +22,24 @@ _INDENT = 14
 
 
 @click.command(short_help="Look up directives: meaning, values, default, versions.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.directives)
 @click.option("--search", metavar="WORD", help="Those with WORD in the name or the summary.")
-@click.option("--since", metavar="VERSION", help="Those that came with VERSION or later.")
+@click.option(
+    "--since",
+    metavar="VERSION",
+    help="Those that came with VERSION or later.",
+    shell_complete=complete.versions,
+)
 @click.option(
     "--section", type=click.Choice(SECTIONS, case_sensitive=False), help="Those of one section."
 )
-@click.option("--for", "listener", metavar="KIND", help="Those for tcp, udp, unix, fifo, ...")
+@click.option(
+    "--for",
+    "listener",
+    metavar="KIND",
+    help="Those for tcp, udp, unix, fifo, ...",
+    shell_complete=complete.listeners,
+)
 @click.option(
     "--format", "style", type=click.Choice(["text", "json"]), default="text", show_default=True
 )

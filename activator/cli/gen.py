@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from activator.cli import complete
 from activator.errors import ActivatorError, UsageError, combine
 
 if TYPE_CHECKING:
@@ -57,8 +58,14 @@ def directive_options(command: click.Command) -> click.Command:
 
 
 @click.command(short_help="Turn specs into matching .socket and .service units.")
-@click.argument("specs", nargs=-1, metavar="[SPEC]...")
-@click.option("-o", "--output", metavar="DIR", help="Write the units into this directory.")
+@click.argument("specs", nargs=-1, metavar="[SPEC]...", shell_complete=complete.specs)
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    help="Write the units into this directory.",
+    shell_complete=complete.directories,
+)
 @click.option("--stdout", is_flag=True, help="Print the units instead of writing them.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file would change.")
 @click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
@@ -71,8 +78,18 @@ def directive_options(command: click.Command) -> click.Command:
     help="How to tell the result.",
 )
 @click.option("--explain", is_flag=True, help="Write the reason above each line.")
-@click.option("--templates", metavar="DIR", help="Templates that go before the built-in ones.")
-@click.option("--systemd", metavar="VERSION", help="The systemd to write for, as 257 or trixie.")
+@click.option(
+    "--templates",
+    metavar="DIR",
+    help="Templates that go before the built-in ones.",
+    shell_complete=complete.directories,
+)
+@click.option(
+    "--systemd",
+    metavar="VERSION",
+    help="The systemd to write for, as 257 or trixie.",
+    shell_complete=complete.versions,
+)
 @click.option(
     "--newer",
     type=click.Choice(["error", "drop"]),
@@ -81,14 +98,29 @@ def directive_options(command: click.Command) -> click.Command:
 )
 @click.option("--name", help="Without SPEC: the units' common name.")
 @click.option("--description", help="What the service is.")
-@click.option("--mode", help="shared (Accept=no), per-connection (Accept=yes) or proxy.")
+@click.option(
+    "--mode",
+    help="shared (Accept=no), per-connection (Accept=yes) or proxy.",
+    shell_complete=complete.intents,
+)
 @click.option("--exec", metavar="COMMAND", help="The program, in systemd's syntax.")
 @click.option("--handler", metavar="MODULE:NAME", help="A Python handler instead.")
 @click.option("--backend", metavar="ADDRESS", help="Behind a proxy: where the program listens.")
 @click.option("--idle-exit", metavar="TIME", help="Behind a proxy: when it stops, unused.")
 @click.option("--python", metavar="PATH", help="The interpreter for the handler.")
-@click.option("--hardening", metavar="PROFILE", help="strict (the default), standard or none.")
-@click.option("--need", multiple=True, metavar="NEED", help="What is open nevertheless.")
+@click.option(
+    "--hardening",
+    metavar="PROFILE",
+    help="strict (the default), standard or none.",
+    shell_complete=complete.intents,
+)
+@click.option(
+    "--need",
+    multiple=True,
+    metavar="NEED",
+    help="What is open nevertheless.",
+    shell_complete=complete.needs,
+)
 @click.option("--drain", type=float, metavar="SECONDS", help="How long connections may end.")
 @click.option("--fd-name", metavar="NAME", help="FileDescriptorName=; the name by default.")
 @click.option(
@@ -97,6 +129,7 @@ def directive_options(command: click.Command) -> click.Command:
     multiple=True,
     metavar="TABLE.NAME=VALUE",
     help="Any other directive; TABLE is socket, service, unit or install.",
+    shell_complete=complete.assignments,
 )
 def command(
     specs: tuple[str, ...],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from activator.cli import complete
 from activator.errors import ActivatorError
 
 if TYPE_CHECKING:
@@ -76,9 +77,14 @@ class Report:
 
 
 @click.command(short_help="Install a spec's units, or bring them up to date, losing no client.")
-@click.argument("spec", metavar="SPEC")
+@click.argument("spec", metavar="SPEC", shell_complete=complete.specs)
 @click.option("--user", is_flag=True, help="For your own manager instead of the system's.")
-@click.option("--root", metavar="DIR", help="Into a system below DIR that does not run.")
+@click.option(
+    "--root",
+    metavar="DIR",
+    help="Into a system below DIR that does not run.",
+    shell_complete=complete.directories,
+)
 @click.option("--now/--no-now", default=True, help="Start, restart and stop units as needed.")
 @click.option("--dry-run", is_flag=True, help="Only show the steps.")
 @click.option("--force", is_flag=True, help="Replace files that were edited or not ours, too.")

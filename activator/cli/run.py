@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from activator.cli import complete
+
 if TYPE_CHECKING:
     from activator.local.events import Event
     from activator.local.paths import RuntimeDir
@@ -16,11 +18,12 @@ if TYPE_CHECKING:
     short_help="Run specs or unit files without systemd.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=complete.units)
 @click.option(
     "--runtime-dir",
     metavar="DIR",
     help="Put what belongs below /run, and %t, below DIR.",
+    shell_complete=complete.directories,
 )
 @click.option(
     "-E",

@@ -2,11 +2,17 @@
 
 import click
 
+from activator.cli import complete
 from activator.errors import ActivatorError
 
 
 @click.command(short_help="Print the spec's JSON Schema, for editors.")
-@click.option("--systemd", metavar="VERSION", help="Only what this one knows, as 257 or trixie.")
+@click.option(
+    "--systemd",
+    metavar="VERSION",
+    help="Only what this one knows, as 257 or trixie.",
+    shell_complete=complete.versions,
+)
 def command(systemd: str | None) -> None:
     r"""Print the JSON Schema of specs, from which editors complete and check them.
 

@@ -1,0 +1,170 @@
+"""What the shell offers for a word that is being typed.
+
+Each function here is the ``shell_complete`` of some parameter; what it needs is imported
+when a word is completed, and only then.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    Items: TypeAlias = list[CompletionItem[str]]
+
+# Names that reach every shell as they are.
+_PLAIN = re.compile(r"[A-Za-z0-9_./+@-]*")
+# Typed behind --set: a table, a directive's name and the beginning of its value.
+_ASSIGNMENT = re.compile(r"(?P<table>[a-z]*)(?P<dot>\.(?P<name>\w*)(?P<equals>=(?P<value>.*))?)?")
+
+
+def specs(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer specs, and directories that may hold some."""
+    return _files(incomplete, (".toml",))
+
+
+def units(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer specs and unit files."""
+    return _files(incomplete, (".toml", ".socket", ".service"))
+
+
+def directories(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Let the shell offer directories."""
+    return [_item(incomplete, kind="dir")]
+
+
+def versions(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer the versions of systemd that have a name or that were looked at."""
+    from activator.directives import SUITES, VERSIONS
+
+    return _beginning(incomplete, [*SUITES, "installed", *map(str, VERSIONS)])
+
+
+def intents(_: click.Context, parameter: click.Parameter, incomplete: str) -> "Items":
+    """Offer the values of one of the spec's own keys, by the option's name."""
+    from activator.spec.intents import intents as table
+
+    row = table().get((parameter.name or "").replace("_", "-"), {})
+    return _beginning(incomplete, row.get("values", ()))
+
+
+def needs(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer what a hardened service may need."""
+    from activator.hardening import needs as table
+
+    return _beginning(incomplete, dict.fromkeys(name.partition(":")[0] for name in table()))
+
+
+def listeners(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer kinds of listeners."""
+    from activator.lookup import LISTENERS
+
+    return _beginning(incomplete, LISTENERS)
+
+
+def templates(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer the built-in templates."""
+    from activator.render import templates as files
+
+    return [
+        _item(name, files.purpose(name)) for name in files.names() if name.startswith(incomplete)
+    ]
+
+
+def directives(context: click.Context, _: click.Parameter, incomplete: str) -> "Items":
+    """Offer directives, those of one section if the command line names it."""
+    from activator.directives import SECTIONS
+
+    section = context.params.get("section")
+    found = _directives((section,) if section else SECTIONS, incomplete)
+    return [_item(name, summary) for name, summary in found]
+
+
+def assignments(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer TABLE., then directives of that table, then values of that directive."""
+    from activator.cli.gen import TABLES
+
+    match = _ASSIGNMENT.fullmatch(incomplete)
+    if match is None:
+        return []
+    table = match["table"]
+    if not match["dot"]:
+        return _beginning(table, [f"{word}." for word in TABLES])
+    if table not in TABLES:
+        return []
+    section, start = table.capitalize(), f"{table}.{match['name']}="
+    if match["equals"]:
+        values = _values(section, match["name"])
+        return _beginning(incomplete, [f"{start}{value}" for value in values])
+    return [
+        _item(f"{table}.{name}=", summary)
+        for name, summary in _directives((section,), match["name"], for_specs=True)
+    ]
+
+
+def _directives(
+    sections: Iterable[str], start: str, *, for_specs: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Yield names that begin so, in upper or lower case, with their summaries."""
+    from activator.lookup import entries
+    from activator.spec.reader import RESERVED
+
+    seen = set()
+    for entry in entries(sections):
+        directive = entry.directive
+        hidden = for_specs and (directive.use or (directive.section, directive.name) in RESERVED)
+        if directive.name.lower().startswith(start.lower()) and not hidden:
+            if directive.name not in seen:
+                yield directive.name, directive.summary
+            seen.add(directive.name)
+
+
+def _values(section: str, name: str) -> list[str]:
+    """Return the words that a directive takes."""
+    from activator.directives import lookup
+    from activator.forms import form
+
+    directive = lookup(section, name)
+    if directive is None:
+        return []
+    known = form(directive)
+    return [*known.words, *(("yes", "no") if known.booleans else ())]
+
+
+def _beginning(start: str, words: Iterable[str]) -> "Items":
+    """Return the words that begin so."""
+    return [_item(word) for word in words if word.startswith(start)]
+
+
+def _files(start: str, suffixes: tuple[str, ...]) -> "Items":
+    """Offer files with some suffixes, and directories on the way.
+
+    Where there are none, or a name that a shell would have to quote, the shell completes
+    files by itself.
+    """
+    folder, slash, name = start.rpartition("/")
+    found = []
+    try:
+        with os.scandir(folder + slash or ".") as listed:
+            for entry in listed:
+                if entry.name.startswith(name) and (name or not entry.name.startswith(".")):
+                    is_folder = entry.is_dir()
+                    if is_folder or entry.name.endswith(suffixes):
+                        found.append(f"{folder}{slash}{entry.name}{'/' if is_folder else ''}")
+    except OSError:
+        pass
+    files = any(path.endswith(suffixes) for path in found)
+    if not files or not all(map(_PLAIN.fullmatch, found)):
+        return [_item(start, kind="file")]
+    return [_item(path) for path in sorted(found)]
+
+
+def _item(value: str, meaning: str = "", kind: str = "plain") -> "CompletionItem[str]":
+    """Return what the shell offers, with its meaning where the shell shows one."""
+    from click.shell_completion import CompletionItem
+
+    return CompletionItem(value, type=kind, help=meaning or None)
