@@ -20,7 +20,8 @@ from activator.values.numbers import BOOLEANS, to_integer
 from activator.values.times import to_microseconds
 from activator.values.verdict import NOTICE, REFUSED
 
-# From then on a socket unit may mix kill modes under PAM, and a limit of 0 is never right.
+# From then on a socket unit may mix kill modes under PAM, a limit of 0 is never right, a
+# dynamic user has no home, and credentials imply Type=exec.
 _STRICT_SINCE = 257
 _DEFER_SINCE = 258
 
@@ -192,7 +193,8 @@ def _execution(unit: _Settings, modes: tuple[str, ...]) -> Iterator[Refusal]:
         hint = f"write {' or '.join(modes)}"
         yield Refusal(mode, f"PAMName= excludes KillMode={mode.value}", hint)
     home = unit.get("WorkingDirectory")
-    if home is not None and home.value.removeprefix("-") == "~" and unit.on("DynamicUser"):
+    at_home = home is not None and home.value.removeprefix("-") == "~"
+    if at_home and unit.on("DynamicUser") and unit.version >= _STRICT_SINCE:
         yield Refusal(home, "DynamicUser=yes has no home directory", "write StateDirectory=")
 
 
@@ -200,7 +202,10 @@ def _implied_type(unit: _Settings) -> str:
     """Return the type of a service that names none."""
     if unit.value("BusName"):
         return "dbus"
-    if any(unit.all(f"{how}Credential") for how in ("Set", "Load", "Import")):
+    credentials = ("SetCredential", "LoadCredential", "ImportCredential")
+    if unit.version >= _STRICT_SINCE and any(
+        unit.all(name) or unit.all(f"{name}Encrypted") for name in credentials
+    ):
         return "exec"
     return "simple" if unit.all("ExecStart") else "oneshot"
 

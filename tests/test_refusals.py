@@ -81,7 +81,6 @@ def test_a_later_version_refuses_more_and_less() -> None:
         ("ExecStart=/bin/a\nType=oneshot\nRestartForceExitStatus=1", 4, "ForceExitStatus"),
         ("ExecStart=/bin/a\nType=dbus", 3, "needs a name"),
         ("ExecStart=/bin/a\nPAMName=x\nKillMode=process", 4, "PAMName= excludes"),
-        ("ExecStart=/bin/a\nDynamicUser=yes\nWorkingDirectory=~", 4, "no home directory"),
         ("ExecStart=bin/a\nExecStart=/bin/b", 2, "a relative path"),
     ],
 )
@@ -106,6 +105,13 @@ def test_a_service_is_refused(text: str, line: int, message: str) -> None:
 def test_a_service_is_taken(text: str) -> None:
     """Only lines that count make a unit be refused."""
     assert [] == of_service(text)
+
+
+def test_a_dynamic_user_has_no_home_from_257_on() -> None:
+    """Older versions load such a service, and it fails when it starts."""
+    text = "ExecStart=/bin/a\nDynamicUser=yes\nWorkingDirectory=~"
+    assert [] == of_service(text, 254)
+    assert [(4, "DynamicUser=yes has no home directory")] == of_service(text, 257)
 
 
 def test_success_action_stands_for_a_command() -> None:
