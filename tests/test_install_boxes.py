@@ -1,6 +1,7 @@
 """Units that are installed, changed while clients come, and removed, under the real systemd."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -133,12 +134,52 @@ def test_changes_under_load_lose_no_client(box: Box, shop: Callable[..., Run]) -
 def test_changed_template_under_load(box: Box, shop: Callable[..., Run]) -> None:
     """With a process for each connection, the next ones run the new version."""
     shop(EACH)
-    with load(box, "/run/shop.sock", 10) as counts:
+    with load(box, "/run/shop.sock", 4) as counts:
         assert [
             f"write {UNITS}/shop@.service: Nice= changed",
             "daemon-reload",
         ] == shop(EACH + "[service]\nNice = 3\n").stdout.splitlines()
     assert ["served"] == list(counts)
+
+
+def test_limit_of_connections_needs_no_new_socket(box: Box, shop: Callable[..., Run]) -> None:
+    """The limit is looked up when a client comes."""
+    shop(f"{EACH}MaxConnections = 1\n")
+    with box.popen("socat", "-", "TCP:127.0.0.1:7100") as first:
+        assert first.stdin
+        assert first.stdout
+        first.stdin.write("1\n")
+        first.stdin.flush()
+        assert "1\n" == first.stdout.readline()
+        assert "" == ask(box)
+        done = shop(f"{EACH}MaxConnections = 2\n").stdout.splitlines()
+        assert "daemon-reload" == done[-1]
+        assert "hello\n" == ask(box)
+        first.communicate()
+
+
+def test_interruption_takes_all_back(box: Box, shop: Callable[..., Run]) -> None:
+    """Whoever loses patience with a long drain has the old version again."""
+    shop(ECHO)
+    with box.popen("socat", "-", "TCP:127.0.0.1:7100") as client:
+        assert client.stdin
+        assert client.stdout
+        client.stdin.write("1\n")
+        client.stdin.flush()
+        assert "1\n" == client.stdout.readline()
+        box.write("/root/shop.toml", f"{ECHO}[service]\nNice = 3\n")
+        with box.popen("activator", "install", "/root/shop.toml") as process:
+            assert process.stdout
+            while not process.stdout.readline().startswith("try-restart"):
+                pass
+            box.wait_for(lambda: box.show("shop.service", "SubState") == "stop-sigterm")
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline().startswith("roll back: ")
+            client.communicate()
+            _, errors = process.communicate(timeout=60)
+    assert (1, "interrupted; everything is as it was before\n") == (process.returncode, errors)
+    assert "0" == box.show("shop.service", "Nice")
+    assert "hello\n" == ask(box)
 
 
 def test_changed_socket(box: Box, shop: Callable[..., Run]) -> None:
@@ -257,7 +298,7 @@ def test_user_manager(box: Box) -> None:
         spec = f"/home/{USER}/shop.toml"
         box.write(spec, text)
         refused = box.run(*mine, "activator", "install", "--user", spec, check=False)
-        assert 'a user\'s manager refuses; say hardening = "none"\n' in refused.stderr
+        assert 'refused by a user\'s manager; say hardening = "none"\n' in refused.stderr
         text = f'hardening = "none"\n{text}'
         box.write(spec, text)
         box.run(*mine, "activator", "install", "--user", spec)

@@ -187,3 +187,26 @@ def test_no_systemd_runs() -> None:
     run = activator("install", str(ROOT / "units/echo.toml"))
     message = "systemd does not run here; use --root DIR to write the files alone\n"
     assert (1, "", message) == (run.returncode, run.stdout, run.stderr)
+
+
+def test_units_that_would_be_refused(image: Path) -> None:
+    """What systemd would not load is told before anything is written."""
+    run = install(image, "--user")
+    message = 'echo.service: DynamicUser= is refused by a user\'s manager; say hardening = "none"\n'
+    assert (1, "", message) == (run.returncode, run.stdout, run.stderr)
+    run = install(
+        image, text=ECHO + "[service]\nBusName = 'a.b'\nType = 'oneshot'\nRestart = 'always'\n"
+    )
+    assert (1, "") == (run.returncode, run.stdout)
+    assert run.stderr.startswith("echo.service:")
+    assert [] == files(image)
+
+
+def test_templates(image: Path) -> None:
+    """Templates of your own go before the built-in ones."""
+    templates = image.parent / "templates"
+    templates.mkdir()
+    (templates / "socket.j2").write_text('# ours\n{% extends "builtin/socket.j2" %}\n')
+    run = install(image, "--templates", str(templates))
+    assert 0 == run.returncode, run.stderr
+    assert "# ours" in (image / "etc/systemd/system/echo.socket").read_text()

@@ -85,6 +85,18 @@ class Report:
     help="Into a system below DIR that does not run.",
     shell_complete=complete.directories,
 )
+@click.option(
+    "--systemd",
+    metavar="VERSION",
+    help="The systemd to write for, as 257 or installed.",
+    shell_complete=complete.versions,
+)
+@click.option(
+    "--templates",
+    metavar="DIR",
+    help="Templates that go before the built-in ones.",
+    shell_complete=complete.directories,
+)
 @click.option("--now/--no-now", default=True, help="Start, restart and stop units as needed.")
 @click.option("--dry-run", is_flag=True, help="Only show the steps.")
 @click.option("--force", is_flag=True, help="Replace files that were edited or not ours, too.")
@@ -96,7 +108,16 @@ class Report:
     help="How to tell the result.",
 )
 def command(
-    spec: str, root: str | None, style: str, *, user: bool, now: bool, dry_run: bool, force: bool
+    spec: str,
+    root: str | None,
+    systemd: str | None,
+    templates: str | None,
+    style: str,
+    *,
+    user: bool,
+    now: bool,
+    dry_run: bool,
+    force: bool,
 ) -> None:
     r"""Install a spec's units, or bring those that are installed up to date.
 
@@ -111,10 +132,17 @@ def command(
       activator install units/echo.toml --root /srv/image
     """
     from activator.install import install, place
+    from activator.render import Renderer
     from activator.spec import load
 
     with Report(style) as report:
-        loaded = load(spec)
-        where = place(user=user, root=root)
-        result = install(loaded, where, now=now, force=force, dry_run=dry_run, say=report.say)
+        result = install(
+            load(spec, systemd=systemd),
+            place(user=user, root=root),
+            now=now,
+            force=force,
+            dry_run=dry_run,
+            renderer=Renderer(templates=templates),
+            say=report.say,
+        )
         report.end(result, "planned" if dry_run else "installed", shown=not dry_run)

@@ -14,13 +14,11 @@ from activator.install.place import Place, place, writable
 from activator.install.run import Runner
 from activator.install.situation import Unit, describe, look, refuse
 from activator.install.step import Step, Verb
-from activator.install.verify import verify
+from activator.install.verify import check, verify
 from activator.output import written
-from activator.render import render
+from activator.render import Renderer
 from activator.spec.model import Spec
 from activator.spec.target import installed
-from activator.unit import UnitFile
-from activator.values.numbers import BOOLEANS
 
 __all__ = ["Place", "Result", "Step", "Verb", "install", "place", "uninstall"]
 
@@ -49,6 +47,7 @@ def install(
     now: bool = True,
     force: bool = False,
     dry_run: bool = False,
+    renderer: Renderer | None = None,
     say: Callable[[Step], None] = lambda _: None,
 ) -> Result:
     """Install the units of a spec, or bring those that are installed up to date.
@@ -60,43 +59,31 @@ def install(
         force: Whether to replace files that were edited or that we did not write, and to
             pass over what systemd-analyze finds.
         dry_run: Whether to do nothing but return the steps.
+        renderer: How to write the units; without it, with the built-in templates.
         say: Called with each step before it is done.
 
     Raises:
         ActivatorError: It cannot be installed; all is as it was, unless the message says
             otherwise.
     """
-    texts = render(spec)
-    if where.user:
-        _fit_user(spec, texts)
-    if where.live and (version := installed()) < spec.systemd:
+    texts = (renderer or Renderer()).render(spec)
+    version = installed() if where.live else spec.systemd
+    if version < spec.systemd:
         message = f"the spec is for systemd {spec.systemd}, and {version} runs here"
         raise ActivatorError(message, 'say systemd = "installed"', place=spec.source)
     units = look(where, texts)
     refuse(units, force=force)
     steps = plan.steps(units, live=where.live, now=now)
-    notes: list[str] = []
-    if where.live and not force and plan.due(units):
-        notes += verify(texts, user=where.user)
+    notes = list(spec.dropped)
+    if plan.due(units) and not force:
+        check(texts, version, user=where.user)
+        notes += verify(texts, user=where.user) if where.live else []
     if where.live and not now:
         notes += plan.left(units)
     if steps and not dry_run:
         writable(where.directory)
         Runner(where, units, say, now=now).run(steps)
     return Result(spec.name, units, steps, notes)
-
-
-def _fit_user(spec: Spec, texts: dict[str, str]) -> None:
-    """Raise if a user's manager would refuse the units.
-
-    Raises:
-        ActivatorError: It cannot make users: systemd.exec(5).
-    """
-    for name, text in texts.items():
-        value = UnitFile.parse(text).get("Service", "DynamicUser", "no")
-        if BOOLEANS.get(str(value).lower(), False):
-            message = f"{name} has DynamicUser=, which a user's manager refuses"
-            raise ActivatorError(message, 'say hardening = "none"', place=spec.source)
 
 
 def uninstall(

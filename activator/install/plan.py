@@ -21,7 +21,7 @@ from activator.output import Status
 
 _QUEUE = "its socket stays open, clients wait in the queue"
 _GAP = "clients are refused until the socket is back"
-_ANEW = "the socket is closed and opened again at once"
+_ANEW = "the socket is closed and opened again at once, clients in its queue are lost"
 _GONE = "the spec makes it no more"
 
 

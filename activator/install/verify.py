@@ -1,14 +1,43 @@
-"""Have ``systemd-analyze verify`` read units before they are installed."""
+"""Read units before they are installed: by our own rules, then by systemd's parser."""
 
 import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
 
+from activator import refusals
 from activator.errors import ActivatorError, combine
 from activator.files import write_all
+from activator.unit import UnitFile
+from activator.values.numbers import BOOLEANS
+from activator.values.verdict import REFUSED
 
 _TIMEOUT_S = 60
+
+
+def check(texts: Mapping[str, str], version: int, *, user: bool = False) -> None:
+    """Raise if systemd would refuse a unit as a whole.
+
+    Args:
+        texts: File name → text.
+        version: The version of systemd.
+        user: Whether they are for a user's manager, which makes no users: systemd.exec(5).
+
+    Raises:
+        ActivatorError: One line for each reason.
+    """
+    problems = []
+    for name, text in texts.items():
+        parsed = UnitFile.parse(text, name)
+        rule = refusals.socket if name.endswith(".socket") else refusals.service
+        found = (one for one in rule(parsed.entries, version) if one.outcome == REFUSED)
+        problems += [refusal.error().at(name) for refusal in found]
+        made = parsed.get("Service", "DynamicUser", "no")
+        if user and BOOLEANS.get(str(made).lower(), False):
+            message = "DynamicUser= is refused by a user's manager"
+            problems.append(ActivatorError(message, 'say hardening = "none"', place=name))
+    if problems:
+        raise combine(problems)
 
 
 def verify(texts: Mapping[str, str], *, user: bool = False) -> list[str]:
