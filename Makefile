@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test lint stress bench clean setup-demo setup-test
+.PHONY: help demo test lint stress bench docs clean setup-demo setup-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ bench: setup-test ## Measure: run every script of bench/
 		echo "== $$script"; \
 		$(BIN)/python "$$script" || exit; \
 	done
+
+docs: setup-demo ## Fill in the tables of the reference
+	$(BIN)/python -m activator.reference docs/spec.md
 
 clean: ## Remove what was made in the checkout, .venv too
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -29,24 +29,24 @@ REPEATS = {
     "words": "the words of all lines add up; an empty line clears the list",
     "words-kept": "the words of all lines add up",
 }
-# What a word of the column "kinds" means.
+# What a word of the column "kinds" means; "..." stands before " sockets".
 KINDS = {
     "accept": "connections of Accept=yes",
-    "datagram": "datagram sockets",
+    "datagram": "datagram...",
     "fifo": "FIFOs",
-    "ip": "IP sockets",
-    "ipv4": "IPv4 sockets",
-    "ipv6": "IPv6 sockets",
+    "ip": "IP...",
+    "ipv4": "IPv4...",
+    "ipv6": "IPv6...",
     "mqueue": "message queues",
-    "netlink": "netlink sockets",
+    "netlink": "netlink...",
     "path": "Unix sockets with a path",
-    "seqpacket": "sequential-packet sockets",
+    "seqpacket": "sequential-packet...",
     "shared": "Accept=no",
     "special": "special files",
-    "stream": "stream sockets",
-    "tcp": "TCP sockets",
-    "udp": "UDP sockets",
-    "unix": "Unix sockets",
+    "stream": "stream...",
+    "tcp": "TCP...",
+    "udp": "UDP...",
+    "unix": "Unix...",
 }
 
 
@@ -132,6 +132,16 @@ def concerns(directive: Directive, listener: str) -> bool:
     if directive.name in address.KINDS:
         return address.KINDS[directive.name] in words
     return not directive.kinds or not words.isdisjoint(directive.kinds.split())
+
+
+def concern(directive: Directive) -> str:
+    """Return what a directive of [Socket] concerns, in words; empty if it is everything."""
+    words = [KINDS.get(kind, kind) for kind in directive.kinds.split()]
+    parts = [[word[:-3] for word in words if word.endswith("...")]]
+    parts[0][-1:] = [f"{word} sockets" for word in parts[0][-1:]]
+    parts.append([word for word in words if not word.endswith("...")])
+    named = [word for part in parts for word in part]
+    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 
 def facts(entry: Entry) -> dict[str, Any]:

@@ -134,14 +134,13 @@ def _page(entry: "Entry") -> str:
     from activator import lookup
 
     directive, facts = entry.directive, lookup.facts(entry)
-    what = " or ".join(lookup.KINDS.get(kind, kind) for kind in facts["kinds"])
     old = directive.status in ("legacy", "deprecated")
     instead = f"use {directive.use}" if directive.use else "remove it"
     rows = {
         "Values": facts["values"],
         "Examples": "\n".join(f"{directive.name}={example}" for example in facts["examples"][:3]),
         "Default": directive.default,
-        "Concerns": what,
+        "Concerns": lookup.concern(directive),
         "Repeated": lookup.REPEATS[directive.repeat],
         "Specifiers": "expanded" if facts["specifiers"] else "not expanded",
         "Since": f"systemd {facts['since']}" if facts["since"] else "",
