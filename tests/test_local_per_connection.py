@@ -258,7 +258,7 @@ def test_limits(tmp_path: Path, activate: Activate, directive: str) -> None:
             except ConnectionResetError:
                 assert expected == b""
         first.close()
-        run.until("exited$")
+        run.until("exited$", count=1 if directive == "MaxConnections" else 2)
         with connect(port) as again:
             again.sendall(b"y")
             assert b"y" == again.recv(1)

@@ -177,6 +177,46 @@ def test_special_files(tmp_path: Path) -> None:
     ] == lines
 
 
+def test_interface_and_owner(tmp_path: Path) -> None:
+    """An interface, a user or a group that does not exist is an error with its hint."""
+    port = free_port()
+    for line, expected in (
+        ("BindToDevice=nosuch0", "cannot bind to the interface nosuch0: No such device; correct"),
+        ("SocketUser=no-such-user", "there is no user no-such-user; correct SocketUser="),
+        ("SocketGroup=no-such-group", "there is no group no-such-group; correct SocketGroup="),
+    ):
+        where = port if "Device" in line else tmp_path / "sock"
+        write_units(
+            tmp_path,
+            {"a.socket": f"[Socket]\nListenStream={where}\n{line}\n", "a.service": GOOD},
+        )
+        assert failure(tmp_path, "a.socket").startswith(f"a.socket:2: {expected}")
+        assert not (tmp_path / "sock").exists()
+
+
+def test_owner(tmp_path: Path, activate: Activate) -> None:
+    """Nodes are given to SocketUser= and SocketGroup= where that is permitted."""
+    write_units(
+        tmp_path,
+        {
+            "a.socket": f"""
+                [Socket]
+                ListenStream={tmp_path}/sock
+                ListenFIFO={tmp_path}/fifo
+                SocketUser=65534
+                """,
+            "a.service": GOOD,
+        },
+    )
+    run = activate("a.socket")
+    run.until("listening", count=2)
+    if os.getuid() == 0:
+        assert {65534} == {(tmp_path / name).stat().st_uid for name in ("sock", "fifo")}
+    else:
+        run.until("stays ours: only root may give it to 65534", count=2)
+    assert run.stop() == 0
+
+
 def unprivileged(*arguments: str) -> list[str]:
     """Return a command line that runs as somebody who may not write everywhere."""
     if os.getuid() != 0:

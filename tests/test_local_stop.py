@@ -60,7 +60,7 @@ def test_stop_cleans_up(tmp_path: Path, activate: Activate) -> None:
     assert ["service.py", "slow.service", "slow.socket"] == sorted(
         path.name for path in tmp_path.iterdir()
     )
-    assert "still there 0.2s after SIGTERM, killing it" in run.text
+    assert "still there 0.2s after it was asked to end: killed" in run.text
 
 
 def test_second_signal_kills(tmp_path: Path, activate: Activate) -> None:

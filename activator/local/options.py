@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from activator.address import Address
+from activator.errors import ActivatorError
 from activator.local.models import SocketOptions
 
 # Numbers that Python's socket module does not name (asm-generic/socket.h, linux/in.h).
@@ -164,13 +165,13 @@ def apply_before_bind(
         Notes about options that could not be set.
 
     Raises:
-        OSError: The interface of BindToDevice= cannot be used.
+        ActivatorError: The interface of BindToDevice= cannot be used.
     """
     if sock.family == socket.AF_INET6 and options.bind_ipv6_only != "default":
         only = options.bind_ipv6_only == "ipv6-only"
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
     if options.device and address.is_ip:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, os.fsencode(options.device))
+        _bind_to_device(sock, options.device)
     yield from _apply(sock, BEFORE_BIND, options)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
@@ -182,6 +183,17 @@ def apply(sock: socket.socket, options: SocketOptions) -> Iterator[str]:
         Notes about options that could not be set.
     """
     yield from _apply(sock, AFTER_BIND, options)
+
+
+def _bind_to_device(sock: socket.socket, device: str) -> None:
+    """Tie a socket to an interface."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, os.fsencode(device))
+    except OSError as error:
+        raise ActivatorError(
+            f"cannot bind to the interface {device}: {error.strerror}",
+            "correct BindToDevice= (`ip link` lists the interfaces)",
+        ) from None
 
 
 def _apply(sock: socket.socket, table: tuple[Option, ...], options: SocketOptions) -> Iterator[str]:

@@ -16,6 +16,23 @@ from dataclasses import dataclass
 FIRST = 3  # SD_LISTEN_FDS_START
 _EXIT_EXEC = 203  # systemd.exec(5): EXIT_EXEC
 _STEPS = ("prepare", "chdir", "exec")
+# Signals that somebody may handle or ignore here; an exec resets handlers by itself.
+_SIGNALS = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGPIPE,
+    signal.SIGALRM,
+    signal.SIGTERM,
+    signal.SIGCHLD,
+    signal.SIGTSTP,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+    signal.SIGXFSZ,
+    signal.SIGWINCH,
+)
 
 
 class StartFailed(Exception):  # noqa: N818 - always turned into the one error that users see
@@ -76,7 +93,7 @@ def start(launch: Launch) -> int:
     reading, writing = os.pipe2(os.O_CLOEXEC)
     # A signal between fork and exec would run our handlers in the child, and a byte written
     # to the event loop's wake-up pipe there would be read here.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         pid = os.fork()
         if pid == 0:
@@ -145,9 +162,8 @@ def _enter(launch: Launch) -> None:
 
 def _reset_signals(*, ignore_sigpipe: bool) -> None:
     """Restore what a fresh process expects, and let signals through."""
-    for number in signal.valid_signals():
-        if signal.getsignal(number) not in (signal.SIG_DFL, None):
-            signal.signal(number, signal.SIG_DFL)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     if ignore_sigpipe:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])

@@ -242,7 +242,9 @@ class ServiceRun:
             await self._wait(lambda: self._kill_asked, self.service.timeout_stop)
         if not self._exited:
             if not self._kill_asked:
-                what = f"still there {self.service.timeout_stop:g}s after SIGTERM, killing it"
+                what = (
+                    f"still there {self.service.timeout_stop:g}s after it was asked to end: killed"
+                )
                 self._emit(Event("note", self.service.name, what, self.pid))
             self._signal(signal.SIGKILL)
             await self._wait(lambda: False, math.inf)
