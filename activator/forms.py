@@ -83,7 +83,7 @@ def form(directive: Directive, version: int = NEWEST) -> Form:
     choice += [f"{low} to {high}"] if listed and low is not None else []
     return Form(
         text=row["text"].format(low=low, high=high, words=_enumerate(choice)),
-        pattern=re.sub(r"\{([a-z]+)\}", lambda match: _PARTS[match[1]], row.get("pattern", "")),
+        pattern=_filled(row.get("pattern", "")),
         closed=kind == "enum",
         words=offered,
         obsolete={word: entry.note for word, entry in listed.items() if entry.note},
@@ -99,6 +99,16 @@ def form(directive: Directive, version: int = NEWEST) -> Form:
 def rows() -> dict[str, dict[str, Any]]:
     """Return the table: a directive or a type → its row."""
     return tomllib.loads(Path(__file__).with_name("forms.toml").read_text(encoding="utf-8"))
+
+
+def pattern(kind: str) -> str:
+    """Return the pattern that values of a type fit, without anchors; empty for any."""
+    return _filled(rows()[kind].get("pattern", ""))
+
+
+def _filled(text: str) -> str:
+    """Put the parts of a pattern in."""
+    return re.sub(r"\{([a-z]+)\}", lambda match: _PARTS[match[1]], text)
 
 
 def _row(directive: Directive) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import json
 import re
 from typing import Any
 
-from activator import directives, forms, manual
+from activator import directives, forms, hardening, manual
 from activator.directives import Directive
 from activator.spec import names
 from activator.spec.intents import TYPES, intents
+from activator.spec.model import Mode
 from activator.spec.reader import DRAIN_MAX, RESERVED, SERVICE_TABLES, SOCKET_TABLES
 from activator.values import judge
 from activator.values.numbers import BOOLEANS
@@ -55,10 +56,23 @@ _TYPES: dict[str, Node] = {
         ]
     },
     "handler": {"anyOf": [_HANDLER, {"type": "object", "additionalProperties": _HANDLER}]},
-    "count": {"type": "integer", "minimum": 0},
+    "count": {"type": "integer", "minimum": 1},
     "list": {"type": "array", "items": _TEXT},
-    "timespan": {"anyOf": [{"type": "number", "minimum": 0}, _TEXT]},
-    "endpoint": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 65535}, _TEXT]},
+    "timespan": {
+        "anyOf": [
+            {"type": "number", "minimum": 0},
+            {"type": "string", "pattern": rf"^\s*(?:{forms.pattern('timespan')})\s*$"},
+        ]
+    },
+    "endpoint": {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": 65535},
+            {
+                "type": "string",
+                "pattern": r"^\s*(?:/[^\n\r\x00]*|(?:[0-9.]+:|\[[0-9A-Fa-f:.]+\]:)?[0-9]+)\s*$",
+            },
+        ]
+    },
     "version": {
         "anyOf": [
             {"type": "integer", "minimum": directives.OLDEST},
@@ -131,6 +145,18 @@ class _Schema:
             "properties": properties,
             "required": [key for key, row in table.items() if row.get("required")],
             "oneOf": [{"required": ["exec"]}, {"required": ["handler"]}],
+            "dependentSchemas": {
+                key: {"required": ["mode"], "properties": {"mode": {"enum": row["modes"]}}}
+                for key, row in table.items()
+                if row.get("modes")
+            },
+            "if": {"required": ["mode"], "properties": {"mode": {"const": Mode.PROXY.value}}},
+            "then": {
+                "required": ["exec", "backend"],
+                "properties": {
+                    "sockets": {"additionalProperties": {"not": {"required": ["mode"]}}}
+                },
+            },
             "additionalProperties": False,
             "$defs": self.shared,
         }
@@ -152,6 +178,8 @@ class _Schema:
             return self.section(SERVICE_TABLES[key])
         if key == "sockets":
             return {**_SOCKETS, "additionalProperties": self.define("socket", self.socket())}
+        if key == "needs":
+            return {"type": "array", "items": _need(), "uniqueItems": True}
         plain = {"type": [_JSON[kind] for kind in TYPES[row["type"]]]}
         return _KEYS.get(key) or _TYPES.get(row["type"], plain)
 
@@ -162,6 +190,8 @@ class _Schema:
         section = self.section("Socket")
         own: Node = {"mode": self.intent("mode", intents()["mode"])}
         own["mode"].pop("default")
+        # A proxy stands before all sockets of a spec, or before none.
+        own["mode"]["enum"] = [word for word in own["mode"]["enum"] if word != Mode.PROXY.value]
         for key, name in SOCKET_TABLES.items():
             own[key] = {
                 "description": f"Directives of the socket unit's [{name}] section.",
@@ -327,6 +357,15 @@ def describe(directive: Directive, form: forms.Form, *, markdown: bool = False) 
     mark = "- " if markdown else ""
     lines = [f"{mark}{what}: {said}" for what, said in facts.items() if said]
     return f"{head}\n\n" + "\n".join(lines)
+
+
+def _need() -> Node:
+    """Return the schema of one item of ``needs``."""
+    bare = {form: need.summary for form, need in hardening.needs().items() if not need.placeholder}
+    heads = dict.fromkeys(need.name for need in hardening.needs().values() if need.placeholder)
+    pattern = "|".join(_escaped(head) for head in heads)
+    words = {"enum": list(bare), "x-taplo": {"docs": {"enumValues": list(bare.values())}}}
+    return {"anyOf": [words, {"type": "string", "pattern": f"^(?:{pattern}):."}]}
 
 
 def _folded(word: str) -> str:
