@@ -24,6 +24,7 @@ from activator.values.verdict import NOTICE, REFUSED
 # dynamic user has no home, and credentials imply Type=exec.
 _STRICT_SINCE = 257
 _DEFER_SINCE = 258
+_NO_PAM_SINCE = 262
 
 
 class Refusal(NamedTuple):
@@ -159,6 +160,10 @@ def service(entries: Iterable[Entry], version: int) -> Iterator[Refusal]:
     if kind == "forking" and unit.on("PrivatePIDs"):
         hint = "write Type=notify, or remove PrivatePIDs="
         yield Refusal(unit.get("PrivatePIDs"), "PrivatePIDs=yes excludes Type=forking", hint)
+    session = unit.get("PAMName")
+    if session is not None and unit.on("PrivatePIDs") and version >= _NO_PAM_SINCE:
+        hint = "remove one of them"
+        yield Refusal(session, "PrivatePIDs=yes excludes PAMName=", hint)
     yield from _execution(unit, ("control-group", "mixed"))
     yield from _complaints(unit, kind)
 

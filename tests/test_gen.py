@@ -366,7 +366,7 @@ def test_what_is_newer_can_be_left_out(tmp_path: Path) -> None:
     [
         ('ReceiveBuffer = "8k"', "8K"),
         ('SocketMode = "0600 # comment"', "comment"),
-        ('ListenStream = "[fe80::1]:80%eth0"', "write %%e "),
+        ('ListenStream = "[fe80::1]:80%eth0"', "write [fe80::1]:80%%eth0"),
         ('ListenStream = "127.0.0.1:0"', "65535"),
         ('ListenStream = "localhost:80"', "127.0.0.1:80"),
         ('ListenStream = "/run/' + "x" * 103 + '"', "107"),

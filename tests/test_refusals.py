@@ -114,6 +114,13 @@ def test_a_dynamic_user_has_no_home_from_257_on() -> None:
     assert [(4, "DynamicUser=yes has no home directory")] == of_service(text, 257)
 
 
+def test_pam_goes_without_a_process_namespace() -> None:
+    """262 refuses what 257 lets pass."""
+    text = "ExecStart=/bin/a\nPAMName=x\nPrivatePIDs=yes"
+    assert [] == of_service(text, 257)
+    assert [(3, "PrivatePIDs=yes excludes PAMName=")] == of_service(text, 262)
+
+
 def test_success_action_stands_for_a_command() -> None:
     """A service may consist of what happens to the system alone."""
     unit = UnitFile.parse("[Unit]\nSuccessAction=reboot\n[Service]\nType=oneshot\n")
