@@ -7,6 +7,7 @@ line. Nothing here knows of specs or of who wrote a unit.
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ _PROPERTIES = {
     "FragmentPath": "",
     "DropInPaths": "",
     "ActiveEnterTimestamp": "",
+    "ActiveEnterTimestampMonotonic": "0",
     "NeedDaemonReload": "",
 }
 # How systemctl begins its complaint → what to do.
@@ -290,17 +292,32 @@ def _state(block: str) -> UnitState:
         file=given["UnitFileState"],
         path=given["FragmentPath"],
         dropins=tuple(given["DropInPaths"].split()),
-        since=_epoch(given["ActiveEnterTimestamp"]),
+        since=_since(
+            given["ActiveEnterTimestamp"], int(given["ActiveEnterTimestampMonotonic"] or 0)
+        ),
         unread=given["NeedDaemonReload"] == "yes",
     )
 
 
-def _epoch(text: str) -> float:
-    """Return the time that ``--timestamp=us+utc`` writes, or 0 if it is none."""
-    try:
-        return datetime.strptime(f"{text}+0000", "%a %Y-%m-%d %H:%M:%S.%f UTC%z").timestamp()
-    except ValueError:
+def _since(written: str, monotonic: int) -> float:
+    """Return when a unit became active, in seconds since the epoch; 0 if never.
+
+    A machine without a clock of its own boots with a wrong time, which is what was written
+    down then. So the time that has passed since is taken off the present time as well, and
+    the later one counts.
+
+    Args:
+        written: The time of day, as ``--timestamp=us+utc`` writes it.
+        monotonic: The time since the boot, in microseconds.
+    """
+    if not monotonic:
         return 0.0
+    passed = time.monotonic() - monotonic / 1e6
+    try:
+        then = datetime.strptime(f"{written}+0000", "%a %Y-%m-%d %H:%M:%S.%f UTC%z").timestamp()
+    except ValueError:
+        then = 0.0
+    return max(then, time.time() - passed)
 
 
 def _reason(name: str, entries: list[dict[str, Any]]) -> str:

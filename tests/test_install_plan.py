@@ -1,5 +1,6 @@
 """The steps of an installation, decided from files and states alone."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -413,3 +414,12 @@ def test_steps_describe_themselves() -> None:
         "why": "why not",
         "back": True,
     } == step.describe()
+
+
+def test_documented_directives_are_those_of_the_tables() -> None:
+    """What the documentation says of a daemon-reload is what is done."""
+    text = (Path(__file__).parents[1] / "docs/install.md").read_text()
+    _, _, lists = text.partition("so that a `daemon-reload` is enough:")
+    socket, service = lists.partition("Why in this order")[0].split("* of a ")[1:]
+    for part, names in ((socket, LIVE["Socket"]), (service, LIVE["Service"])):
+        assert sorted(names) == re.findall(r"`(\w+)=`", part)

@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,13 +27,15 @@ Result=success
 UnitFileState=enabled
 FragmentPath=/etc/systemd/system/a.socket
 DropInPaths=/etc/a.conf /etc/b.conf
-ActiveEnterTimestamp=Sun 2026-11-22 10:36:00.123456 UTC
+ActiveEnterTimestamp=Fri 2100-01-01 10:36:00.123456 UTC
+ActiveEnterTimestampMonotonic=1
 NeedDaemonReload=no
 
 Id=b.service
 LoadState=not-found
 ActiveState=inactive
 ActiveEnterTimestamp=
+ActiveEnterTimestampMonotonic=0
 NeedDaemonReload=yes
 """
 
@@ -69,10 +73,19 @@ def test_states(systemctl: Systemctl) -> None:
     up, unknown = Manager().show(["a.socket", "b.service"])
     assert ("a.socket", True, "enabled", False) == (up.name, up.up, up.file, up.unread)
     assert ("/etc/a.conf", "/etc/b.conf") == up.dropins
-    assert 1795343760.123456 == up.since
+    assert datetime(2100, 1, 1, 10, 36, 0, 123456, tzinfo=UTC).timestamp() == up.since
     assert ("not-found", False, 0.0, True) == (
         *(unknown.load, unknown.up, unknown.since, unknown.unread),
     )
+
+
+def test_start_at_a_wrong_time_of_day(systemctl: Systemctl) -> None:
+    """What was started before the clock was set is not taken for older than it is."""
+    now = time.monotonic()
+    started = UP.replace("Fri 2100", "Thu 1970")
+    systemctl.answers(started.replace("Monotonic=1\n", f"Monotonic={int(now * 1e6)}\n"))
+    up, _ = Manager().show(["a.socket", "b.service"])
+    assert abs(time.time() - up.since) < 60
 
 
 def test_orders(systemctl: Systemctl) -> None:
