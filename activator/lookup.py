@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from activator import address, directives, forms, manual
 from activator.directives import OLDEST, SECTIONS, Directive
 from activator.errors import ActivatorError
+from activator.spec.reader import RESERVED, SERVICE_TABLES, SOCKET_TABLES
 
 # What one listens on → the words of the catalogue's column "kinds" that concern it.
 LISTENERS = {
@@ -144,6 +145,20 @@ def concern(directive: Directive) -> str:
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
 
 
+def tables(entry: Entry) -> str:
+    """Return the tables of a spec that take a directive, or why there is none."""
+    names = []
+    for section in entry.sections:
+        if reason := RESERVED.get((section, entry.directive.name)):
+            return f"not set there: {reason}"
+        names += ["[sockets.NAME]"] if section == "Socket" else []
+        names += [f"[{table}]" for table, known in SERVICE_TABLES.items() if known == section]
+        names += [
+            f"[sockets.NAME.{table}]" for table, known in SOCKET_TABLES.items() if known == section
+        ]
+    return " or ".join(names)
+
+
 def facts(entry: Entry) -> dict[str, Any]:
     """Return all that is known about a directive, as plain values."""
     directive = entry.directive
@@ -159,6 +174,7 @@ def facts(entry: Entry) -> dict[str, Any]:
         "kinds": directive.kinds.split(),
         "repeat": directive.repeat,
         "specifiers": bool(directive.expanded),
+        "spec": tables(entry),
         "status": directive.status,
         "instead": directive.use,
         "since": arrived(directive) or None,

@@ -66,6 +66,7 @@ def test_a_page_has_all_that_is_known() -> None:
     assert "a whole number from 0 on" == facts["Values"]
     assert "150 if Accept=yes, else 15" == facts["Default"]
     assert "systemd 255" == facts["Since"]
+    assert "[sockets.NAME]" == facts["In a spec"]
     assert "systemd.socket(5)" == facts["Manual"]
     assert lines[-1].endswith("/systemd.socket.html#PollLimitBurst=")
 
@@ -76,6 +77,12 @@ def test_a_page_for_each_meaning() -> None:
     assert ["TimeoutSec=  [Socket]", "TimeoutSec=  [Service]"] == heads
     heads = [line for line in activator("KillMode").stdout.splitlines() if line[:1].isalpha()]
     assert ["KillMode=  [Socket] [Service]"] == heads
+
+
+def test_a_page_of_a_reserved_directive_says_what_decides_it() -> None:
+    """What a spec does not set is said where it is looked up."""
+    assert "not set there: mode = " in activator("Accept").stdout
+    assert "[unit] or [sockets.NAME.unit]" in activator("After").stdout
 
 
 def test_a_page_of_an_old_directive_names_its_successor() -> None:

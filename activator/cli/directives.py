@@ -141,6 +141,7 @@ def _page(entry: "Entry") -> str:
         "Examples": "\n".join(f"{directive.name}={example}" for example in facts["examples"][:3]),
         "Default": directive.default,
         "Concerns": lookup.concern(directive),
+        "In a spec": facts["spec"],
         "Repeated": lookup.REPEATS[directive.repeat],
         "Specifiers": "expanded" if facts["specifiers"] else "not expanded",
         "Since": f"systemd {facts['since']}" if facts["since"] else "",

@@ -52,7 +52,7 @@ complete -o nosort -F %(complete_func)s_open %(prog_name)s
         self._kept = kept.partition("=")[2] if kept.startswith("-") else kept
         return joined[:-1], joined[-1]
 
-    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+    def get_completions(self, args: list[str], incomplete: str) -> "list[CompletionItem[str]]":
         """Return what may stand for the part of the last word that bash replaces."""
         found = super().get_completions(args, incomplete)
         for item in found:
