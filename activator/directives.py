@@ -50,7 +50,10 @@ class Directive(NamedTuple):
             ``command`` or ``address``.
         default: What the manual states; a name ending in ``=`` is a setting of the manager.
         man: The manual page, as ``systemd.socket(5)``.
-        kinds: For [Socket]: what it applies to, separated by blanks; empty: to all.
+        kinds: For [Socket]: what it applies to, separated by blanks; empty: to all. Kinds of
+            :class:`~activator.address.Address`, families (``unix``, ``path`` with a file,
+            ``ip``, ``ipv4``, ``ipv6``), ``tcp``, ``udp``, and the modes ``accept`` and
+            ``shared``.
         summary: One line about what it does.
     """
 

@@ -5,7 +5,15 @@ import re
 from activator import specifiers
 from activator.values.numbers import UINT_MAX, to_integer
 from activator.values.paths import absolute
-from activator.values.verdict import REFUSED, Context, Rejected, Verdict, note
+from activator.values.verdict import (
+    BROKEN,
+    IGNORED,
+    REFUSED,
+    Context,
+    Rejected,
+    Verdict,
+    note,
+)
 from activator.values.words import CUNESCAPE, PLAIN, RETAIN, VERBATIM, unescape, words
 
 UNIT_TYPES = (
@@ -74,16 +82,16 @@ def unit(value: str, context: Context) -> Verdict | None:
 def install_names(value: str, context: Context) -> Verdict | None:
     """Check the units of [Install]; systemd reads them when the unit is enabled."""
     for word in words(value):
-        name = _sampled(word, context)
+        name = _sampled(word, context, BROKEN)
         if not _UNIT.fullmatch(name):
-            raise Rejected(f"{word!r} is no unit", _unit_hint(word, "target"))
+            raise Rejected(f"{word!r} is no unit", _unit_hint(word, "target"), BROKEN)
     return None
 
 
 def instance(value: str, _: Context) -> Verdict | None:
     """Check an instance's name."""
     if not _INSTANCE.fullmatch(value):
-        raise Rejected("this is no instance's name", "escape it with systemd-escape")
+        raise Rejected("this is no instance's name", "escape it with systemd-escape", BROKEN)
     return None
 
 
@@ -289,7 +297,7 @@ def oom_rules(value: str, _: Context) -> Verdict | None:
     return None
 
 
-def _sampled(word: str, context: Context) -> str:
+def _sampled(word: str, context: Context, outcome: str = IGNORED) -> str:
     """Return a unit's name with its specifiers replaced.
 
     Raises:
@@ -299,7 +307,7 @@ def _sampled(word: str, context: Context) -> str:
         return word
     if bad := specifiers.fault(word, context.version, in_names=True):
         hint = specifiers.advice(bad, context.version)
-        raise Rejected(f"unknown specifier {bad} in {word!r}", hint)
+        raise Rejected(f"unknown specifier {bad} in {word!r}", hint, outcome)
     return specifiers.sample(word)
 
 
