@@ -377,3 +377,34 @@ def test_what_systemd_drops_without_a_word_is_an_error(line: str, hint: str) -> 
     with pytest.raises(ActivatorError) as caught:
         spec.loads(f'name = "x"\nexec = "/bin/x"\n[sockets.x]\nListenFIFO = "/run/f"\n{line}\n')
     assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        (
+            'mode = "per-connection"\nname = "x"\nexec = "/bin/x"\n[sockets.x]\n'
+            "ListenStream = 80\nListenDatagram = 81\n",
+            6,
+            "ListenDatagram= cannot accept",
+        ),
+        (
+            EACH + "MaxConnections = 0\n",
+            6,
+            "MaxConnections=0",
+        ),
+        (GOOD + 'Symlinks = "/run/link"\n', 6, "Symlinks="),
+        (GOOD + "[service]\nType = 'oneshot'\nRestart = 'always'\n", 8, "Restart=always"),
+        (
+            'mode = "per-connection"\nsystemd = 262\n' + GOOD + "DeferTrigger = true\n",
+            8,
+            "DeferTrigger=",
+        ),
+    ],
+)
+def test_what_systemd_refuses_never_gets_out(text: str, line: int, what: str) -> None:
+    """A combination that systemd refuses is an error at the line that asks for it."""
+    with pytest.raises(ActivatorError) as caught:
+        render(spec.loads(text, "x.toml"))
+    assert str(caught.value).startswith(f"x.toml:{line}: systemd would refuse ")
+    assert what in str(caught.value)

@@ -69,13 +69,13 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="activator")
 def activator() -> None:
-    r"""Make systemd socket activation easy and right.
+    """Make systemd socket activation easy and right.
 
     \b
     Example:
       activator gen units/echo.toml -o build/
       activator run units/echo.toml
-    """
+    """  # noqa: D301 - click wants the character itself
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,7 +8,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command(short_help="Print the script that completes words in bash, zsh or fish.")
 @click.argument("shell", type=click.Choice(SHELLS))
 def command(shell: str) -> None:
-    r"""Print the script that completes words in bash, zsh or fish.
+    """Print the script that completes words in bash, zsh or fish.
 
     It completes commands, options, specs, and directives with their meaning.
 
@@ -19,7 +19,7 @@ def command(shell: str) -> None:
       activator completion fish >~/.config/fish/completions/activator.fish
     For this shell alone:
       source <(activator completion bash)
-    """
+    """  # noqa: D301 - click wants the character itself
     from activator.cli import activator
     from activator.cli.shells import script
 

@@ -9,7 +9,7 @@ import click
 )
 @click.option("-q", "--quiet", is_flag=True, help="Leave out the texts of specs and units.")
 def command(*, quiet: bool) -> None:
-    r"""Show both modes at work, step by step, without systemd.
+    """Show both modes at work, step by step, without systemd.
 
     Generates the units of the two echo examples, runs them on the local activator, connects
     to them and shows what happens. Everything lives in a temporary directory.
@@ -17,7 +17,7 @@ def command(*, quiet: bool) -> None:
     \b
     Example:
       activator demo
-    """
+    """  # noqa: D301 - click wants the character itself
     from activator.demo import demonstrate
 
     def say(line: str, kind: str) -> None:

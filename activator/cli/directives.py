@@ -52,7 +52,7 @@ def command(
     listener: str | None,
     style: str,
 ) -> None:
-    r"""Look up directives of [Unit], [Install], [Socket] and [Service], without a network.
+    """Look up directives of [Unit], [Install], [Socket] and [Service], without a network.
 
     With NAME: all about one. Without: a line for each, those that fit the options.
 
@@ -62,7 +62,7 @@ def command(
       activator directives --for unix
       activator directives --search restart --section Service
       activator directives --since 257 --format json
-    """
+    """  # noqa: D301 - click wants the character itself
     from activator import lookup
 
     sections = (section,) if section else SECTIONS

@@ -142,7 +142,7 @@ def command(
     force: bool,
     **options: Any,
 ) -> None:
-    r"""Turn specs into matching .socket and .service units.
+    """Turn specs into matching .socket and .service units.
 
     A file that was edited by hand, or that activator did not write, is not replaced unless
     --force is given; one that is as it should be is not touched.
@@ -153,7 +153,7 @@ def command(
       activator gen units/echo.toml -o build/ --check --diff
       activator gen --name echo --mode shared --exec '/usr/bin/python3 -m echo' \\
           --listen-stream 127.0.0.1:7777 --receive-buffer 256K --stdout
-    """
+    """  # noqa: D301 - click wants the character itself
     from activator.output import differences, plan, write
     from activator.render import Renderer
 

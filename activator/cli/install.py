@@ -119,7 +119,7 @@ def command(
     dry_run: bool,
     force: bool,
 ) -> None:
-    r"""Install a spec's units, or bring those that are installed up to date.
+    """Install a spec's units, or bring those that are installed up to date.
 
     A first installation enables and starts the sockets; clients start the service. Later
     ones do no more than the changes ask for, in the order that loses no client or as few as
@@ -130,7 +130,7 @@ def command(
       activator install units/echo.toml
       activator install units/echo.toml --dry-run
       activator install units/echo.toml --root /srv/image
-    """
+    """  # noqa: D301 - click wants the character itself
     from activator.install import install, place
     from activator.render import Renderer
     from activator.spec import load

@@ -14,7 +14,7 @@ from activator.errors import ActivatorError
     shell_complete=complete.versions,
 )
 def command(systemd: str | None) -> None:
-    r"""Print the JSON Schema of specs, from which editors complete and check them.
+    """Print the JSON Schema of specs, from which editors complete and check them.
 
     For editors with taplo, such as VS Code with Even Better TOML, name the schema in the
     spec's first line: #:schema ./activator.schema.json
@@ -22,7 +22,7 @@ def command(systemd: str | None) -> None:
     \b
     Example:
       activator schema --systemd trixie >activator.schema.json
-    """
+    """  # noqa: D301 - click wants the character itself
     import json
 
     from activator.schema import schema

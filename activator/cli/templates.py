@@ -23,7 +23,7 @@ from activator.errors import ActivatorError, UsageError
 def command(
     *, names: tuple[str, ...], directory: str | None, show: str | None, force: bool
 ) -> None:
-    r"""List the templates of units, or copy some to change them.
+    """List the templates of units, or copy some to change them.
 
     What is copied goes before the built-in ones with: activator gen --templates DIR. A
     template may extend the built-in one and write its blocks anew: head (the comment on
@@ -35,7 +35,7 @@ def command(
       activator templates
       activator templates --copy templates/ unit
       activator gen echo.toml --templates templates/ -o build/
-    """
+    """  # noqa: D301 - click wants the character itself
     from activator.render import templates
 
     if show and (names or directory):

@@ -18,7 +18,7 @@ from activator.cli.install import Report
     help="How to tell the result.",
 )
 def command(name: str, root: str | None, style: str, *, user: bool, force: bool) -> None:
-    r"""Stop and remove all that was installed under a name.
+    """Stop and remove all that was installed under a name.
 
     Sockets are stopped first, then services and the instances of templates. Only files that
     activator wrote are removed; drop-ins of yours are kept.
@@ -27,7 +27,7 @@ def command(name: str, root: str | None, style: str, *, user: bool, force: bool)
     Examples:
       activator uninstall echo
       activator uninstall echo --user
-    """
+    """  # noqa: D301 - click wants the character itself
     from activator.install import place, uninstall
 
     with Report(style) as report:

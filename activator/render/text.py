@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from activator import ownership
-from activator.render import additions, proxy, services, sockets, templates
+from activator.render import additions, proxy, refused, services, sockets, templates
 from activator.render.model import Unit
 from activator.spec.model import Spec
 
@@ -44,9 +44,11 @@ class Renderer:
         """Return the texts of a spec's units by file name.
 
         Raises:
-            ActivatorError: A template is wrong.
+            ActivatorError: A template is wrong, or systemd would refuse a unit.
         """
-        return {unit.name: self.text(unit, spec) for unit in units(spec)}
+        made = list(units(spec))
+        refused.check(spec, made)
+        return {unit.name: self.text(unit, spec) for unit in made}
 
     def text(self, unit: Unit, spec: Spec) -> str:
         """Return one unit's text, with its fingerprint (see :mod:`activator.ownership`).

@@ -1,5 +1,6 @@
 """What a checked spec is: plain values, ready to be rendered."""
 
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
@@ -69,6 +70,12 @@ class Proxy(NamedTuple):
         return self.backend.startswith("/")
 
 
+def _nowhere(path: tuple[str | int, ...]) -> str:
+    """Return no place, for specs that were not read from anywhere."""
+    del path
+    return ""
+
+
 class Spec(NamedTuple):
     """A service and its sockets.
 
@@ -90,6 +97,7 @@ class Spec(NamedTuple):
         systemd: The systemd version to write for.
         source: The spec's file name, for messages and the units' first line.
         dropped: What was left out because only a later systemd knows it, a notice each.
+        place: Returns where the value at a path stands, for messages.
     """
 
     name: str
@@ -109,3 +117,4 @@ class Spec(NamedTuple):
     systemd: int = 252
     source: str = ""
     dropped: tuple[str, ...] = ()
+    place: Callable[[tuple[str | int, ...]], str] = _nowhere

@@ -77,6 +77,7 @@ class Reader:
             systemd=self.version,
             source=self.source.name,
             dropped=tuple(self.dropped),
+            place=self.source.place,
         )
         self._check_handlers(spec)
         needs.check(spec, self._note)
