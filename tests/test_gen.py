@@ -379,27 +379,23 @@ def test_what_systemd_drops_without_a_word_is_an_error(line: str, hint: str) -> 
     assert hint in str(caught.value)
 
 
+EACH = """\
+mode = "per-connection"
+name = "x"
+exec = "/bin/x"
+[sockets.x]
+ListenStream = 80
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what"),
     [
-        (
-            'mode = "per-connection"\nname = "x"\nexec = "/bin/x"\n[sockets.x]\n'
-            "ListenStream = 80\nListenDatagram = 81\n",
-            6,
-            "ListenDatagram= cannot accept",
-        ),
-        (
-            EACH + "MaxConnections = 0\n",
-            6,
-            "MaxConnections=0",
-        ),
+        (EACH + "ListenDatagram = 81\n", 6, "ListenDatagram= cannot accept"),
+        (EACH + "MaxConnections = 0\n", 6, "MaxConnections=0"),
+        ("systemd = 262\n" + EACH + "DeferTrigger = true\n", 7, "DeferTrigger="),
         (GOOD + 'Symlinks = "/run/link"\n', 6, "Symlinks="),
         (GOOD + "[service]\nType = 'oneshot'\nRestart = 'always'\n", 8, "Restart=always"),
-        (
-            'mode = "per-connection"\nsystemd = 262\n' + GOOD + "DeferTrigger = true\n",
-            8,
-            "DeferTrigger=",
-        ),
     ],
 )
 def test_what_systemd_refuses_never_gets_out(text: str, line: int, what: str) -> None:
