@@ -1,39 +1,31 @@
-"""Read units before they are installed: by our own rules, then by systemd's parser."""
+"""Read units before they are installed, beyond what the spec was checked for."""
 
 import os
 import subprocess
 import tempfile
 from collections.abc import Mapping
 
-from activator import refusals
 from activator.errors import ActivatorError, combine
 from activator.files import write_all
 from activator.unit import UnitFile
 from activator.values.numbers import BOOLEANS
-from activator.values.verdict import REFUSED
 
 _TIMEOUT_S = 60
 
 
-def check(texts: Mapping[str, str], version: int, *, user: bool = False) -> None:
-    """Raise if systemd would refuse a unit as a whole.
+def fits_user(texts: Mapping[str, str]) -> None:
+    """Raise if a user's manager would refuse a unit that the system's takes.
 
     Args:
         texts: File name → text.
-        version: The version of systemd.
-        user: Whether they are for a user's manager, which makes no users: systemd.exec(5).
 
     Raises:
-        ActivatorError: One line for each reason.
+        ActivatorError: It is to make a user, which such a manager cannot: systemd.exec(5).
     """
     problems = []
     for name, text in texts.items():
-        parsed = UnitFile.parse(text, name)
-        rule = refusals.socket if name.endswith(".socket") else refusals.service
-        found = (one for one in rule(parsed.entries, version) if one.outcome == REFUSED)
-        problems += [refusal.error().at(name) for refusal in found]
-        made = parsed.get("Service", "DynamicUser", "no")
-        if user and BOOLEANS.get(str(made).lower(), False):
+        made = UnitFile.parse(text).get("Service", "DynamicUser") or "no"
+        if BOOLEANS.get(made.lower(), False):
             message = "DynamicUser= is refused by a user's manager"
             problems.append(ActivatorError(message, 'say hardening = "none"', place=name))
     if problems:
