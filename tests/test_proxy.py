@@ -165,7 +165,7 @@ def test_strict_proxy(text: str, profile: str) -> None:
         ("NoNewPrivileges", "yes"),
         ("PrivateUsers", "yes"),
         ("ProtectSystem", "strict"),
-        ("SocketBindDeny", "any"),
+        ("IPAddressDeny", "any"),
     ):
         assert [value] == [entry.value for entry in proxy.entries if entry.name == name]
     names = [entry.name for entry in proxy.entries if entry.name != "SystemCallFilter"]
