@@ -360,6 +360,11 @@ def test_explain() -> None:
     for name, line, why in (
         ("files.service", "StopWhenUnneeded=yes", "only the proxy needs it"),
         ("files.service", "RuntimeDirectory=files", "not the clients'"),
+        (
+            "files-proxy.service",
+            f"ExecStart={PROXYD} --exit-idle-time=10min /run/files/backend.sock",
+            "the proxy's address instead of its clients'",
+        ),
         ("files-proxy.service", "User=files", "nobody else may connect"),
         ("files.socket", "Service=files-proxy.service", "the proxy takes"),
     ):

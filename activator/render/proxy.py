@@ -88,7 +88,7 @@ def _proxy(spec: Spec, proxy: Proxy, program: Unit) -> Unit:
         return defaults.lines("proxy", section, conditions, spec.systemd, terms)
 
     described = line("Unit", "Description", quoting.raw(f"{spec.description} (proxy)"))
-    service = [line("Service", "ExecStart", _command(proxy)), *own("Service")]
+    service = [line("Service", "ExecStart", _command(proxy), _address(proxy)), *own("Service")]
     taken = {made.name for made in service}
     if proxy.by_path:
         why = "the program's own user: nobody else may connect to it"
@@ -98,6 +98,13 @@ def _proxy(spec: Spec, proxy: Proxy, program: Unit) -> Unit:
     return Unit(
         sockets.service(spec), sections([("Unit", [described, *own("Unit")]), ("Service", service)])
     )
+
+
+def _address(proxy: Proxy) -> str:
+    """Return what the program learns of its clients' addresses."""
+    if proxy.protocol:
+        return "tells the program each client's address, by the PROXY protocol"
+    return "the program sees the proxy's address instead of its clients'"
 
 
 def _profile(spec: Spec) -> list[Line]:
