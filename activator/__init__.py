@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from activator.errors import ActivatorError
     from activator.listen import Listener, Listeners, listen_fds
     from activator.serving import serve
+    from activator.serving.draining import draining
+    from activator.serving.messages import Message
 
 __all__ = [
     "ActivatorError",
     "Listener",
     "Listeners",
+    "Message",
     "__version__",
+    "draining",
     "listen_fds",
     "notify",
     "serve",
@@ -31,6 +35,8 @@ HOMES = {
     "ActivatorError": "activator.errors",
     "Listener": "activator.listen",
     "Listeners": "activator.listen",
+    "Message": "activator.serving.messages",
+    "draining": "activator.serving.draining",
     "listen_fds": "activator.listen",
     "notify": "activator.notify",
     "serve": "activator.serving",

@@ -186,6 +186,11 @@ def listen_fds() -> Listeners:
     return listeners
 
 
+def were_passed(listeners: Listeners) -> bool:
+    """Tell whether the service manager passed these, and so still has them open itself."""
+    return any(item.fd in _handed_out for item in listeners)
+
+
 def _passed() -> dict[int, str]:
     """Ask libsystemd, which checks LISTEN_PID and sets FD_CLOEXEC."""
     names = os.environ.get("LISTEN_FDNAMES", "")

@@ -23,6 +23,16 @@ def status(text: str) -> bool:
     return _send(_status(text or " "))
 
 
+def watchdog() -> bool:
+    """Say that the service is alive (WATCHDOG=1); due twice within each WatchdogSec=."""
+    return _send("WATCHDOG=1")
+
+
+def extend_timeout(seconds: float) -> bool:
+    """Ask for so much more time, to start or to stop (EXTEND_TIMEOUT_USEC=)."""
+    return _send(f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}")
+
+
 def _status(text: str) -> str:
     # Lines separate assignments, so a line break in a text would begin another one.
     line = " ".join(text.replace("\0", " ").splitlines())

@@ -10,7 +10,7 @@ import pytest
 
 from activator import ActivatorError, Listener, Listeners
 from activator.serving.handlers import assign, is_async, name_of
-from tests.support import handlers
+from tests.support import handlers, protocols
 from tests.support.services import tcp_listener
 
 Passed = Callable[..., Listeners]
@@ -130,10 +130,49 @@ def test_named_connection(passed: Passed) -> None:
         assign(passed("c/connection"), named)
 
 
-def test_what_has_no_connections(passed: Passed) -> None:
-    """A datagram socket cannot be served by a handler of connections."""
-    with pytest.raises(ActivatorError, match=r"'log' \(datagram\) has no connections to serve"):
-        assign(passed("log/datagram"), plain_function)
+def message_function(data: bytes, addr: object) -> bytes | None:
+    """Do nothing."""
+    del addr
+    return data
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind", "expected"),
+    [
+        (coroutine_function, "", "async def h(reader, writer)"),
+        (plain_function, "", "def h(sock)"),
+        (protocols.Echo, "", "an asyncio.Protocol class"),
+        (protocols.an_echo, "", "an asyncio.Protocol class"),
+        (protocols.Reply, "/datagram", "an asyncio.DatagramProtocol class"),
+        (message_function, "/datagram", "def h(data, addr)"),
+        (handlers.Shout, "", "def h(sock)"),
+        (handlers.Shout, "/datagram", "def h(data, addr)"),
+        (print, "/datagram", "def h(data, addr)"),
+        (lambda *args: args, "", "def h(sock)"),
+    ],
+)
+def test_sorts(passed: Passed, handler: Any, kind: str, expected: str) -> None:
+    """What a handler is follows from itself and the kind of descriptor."""
+    (route,) = assign(passed(f"x{kind}"), handler)
+    assert expected == route.sort
+
+
+@pytest.mark.parametrize(
+    ("handler", "kind", "message"),
+    [
+        (plain_function, "/datagram", "plain_function cannot serve 'x'.*: it has no connections; "),
+        (handlers.an_object.method, "/datagram", "method cannot serve 'x'.*: it has no conn"),
+        (coroutine_function, "/datagram", "async handler cannot serve 'x'.*: it has no conn"),
+        (protocols.Echo, "/datagram", "an asyncio.Protocol class cannot serve 'x'.*: it has no"),
+        (protocols.Reply, "", "an asyncio.DatagramProtocol class cannot serve 'x'.*: not a datagr"),
+        (protocols.Echo, "/packets", "an asyncio.Protocol class cannot serve 'x'.*: not a stream"),
+        (message_function, "", "message_function cannot serve 'x'.*: not a datagram socket; "),
+    ],
+)
+def test_unfit(passed: Passed, handler: Any, kind: str, message: str) -> None:
+    """A handler of messages and a socket with connections do not match, nor the reverse."""
+    with pytest.raises(ActivatorError, match=message):
+        assign(passed(f"x{kind}"), handler)
 
 
 def test_streams_know_no_messages(passed: Passed) -> None:

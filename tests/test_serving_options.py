@@ -15,12 +15,23 @@ from activator.serving.engine import Settings
 from activator.serving.load import load
 from activator.serving.options import BY_NAME, DRAIN, LOOP, OPTIONS, THREADS, parse
 
-DEFAULTS = {"drain": DRAIN, "loop": LOOP, "threads": THREADS, "app-dir": ""}
+DEFAULTS = {option.name: option.default for option in OPTIONS}
+CHOSEN: dict[str, tuple[str, Any]] = {
+    "drain": ("7", 7.0),
+    "loop": ("uvloop", "uvloop"),
+    "threads": ("5", 5),
+    "idle-exit": ("0.5", 0.5),
+    "max-connections": ("9", 9),
+    "max-per-source": ("2", 2),
+    "message-max": ("100", 100),
+    "app-dir": ("/", "/"),
+}
 
 
 def test_defaults() -> None:
     """Without options, the values are the table's."""
     assert (DEFAULTS, ["m:h"]) == parse(["m:h"])
+    assert (DRAIN, LOOP, THREADS) == tuple(DEFAULTS[name] for name in ("drain", "loop", "threads"))
 
 
 def test_both_spellings() -> None:
@@ -68,17 +79,18 @@ def test_any_words(words: list[str]) -> None:
     else:
         assert DEFAULTS.keys() == values.keys()
         assert set(others) <= set(words)
-        Settings(**{name: value for name, value in values.items() if name != "app-dir"})
+        values.pop("app-dir")
+        Settings(**{name.replace("-", "_"): value for name, value in values.items()})
         return
     assert problem.place or problem.hint
     assert 1 == len(str(problem).splitlines())
 
 
-@given(st.dictionaries(st.sampled_from(sorted(BY_NAME)), st.none()), st.booleans())
+@given(st.dictionaries(st.sampled_from(sorted(CHOSEN)), st.none()), st.booleans())
 def test_values_come_through(chosen: dict[str, None], joined: bool) -> None:  # noqa: FBT001
     """Both spellings give the same values, in any order."""
-    texts = {"drain": "7", "loop": "uvloop", "threads": "5", "app-dir": "/"}
-    expected: dict[str, Any] = {"drain": 7.0, "loop": "uvloop", "threads": 5, "app-dir": "/"}
+    texts = {name: text for name, (text, _) in CHOSEN.items()}
+    expected = {name: value for name, (_, value) in CHOSEN.items()}
     words: list[str] = []
     for name in chosen:
         words += [f"--{name}={texts[name]}"] if joined else [f"--{name}", texts[name]]
@@ -86,7 +98,18 @@ def test_values_come_through(chosen: dict[str, None], joined: bool) -> None:  # 
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("drain", -1), ("drain", float("nan")), ("loop", "qt"), ("threads", 0)]
+    ("name", "value"),
+    [
+        ("drain", -1),
+        ("drain", float("nan")),
+        ("loop", "qt"),
+        ("threads", 0),
+        ("idle_exit", -1),
+        ("idle_exit", float("inf")),
+        ("max_connections", -1),
+        ("max_per_source", -1),
+        ("message_max", 0),
+    ],
 )
 def test_settings(name: str, value: object) -> None:
     """Values given in Python are checked too."""

@@ -94,13 +94,15 @@ def test_seqpacket(tmp_path: Path) -> None:
 
 
 def test_datagram(tmp_path: Path) -> None:
-    """A datagram socket is refused in one line, not taken for a connection."""
+    """A handler of connections refuses a datagram socket in one line."""
     path = str(tmp_path / "socket")
     with activated(command((), "p_echo"), [path], "-d") as service:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
             client.sendto(b"x", path)
         assert 1 == service.wait()
-        assert f"'unknown' (datagram {path}) has no connections to serve; " in service.stderr
+        assert (
+            f"cannot serve 'unknown' (datagram {path}): it has no connections; " in service.stderr
+        )
 
 
 # Serving.

@@ -3,10 +3,15 @@
 How the files build on each other, each using only those before it::
 
     report, accept, options      what to log, how to accept, what can be set
+    draining, life               the event for handlers; the states, told to the manager
+    sources                      who has how many connections
+    requests                     socketserver's classes as plain handlers
     handlers, load               which handler serves which descriptor; MODULE:HANDLER
     stop                         SIGTERM and SIGINT
-    plain, pool                  def h(sock): one call; threads that make the calls
+    messages                     datagrams whole, answered from where they came to
+    plain, pool                  def h(sock), def h(data, addr): one call; threads for them
     streams, loops               async def h(reader, writer): one call; which event loop
+    protocols, datagrams         asyncio.Protocol and DatagramProtocol classes
     single, threaded, aio        the three services: one plain call, threads, an event loop
     engine                       which service is the right one
     command                      activator serve
@@ -15,7 +20,14 @@ How the files build on each other, each using only those before it::
 import sys
 
 from activator.errors import ActivatorError
-from activator.serving.options import DRAIN, LOOP, THREADS
+from activator.serving.options import (
+    DRAIN,
+    IDLE_EXIT,
+    LOOP,
+    MESSAGE_MAX,
+    NO_LIMIT,
+    THREADS,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,17 +46,33 @@ def serve(
     drain: float = DRAIN,
     loop: str = LOOP,
     threads: int = THREADS,
+    idle_exit: float = IDLE_EXIT,
+    max_connections: int = NO_LIMIT,
+    max_per_source: int = NO_LIMIT,
+    message_max: int = MESSAGE_MAX,
 ) -> None:
     """Serve the sockets that the service manager passed, in whichever mode it did.
 
     A listening socket (Accept=no) is served until SIGTERM or SIGINT; a connection
-    (Accept=yes) is handled once. The handler is the same for both: ``async def h(reader,
-    writer)`` with asyncio's streams, or ``def h(sock)`` with a blocking socket, called in
-    threads of its own in the shared mode. The connection is closed when the handler ends.
+    (Accept=yes) is handled once. The handler is the same for both:
+
+    - ``async def h(reader, writer)`` with asyncio's streams;
+    - an ``asyncio.Protocol`` or ``asyncio.BufferedProtocol`` class, or a functools.partial of
+      one: the fastest;
+    - ``def h(sock)`` with a blocking socket, called in threads of its own in the shared mode;
+    - a ``socketserver.BaseRequestHandler`` class, which is served like ``def h(sock)``.
+
+    The connection is closed when the handler ends; a protocol closes its own.
+
+    Datagram sockets take ``def h(data, addr)``, whose result, if it is not None, is the answer.
+    It is called in a thread, for one message of a socket at a time and in their order. Or they
+    take an ``asyncio.DatagramProtocol`` class. In both cases ``data`` is a
+    :class:`activator.Message`, and an answer leaves from the address that the message came to.
 
     On SIGTERM or SIGINT no connection is accepted any more; those that wait in the kernel's
     queue stay there for the next process. Running handlers have ``drain`` seconds to end, then
     they are cancelled, or their connections shut down. A second SIGINT cuts that short.
+    Handlers that want to know use :data:`activator.draining`.
 
     Sends READY=1 when all is served and STOPPING=1 on the signal (sd_notify(3)). Must be
     called from the main thread; earlier signal handlers are given back at the end.
@@ -56,6 +84,16 @@ def serve(
         drain: How long running handlers may go on after the signal, in seconds.
         loop: ``auto`` (uvloop if installed), ``asyncio`` or ``uvloop``.
         threads: How many connections a plain handler serves at once in the shared mode.
+        idle_exit: After how many seconds without connections and messages to end, in the
+            shared mode; 0 is never. Ignored if the listeners were not passed by the service
+            manager. What arrives while the process ends waits in the kernel's queue, and
+            starts it again.
+        max_connections: How many connections are open at once; while they are, no others are
+            accepted and they wait in the kernel's queue. 0 is no limit.
+        max_per_source: How many connections one source may have open at once: an IP address, a
+            Unix user, a virtual machine. Others are closed at once. 0 is no limit.
+        message_max: The longest datagram taken, in bytes; longer ones are reported on stderr
+            and dropped.
 
     Raises:
         SystemExit: With status 1, or 2 for a wrong argument, after one line on stderr: nothing
@@ -67,7 +105,15 @@ def serve(
 
     mine = listeners is None
     try:
-        settings = Settings(drain=drain, loop=loop, threads=threads)
+        settings = Settings(
+            drain=drain,
+            loop=loop,
+            threads=threads,
+            idle_exit=idle_exit,
+            max_connections=max_connections,
+            max_per_source=max_per_source,
+            message_max=message_max,
+        )
         listeners = listen_fds() if listeners is None else listeners
         try:
             status, _ = run(handler, listeners, settings)

@@ -1,12 +1,15 @@
 """Accept one connection, and sort the errors of accept(2) by what to do about them."""
 
 import errno
+from select import POLLIN, poll
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from socket import socket
 
     from activator.listen import Listener
+    from activator.serving.handlers import Route
 
 # How long to leave a listener alone when descriptors or memory have run out, in seconds.
 PAUSE = 0.1
@@ -31,6 +34,14 @@ PASSING = frozenset(
         errno.ETIMEDOUT,
     }
 )
+
+
+def anything_waits(routes: "Iterable[Route]") -> bool:
+    """Tell whether a connection or message waits at any listener."""
+    waiting = poll()
+    for route in routes:
+        waiting.register(route.listener.fd, POLLIN)
+    return bool(waiting.poll(0))
 
 
 class ScarceError(Exception):

@@ -1,8 +1,10 @@
 """The service with an event loop: shared or per-connection, async handlers and plain ones.
 
-    serving    the loop watches the listeners and accepts; each connection is a task
+    serving    the loop watches the listeners and accepts; each connection is a task, or a
+               transport and a protocol
     draining   after the first signal: listeners left alone, running tasks may end
-    expired    the time has passed: tasks cancelled, plain handlers' connections shut down
+    expired    the time has passed: tasks cancelled, protocols' transports aborted, plain handlers'
+               connections shut down
     over       none runs any more, or a cancelled one has not ended within GRACE either
 
 Accepting is our own, so that every accepted connection is counted from its first moment
@@ -13,22 +15,32 @@ import asyncio
 import logging
 from contextlib import contextmanager, suppress
 
-from activator import notify
-from activator.serving.accept import PAUSE, BrokenListenerError, ScarceError, accept
-from activator.serving.handlers import CONNECTED
+from activator.serving.accept import (
+    PAUSE,
+    BrokenListenerError,
+    ScarceError,
+    accept,
+    anything_waits,
+)
+from activator.serving.handlers import CONNECTED, DATAGRAMS, MESSAGES, PROTOCOL, STREAMS
+from activator.serving.life import NEVER, Life
 from activator.serving.loops import new_loop
+from activator.serving.protocols import Connection, connect
 from activator.serving.report import Rarely, failure, line
+from activator.serving.sources import Sources
 from activator.serving.stop import StopSignals
 from activator.serving.streams import converse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from socket import socket
     from typing import Any
 
+    from activator.serving.datagrams import Transport
     from activator.serving.engine import Ending, Settings
     from activator.serving.handlers import Route
+    from activator.serving.inbox import Inbox
     from activator.serving.pool import Pool
 
 # How long cancelled handlers may take to end, in seconds.
@@ -44,7 +56,7 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
     handler's.
     """
     connected = any(route.listener.kind == CONNECTED for route in routes)
-    families = [route.listener.family for route in routes if route.is_async]
+    families = [route.listener.family for route in routes if route.sort in (STREAMS, PROTOCOL)]
     loop = new_loop(settings.loop, families, short=connected)
     service = _Service(loop, settings)
     loop.set_exception_handler(service.on_exception)
@@ -63,11 +75,21 @@ class _Service:
         self.over = loop.create_future()
         self._loop = loop
         self._settings = settings
+        self._life = Life(settings, self._busy, self._schedule_tick)
+        self._timer: asyncio.TimerHandle | None = None
+        self._limit = settings.max_connections or float("inf")
+        self._sources = Sources(settings.max_per_source) if settings.max_per_source else None
+        self._routes: Sequence[Route] = ()
         self._tasks: set[asyncio.Task[int]] = set()
+        self._connections: set[Connection] = set()
+        self._transports: list[Transport] = []
+        self._inboxes: dict[Route, Inbox] = {}
         self._pool: Pool | None = None
         self._connected = False  # the per-connection mode
         self._watched: set[Route] = set()  # whose listeners are looked at now
-        self._waiting: set[Route] = set()  # whose listeners wait for a thread
+        self._waiting: set[Route] = (
+            set()
+        )  # whose listeners wait for a thread, or a connection's end
         self._draining = False
         self._scarcity = Rarely()
 
@@ -82,6 +104,7 @@ class _Service:
             await self.end()
 
     def begin(self, routes: "Sequence[Route]") -> None:
+        self._routes = routes
         if not all(route.is_async for route in routes):
             from activator.serving.pool import Pool  # noqa: PLC0415 - rarely needed
 
@@ -92,9 +115,15 @@ class _Service:
             if route.listener.kind == CONNECTED:
                 self._connected = True
                 self._adopt(route, sock)
+            elif route.sort == DATAGRAMS:
+                self._begin_datagrams(route)
             else:
+                if route.sort == MESSAGES:
+                    from activator.serving.inbox import Inbox  # noqa: PLC0415 - rarely needed
+
+                    self._inboxes[route] = Inbox(route, self._settings.message_max)
                 self._watch(route)
-        notify.ready()
+        self._life.ready()
 
     def stop(self) -> None:
         """Begin to drain, at the first signal."""
@@ -104,7 +133,9 @@ class _Service:
         for route in list(self._watched):
             self._unwatch(route)
         self._waiting.clear()
-        notify.stopping()
+        for transport in self._transports:
+            transport.close()
+        self._life.drain()
         if self._pool:
             self._pool.watch()
         self._loop.call_later(self._settings.drain, self.expire)
@@ -115,6 +146,8 @@ class _Service:
         self.in_time = False
         for task in self._tasks:
             task.cancel()
+        for connection in list(self._connections):
+            connection.abort()
         if self._pool:
             self._pool.abandon()
         self._loop.call_later(GRACE, self._finish)
@@ -131,37 +164,68 @@ class _Service:
         if self._pool:
             self._pool.unwatch()
             self._pool.close()
+        self._life.stop()
+        if self._timer:
+            self._timer.cancel()
         # What has not ended by now is given up, and asyncio need not say so.
         self._loop.set_exception_handler(lambda *_: None)
 
     def _check_over(self) -> None:
-        busy = self._tasks or (self._pool and self._pool.busy)
-        if not busy and (self._draining or self._connected):
-            self._finish()
+        if (self._draining or self._connected) and not self._busy():
+            # Not at once: a protocol hears of its end right after the connection has.
+            self._loop.call_soon(self._finish)
 
     def _finish(self) -> None:
         if not self.over.done():
             self.over.set_result(None)
+
+    def _busy(self) -> int:
+        return len(self._tasks) + len(self._connections) + (self._pool.busy if self._pool else 0)
+
+    # What goes by the clock.
+
+    def _schedule_tick(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = None
+        left = self._life.tick()
+        if left < NEVER:
+            self._timer = self._loop.call_later(left, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._pool:
+            self._life.used(self._pool.ended)
+        if self._life.is_idle():
+            if not anything_waits(self._routes):
+                self.stop()
+                return
+            self._life.note()
+        self._schedule_tick()
 
     # Listeners.
 
     def _watch(self, route: "Route") -> None:
         if not self._draining and route not in self._watched:
             self._watched.add(route)
-            self._loop.add_reader(route.listener.fd, self._accept, route)
+            ready = self._take if route in self._inboxes else self._accept
+            self._loop.add_reader(route.listener.fd, ready, route)
 
     def _unwatch(self, route: "Route") -> None:
         self._watched.discard(route)
         self._loop.remove_reader(route.listener.fd)
+
+    def _hold(self, route: "Route") -> None:
+        self._unwatch(route)
+        self._waiting.add(route)
 
     def _accept(self, route: "Route") -> None:
         listener = route.listener
         for _ in range(BATCH):
             if self._draining:
                 return
-            if self._pool and not route.is_async and self._pool.full:
-                self._unwatch(route)
-                self._waiting.add(route)
+            if self._full(route):
+                self._hold(route)
                 return
             try:
                 sock = accept(listener.socket(), listener)
@@ -169,33 +233,77 @@ class _Service:
                 self._pause(route, str(error))
                 return
             except BrokenListenerError as error:
-                line(str(error))
-                self.status = 1
-                self.stop()
+                self._break(str(error))
                 return
             if sock is None:
                 return
             self._adopt(route, sock)
 
+    def _full(self, route: "Route") -> bool:
+        if self._limit <= self._busy():
+            return True
+        return self._pool is not None and not route.is_async and self._pool.full
+
     def _pause(self, route: "Route", reason: str) -> None:
-        self._unwatch(route)
-        self._waiting.add(route)
+        self._hold(route)
         self._loop.call_later(PAUSE, self._resume, route)
         self._scarcity.line(reason)
+
+    def _break(self, reason: str) -> None:
+        line(reason)
+        self.status = 1
+        self.stop()
 
     def _resume(self, route: "Route") -> None:
         self._waiting.discard(route)
         self._watch(route)
 
+    def _resume_all(self) -> None:
+        for route in list(self._waiting):
+            self._resume(route)
+
     # Connections.
 
     def _adopt(self, route: "Route", sock: "socket") -> None:
-        if route.is_async:
+        life = self._life
+        sources = self._sources
+        source = sources.admit(sock) if sources and not self._connected else ()
+        if source is None:
+            life.refused += 1
+            sock.close()
+            life.note()
+            return
+        life.accepted += 1
+        release = (lambda: sources.release(source)) if sources and source else None
+        if route.sort == PROTOCOL:
+            self._connect(route, sock, release)
+        elif route.is_async:
             task = self._loop.create_task(converse(route, sock, self._loop))
             self._tasks.add(task)
             task.add_done_callback(self._task_ended)
+            if release:
+                task.add_done_callback(lambda _: release())
         elif self._pool:
-            self._pool.submit(route, sock)
+            self._pool.submit(route, sock, release)
+        life.note()
+
+    def _connect(
+        self, route: "Route", sock: "socket", release: "Callable[[], object] | None"
+    ) -> None:
+        def ended(connection: "Connection") -> None:
+            if release:
+                release()
+            self._connection_ended(connection)
+
+        connection = Connection(sock.family, sock.type, sock.proto, sock.detach())
+        connection.ended = ended if release else self._connection_ended
+        self._connections.add(connection)
+        if not connect(route, connection, self._loop) and self._connected:
+            self.status = 1
+
+    def _connection_ended(self, connection: "Connection") -> None:
+        self._connections.discard(connection)
+        self._ended()
 
     def _task_ended(self, task: "asyncio.Task[int]") -> None:
         self._tasks.discard(task)
@@ -205,20 +313,62 @@ class _Service:
                 failure("a handler failed", error)
             elif self._connected:
                 self.status = task.result()
+        self._ended()
+
+    def _ended(self) -> None:
         if self._draining or self._connected:
             self._check_over()
+            return
+        self._life.note()
+        if self._waiting:
+            self._resume_all()
 
     def _announce_freed(self) -> None:
         # A straggler may end when the loop is closed already.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._thread_freed)
+            self._loop.call_soon_threadsafe(self._ended)
 
-    def _thread_freed(self) -> None:
-        if self._draining:
-            self._check_over()
-            return
-        for route in list(self._waiting):
-            self._resume(route)
+    # Messages.
+
+    def _begin_datagrams(self, route: "Route") -> None:
+        from activator.serving.datagrams import Transport  # noqa: PLC0415 - rarely needed
+        from activator.serving.messages import Channel  # noqa: PLC0415 - the same
+
+        transport = Transport(
+            Channel(route.listener, self._settings.message_max),
+            route.handler(),
+            self._loop,
+            traffic=self._count,
+            broken=self._break,
+        )
+        self._transports.append(transport)
+        transport.begin()
+
+    def _count(self, messages: int) -> None:
+        self._life.messages += messages
+        self._life.note()
+
+    def _take(self, route: "Route") -> None:
+        if self._pool and not self._full(route):
+            self._unwatch(route)
+            self._inboxes[route].submit(self._pool, lambda _: self._announce_answered(route))
+        else:
+            self._hold(route)
+
+    def _announce_answered(self, route: "Route") -> None:
+        with suppress(RuntimeError):  # as above
+            self._loop.call_soon_threadsafe(self._answered, route)
+
+    def _answered(self, route: "Route") -> None:
+        inbox = self._inboxes[route]
+        self._count(inbox.count)
+        if inbox.broken:
+            self._break(inbox.broken)
+        elif inbox.scarce:
+            self._pause(route, inbox.scarce)
+        else:
+            self._watch(route)
+        self._ended()
 
     def on_exception(self, _: asyncio.AbstractEventLoop, context: "dict[str, Any]") -> None:
         """Report what no handler caught, as the exception of a task that it started."""

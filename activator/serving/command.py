@@ -38,7 +38,7 @@ def _run(words: "Sequence[str]") -> int:
     app_dir = values.pop("app-dir")
     if app_dir:
         sys.path.insert(0, app_dir)
-    settings = Settings(**values)
+    settings = Settings(**{name.replace("-", "_"): value for name, value in values.items()})
     # First the descriptors, so that nothing the module starts inherits or takes them.
     listeners = listen_fds()
     try:

@@ -4,8 +4,17 @@ import os
 import stat
 
 from activator.errors import ActivatorError, UsageError
+from activator.listen import were_passed
 from activator.serving.handlers import CONNECTED, assign
-from activator.serving.options import LOOPS
+from activator.serving.options import (
+    DRAIN,
+    IDLE_EXIT,
+    LOOP,
+    LOOPS,
+    MESSAGE_MAX,
+    NO_LIMIT,
+    THREADS,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,16 +36,47 @@ class Settings:
         UsageError: A value makes no sense.
     """
 
-    __slots__ = ("drain", "loop", "threads")
+    __slots__ = (
+        "drain",
+        "idle_exit",
+        "loop",
+        "max_connections",
+        "max_per_source",
+        "message_max",
+        "threads",
+    )
 
-    def __init__(self, *, drain: float, loop: str, threads: int) -> None:
+    def __init__(
+        self,
+        *,
+        drain: float = DRAIN,
+        loop: str = LOOP,
+        threads: int = THREADS,
+        idle_exit: float = IDLE_EXIT,
+        max_connections: int = NO_LIMIT,
+        max_per_source: int = NO_LIMIT,
+        message_max: int = MESSAGE_MAX,
+    ) -> None:
         if not 0 <= drain < float("inf"):
             raise UsageError(f"not a number of seconds: {drain!r}", place="drain")
         if loop not in LOOPS:
             raise UsageError(f"no such event loop: {loop!r}", place="loop")
         if threads < 1:
             raise UsageError(f"not a number of threads: {threads!r}", place="threads")
+        if not 0 <= idle_exit < float("inf"):
+            raise UsageError(f"not a number of seconds: {idle_exit!r}", place="idle_exit")
+        for place, limit in (
+            ("max_connections", max_connections),
+            ("max_per_source", max_per_source),
+            ("message_max", message_max - 1),
+        ):
+            if limit < 0:
+                raise UsageError(f"not a limit: {limit!r}", place=place)
         self.drain = drain
+        self.idle_exit = idle_exit
+        self.max_connections = max_connections
+        self.max_per_source = max_per_source
+        self.message_max = message_max
         self.loop = loop
         self.threads = threads
 
@@ -58,6 +98,8 @@ def run(
     if not listeners:
         raise not_activated(listeners.absence)
     _check_mode(listeners)
+    if not were_passed(listeners):
+        settings.idle_exit = 0.0  # nobody would start it again
     routes = assign(listeners, handlers)
     if any(route.is_async for route in routes):
         from activator.serving import aio  # noqa: PLC0415 - only for async handlers

@@ -1,25 +1,46 @@
 """Find out what a handler is, and which handler serves which descriptor."""
 
+import sys
 from socket import SOCK_STREAM
 
 from activator.errors import ActivatorError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import StreamReader, StreamWriter
+    from asyncio import BaseProtocol, StreamReader, StreamWriter
     from collections.abc import Awaitable, Callable, Mapping
     from socket import socket
-    from typing import Any
+    from socketserver import BaseRequestHandler
+    from typing import Any, TypeGuard
 
     from activator.listen import Listener, Listeners
+    from activator.serving.messages import Message
 
     AsyncHandler = Callable[[StreamReader, StreamWriter], Awaitable[object]]
     PlainHandler = Callable[[socket], object]
-    Handler = AsyncHandler | PlainHandler
+    MessageHandler = Callable[[Message, Any], bytes | None]
+    Handler = (
+        AsyncHandler
+        | PlainHandler
+        | MessageHandler
+        | type[BaseRequestHandler]
+        | Callable[[], BaseProtocol]
+    )
 
-CO_COROUTINE = 0x80  # inspect.CO_COROUTINE, without importing inspect
+CO_VARARGS = 0x4  # inspect.CO_VARARGS and CO_COROUTINE, without importing inspect
+CO_COROUTINE = 0x80
 CONNECTED = "connection"
 LISTENING = ("stream", "seqpacket")
+DATAGRAM = "datagram"
+# The sorts of handlers. With an event loop:
+STREAMS = "async def h(reader, writer)"
+PROTOCOL = "an asyncio.Protocol class"
+DATAGRAMS = "an asyncio.DatagramProtocol class"
+# Without one:
+PLAIN = "def h(sock)"
+MESSAGES = "def h(data, addr)"
+ASYNC = frozenset({STREAMS, PROTOCOL, DATAGRAMS})
+ACCEPTED = f"{STREAMS}, {PLAIN}, {MESSAGES} for datagrams, or a protocol's class"
 # What a connection is called when nobody named it: systemd before 257 ignores
 # FileDescriptorName= with Accept=yes, and libsystemd says "unknown" without LISTEN_FDNAMES.
 UNNAMED = ("connection", "unknown")
@@ -30,19 +51,75 @@ class Route:
 
     Attributes:
         listener: The descriptor.
-        handler: The handler.
-        is_async: Whether it is ``async def h(reader, writer)``, not ``def h(sock)``.
+        handler: The handler; of a socketserver class a function that makes the object.
+        sort: What it is: :data:`STREAMS`, :data:`PROTOCOL`, :data:`DATAGRAMS`,
+            :data:`PLAIN` or :data:`MESSAGES`.
+        is_async: Whether it needs an event loop.
+        name: The handler's name, for messages.
     """
 
-    __slots__ = ("handler", "is_async", "listener")
+    __slots__ = ("handler", "is_async", "listener", "name", "sort")
 
     def __init__(self, listener: "Listener", handler: "Handler") -> None:
         self.listener = listener
         self.handler: Any = handler
-        self.is_async = is_async(handler)
+        self.sort = sort_of(handler, has_messages=listener.kind == DATAGRAM)
+        self.is_async = self.sort in ASYNC
+        self.name = name_of(handler)
+        if is_request_class(handler):
+            from activator.serving.requests import adapted  # noqa: PLC0415 - rarely needed
+
+            self.handler = adapted(handler, listener)
 
     def __str__(self) -> str:
-        return f"handler {name_of(self.handler)} on {self.listener}"
+        return f"handler {self.name} on {self.listener}"
+
+
+def sort_of(handler: "Handler", *, has_messages: bool) -> str:
+    """Return a handler's sort.
+
+    Plain functions are told apart by the descriptor's kind only.
+
+    Args:
+        handler: The handler.
+        has_messages: Whether it is to serve messages without connections.
+    """
+    # Who defines a protocol has loaded asyncio; this module does not.
+    protocols = sys.modules.get("asyncio.protocols")
+    made: Any = handler
+    while hasattr(made, "func") and hasattr(made, "keywords"):  # functools.partial
+        made = made.func
+    if protocols and isinstance(made, type) and issubclass(made, protocols.BaseProtocol):
+        both = issubclass(made, protocols.DatagramProtocol) and not (
+            issubclass(made, (protocols.Protocol, protocols.BufferedProtocol)) and not has_messages
+        )
+        return DATAGRAMS if both else PROTOCOL
+    if is_async(handler):
+        return STREAMS
+    return MESSAGES if has_messages else PLAIN
+
+
+def is_request_class(handler: "Any") -> "TypeGuard[type[BaseRequestHandler]]":
+    """Tell whether a handler is a class that socketserver's servers would take."""
+    socketserver = sys.modules.get("socketserver")
+    return (
+        socketserver is not None
+        and isinstance(handler, type)
+        and issubclass(handler, socketserver.BaseRequestHandler)
+    )
+
+
+def takes(handler: "Any", count: int) -> bool:
+    """Tell whether a handler can be called with so many arguments, or that is unknown."""
+    call = getattr(handler, "__func__", handler)
+    code = getattr(call, "__code__", None)
+    if code is None:
+        return True
+    count += call is not handler  # a bound method's self
+    most = code.co_argcount
+    least = most - len(call.__defaults__ or ())
+    has_rest = bool(code.co_flags & CO_VARARGS)
+    return least <= count and (count <= most or has_rest)
 
 
 def is_async(handler: "Handler") -> bool:
@@ -102,9 +179,7 @@ def _by_name(handlers: "Any") -> "Mapping[str, Handler] | None":
 
 def _callable(handler: "Any") -> "Handler":
     if not callable(handler):
-        raise ActivatorError(
-            f"{handler!r} is no handler", "it must be async def h(reader, writer) or def h(sock)"
-        )
+        raise ActivatorError(f"{handler!r} is no handler", f"it must be {ACCEPTED}")
     return handler  # type: ignore[no-any-return]  # its arguments cannot be known
 
 
@@ -131,17 +206,39 @@ def _match(listeners: "Listeners", named: "Mapping[str, Handler]") -> tuple[Rout
 
 def _check(route: Route) -> None:
     listener = route.listener
+    if listener.kind == DATAGRAM:
+        _check_messages(route)
+        return
     if listener.kind != CONNECTED and listener.kind not in LISTENING:
         raise ActivatorError(
             f"{listener} has no connections to serve",
             "take it with activator.listen_fds() and pass the others as listeners=",
         )
-    # asyncio's streams know no message boundaries.
+    if route.sort == DATAGRAMS:
+        raise _unfit(route, "not a datagram socket", PROTOCOL)
+    # Streams know no message boundaries.
     if route.is_async and listener.socket().type != SOCK_STREAM:
-        raise ActivatorError(
-            f"an async handler cannot serve {listener}: not a stream socket",
-            "write def h(sock) for it",
-        )
+        raise _unfit(route, "not a stream socket", PLAIN)
+    if route.sort == PLAIN and not takes(route.handler, 1):
+        raise _unfit(route, "not a datagram socket", PLAIN)
+
+
+def _check_messages(route: Route) -> None:
+    if route.sort == DATAGRAMS:
+        return
+    if route.is_async or not takes(route.handler, 2):
+        raise _unfit(route, "it has no connections", f"{MESSAGES} or {DATAGRAMS}")
+
+
+def _unfit(route: Route, reason: str, better: str) -> ActivatorError:
+    sort = {
+        STREAMS: "an async handler",
+        PLAIN: f"handler {route.name}",
+        MESSAGES: f"handler {route.name}",
+    }.get(route.sort, route.sort)
+    return ActivatorError(
+        f"{sort} cannot serve {route.listener}: {reason}", f"write {better} for it"
+    )
 
 
 def _listed(names: "Any") -> str:

@@ -4,6 +4,7 @@ import os
 import sys
 
 from activator.errors import ActivatorError, UsageError
+from activator.serving.handlers import ACCEPTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def load_one(target: str) -> "Handler":
     if not callable(found):
         raise ActivatorError(
             f"{target} is no handler but {type(found).__name__}",
-            "it must be async def h(reader, writer) or def h(sock)",
+            f"it must be {ACCEPTED}",
         )
     return found  # type: ignore[no-any-return]  # its arguments cannot be known
 

@@ -13,6 +13,9 @@ DRAIN = 30.0
 LOOP = "auto"
 LOOPS = ("auto", "asyncio", "uvloop")
 THREADS = 64
+IDLE_EXIT = 0.0
+NO_LIMIT = 0
+MESSAGE_MAX = 65536
 
 
 def seconds(text: str) -> float:
@@ -101,6 +104,34 @@ OPTIONS = (
         THREADS,
         positive,
         text="How many connections plain handlers serve at once.",
+    ),
+    Option(
+        "idle-exit",
+        "SECONDS",
+        IDLE_EXIT,
+        seconds,
+        text="End after so long without connections or messages; 0 is never.",
+    ),
+    Option(
+        "max-connections",
+        "N",
+        NO_LIMIT,
+        positive,
+        text="Accept no more while so many are open; they wait.",
+    ),
+    Option(
+        "max-per-source",
+        "N",
+        NO_LIMIT,
+        positive,
+        text="Close further connections from one address or user.",
+    ),
+    Option(
+        "message-max",
+        "BYTES",
+        MESSAGE_MAX,
+        positive,
+        text="Drop datagrams that are longer, and say so.",
     ),
     Option(
         "app-dir",

@@ -4,9 +4,11 @@ from activator.serving.report import exit_status, failure, is_about_client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from socket import socket
 
     from activator.serving.handlers import PlainHandler, Route
+    from activator.serving.messages import Channel
 
 
 def converse(route: "Route", sock: "socket") -> int:
@@ -30,6 +32,39 @@ def converse(route: "Route", sock: "socket") -> int:
     finally:
         sock.close()
     return 0
+
+
+def answer(route: "Route", channel: "Channel", more: "Callable[[], bool]") -> int:
+    """Call the handler with each message that waits, in their order, and send its answers.
+
+    An exception is the handler's bug: one record on stderr, and no answer.
+
+    Args:
+        route: Whose handler to call.
+        channel: Where the messages are.
+        more: Tells before each message whether to take another.
+
+    Returns:
+        How many messages there were.
+
+    Raises:
+        ScarceError, BrokenListenerError: See :meth:`Channel.receive`.
+    """
+    count = 0
+    while more():
+        message = channel.receive()
+        if message is None:
+            break
+        count += 1
+        try:
+            data = route.handler(message, message.sender)
+            if data is not None:
+                channel.answer(data, message)
+        except Exception as error:  # noqa: BLE001 - a handler may fail in any way
+            failure(f"{route} failed", error, skip=1)
+        except SystemExit as error:
+            exit_status(error)
+    return count
 
 
 def _call(handler: "PlainHandler", sock: "socket") -> None:

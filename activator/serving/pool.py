@@ -7,7 +7,8 @@ the same, and load logging.)
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
-from socket import SHUT_RDWR
+from socket import SHUT_RDWR, socket
+from time import monotonic
 
 from activator.serving.plain import converse
 from activator.serving.report import failure
@@ -15,19 +16,25 @@ from activator.serving.report import failure
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from socket import socket
 
     from activator.serving.handlers import Route
 
+    Call = Callable[[], object]
+    # What the call is about, the call, whose it is, and what to call afterwards.
+    Job = tuple[object, Call, str, Call | None]
+
 
 class Pool:
-    """Up to ``limit`` connections, each handled in a thread.
+    """Up to ``limit`` calls at once, each in a thread, most of them for a connection.
 
     All methods are for the thread that owns the pool. A connection that was submitted is
     closed by its thread.
 
+    Attributes:
+        ended: When a call has ended last (time.monotonic()).
+
     Args:
-        limit: How many connections are handled at once.
+        limit: How many calls are made at once.
         freed: Called, in a worker's thread, when a connection has ended after :attr:`full`
             was last found true, or after :meth:`watch`.
     """
@@ -36,19 +43,20 @@ class Pool:
         self._limit = limit
         self._freed = freed
         self._lock = threading.Lock()
-        self._jobs: SimpleQueue[tuple[Route, socket] | None] = SimpleQueue()
-        self._running: set[socket] = set()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._running: set[object] = set()
+        self.ended = monotonic()
         self._threads = 0
         self._watching = False
 
     @property
     def busy(self) -> int:
-        """How many connections have been submitted and not ended yet."""
+        """How many calls have been asked for and not ended yet."""
         return len(self._running)
 
     @property
     def full(self) -> bool:
-        """Whether no connection can be submitted; the end of one is then announced."""
+        """Whether no call can be asked for; the end of one is then announced."""
         with self._lock:
             self._watching = len(self._running) >= self._limit
             return self._watching
@@ -63,24 +71,48 @@ class Pool:
         with self._lock:
             self._watching = False
 
-    def submit(self, route: "Route", sock: "socket") -> None:
-        """Hand over a connection; the pool must not be full."""
+    def submit(
+        self, route: "Route", sock: socket, ended: "Callable[[], object] | None" = None
+    ) -> None:
+        """Hand over a connection, and have something called at its end, in the thread.
+
+        The pool must not be full.
+        """
+        self.run(sock, lambda: converse(route, sock), str(route), ended)
+
+    def run(
+        self,
+        key: object,
+        call: "Callable[[], object]",
+        name: str,
+        done: "Callable[[], object] | None" = None,
+    ) -> None:
+        """Have a call made; the pool must not be full.
+
+        Args:
+            key: What the call is about: its connection, or something else that no other
+                running call is about.
+            call: What to call.
+            name: Who failed, if it raises.
+            done: Called in the thread when the call has ended and counts no more.
+        """
         with self._lock:
-            self._running.add(sock)
+            self._running.add(key)
             start = len(self._running) > self._threads
             self._threads += start
         if start:
             # A thread that hangs must not keep the process from ending.
             threading.Thread(target=self._work, name="activator", daemon=True).start()
-        self._jobs.put((route, sock))
+        self._jobs.put((key, call, name, done))
 
     def abandon(self) -> None:
         """Shut down every connection still running, which wakes handlers that wait for it."""
         with self._lock:
-            for sock in self._running:
+            for key in self._running:
                 # Its handler may just have closed it, or the client have gone.
                 with suppress(OSError):
-                    sock.shutdown(SHUT_RDWR)
+                    if isinstance(key, socket):
+                        key.shutdown(SHUT_RDWR)
 
     def close(self) -> None:
         """Let the threads end, each after its connection."""
@@ -89,13 +121,16 @@ class Pool:
 
     def _work(self) -> None:
         while job := self._jobs.get():
-            route, sock = job
+            key, call, name, done = job
             try:
-                converse(route, sock)
+                call()
             except BaseException as error:  # noqa: BLE001 - sys.exit() too ends no service
-                failure(f"{route} failed", error, skip=3)
+                failure(f"{name} failed", error, skip=4)
             with self._lock:
-                self._running.discard(sock)
+                self._running.discard(key)
+                self.ended = monotonic()
                 watching = self._watching
+            if done:
+                done()
             if watching:
                 self._freed()

@@ -3,6 +3,7 @@
 import signal
 
 from activator import notify
+from activator.serving.draining import draining
 from activator.serving.plain import converse
 from activator.serving.stop import StopSignals
 
@@ -34,6 +35,7 @@ class _Limit:
             self._running = True
             self._arm()
         notify.stopping()
+        draining.set()
 
     def pass_now(self) -> None:
         """Leave no more time, at the second SIGINT, which may come while the first starts."""
@@ -68,6 +70,7 @@ def run(route: "Route", settings: "Settings") -> "Ending":
     catch ends it, and the status is 0. SIGALRM is used for that, after the signal only.
     """
     limit = _Limit(settings.drain)
+    draining.clear()
     try:
         with StopSignals(limit.start, limit.pass_now):
             try:

@@ -10,22 +10,33 @@ polled, and connections wait in the kernel's queue.
 
 import select
 import signal
+from collections import deque
 from contextlib import suppress
 from socket import socketpair
 from time import monotonic
 
-from activator import notify
-from activator.serving.accept import PAUSE, BrokenListenerError, ScarceError, accept
+from activator.serving.accept import (
+    PAUSE,
+    BrokenListenerError,
+    ScarceError,
+    accept,
+    anything_waits,
+)
+from activator.serving.handlers import MESSAGES
+from activator.serving.life import NEVER, Life
 from activator.serving.pool import Pool
 from activator.serving.report import Rarely, line
+from activator.serving.sources import Sources
 from activator.serving.stop import StopSignals
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from socket import socket
 
     from activator.serving.engine import Ending, Settings
     from activator.serving.handlers import Route
+    from activator.serving.inbox import Inbox
 
 # How long handlers may take to notice that their connection was shut down, in seconds.
 GRACE = 1.0
@@ -59,10 +70,16 @@ class _Service:
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
         self.wake_fd = self._wake_in.fileno()
-        self._pool = Pool(settings.threads, self._wake_up)
+        threads = settings.threads
+        self._pool = Pool(min(threads, settings.max_connections or threads), self._wake_up)
+        self._life = Life(settings, lambda: self._pool.busy, lambda: None)
+        self._sources = Sources(settings.max_per_source) if settings.max_per_source else None
+        self._inboxes: dict[int, Inbox] = {}
+        self._answered: deque[tuple[int, Inbox]] = deque()
         self._poll = select.poll()
         self._poll.register(self._wake_out, select.POLLIN)
-        self._polled = False
+        self._idle_fds = set(self._routes)  # whose messages no thread answers
+        self._polled: set[int] = set()
         self._stopping = False
         self._now = False
         self._pause_until = 0.0
@@ -84,30 +101,42 @@ class _Service:
     # The states.
 
     def serve(self) -> None:
-        for route in self._routes.values():
+        for fd, route in self._routes.items():
             # The flag is shared with the service manager's copy, which wants it so too.
             route.listener.socket().setblocking(False)
+            if route.sort == MESSAGES:
+                from activator.serving.inbox import Inbox  # noqa: PLC0415 - rarely needed
+
+                self._inboxes[fd] = Inbox(route, self._settings.message_max)
         self._poll_listeners(True)
-        notify.ready()
+        self._life.ready()
         while not self._stopping:
+            self._life.used(self._pool.ended)
+            left = self._life.tick()
+            if self._life.is_idle():
+                if not anything_waits(self._routes.values()):
+                    break
+                self._life.note()
+                left = self._life.tick()
             pause = self._pause_until - monotonic() if self._pause_until else 0.0
             self._poll_listeners(pause <= 0 and not self._pool.full)
-            for fd in self._wait(pause if pause > 0 else None):
-                self._accept(self._routes[fd])
+            for fd in self._wait(min(left, pause) if pause > 0 else left):
+                self._serve(fd)
         self._poll_listeners(False)
 
     def drain(self) -> None:
-        notify.stopping()
+        self._life.drain()
         self._pool.watch()
         deadline = monotonic() + self._settings.drain
         while self._pool.busy and not self._now and (left := deadline - monotonic()) > 0:
-            self._wait(left)
+            self._wait(min(left, self._life.tick()))
         if self._pool.busy:
             self.in_time = False
             self._pool.abandon()
             deadline = monotonic() + GRACE
             while self._pool.busy and (left := deadline - monotonic()) > 0:
                 self._wait(left)
+        self._life.stop()
 
     def close(self) -> None:
         self._pool.unwatch()
@@ -117,38 +146,80 @@ class _Service:
 
     # Their steps.
 
-    def _accept(self, route: "Route") -> None:
+    def _serve(self, fd: int) -> None:
         if self._stopping or self._pool.full:
             return
+        if fd in self._inboxes:
+            self._idle_fds.discard(fd)
+            self._inboxes[fd].submit(self._pool, lambda inbox: self._mark_answered(fd, inbox))
+        else:
+            self._accept(self._routes[fd])
+
+    def _accept(self, route: "Route") -> None:
         try:
             sock = accept(route.listener.socket(), route.listener)
         except ScarceError as error:
-            self._pause_until = monotonic() + PAUSE
-            self._scarcity.line(str(error))
+            self._pause(str(error))
         except BrokenListenerError as error:
-            line(str(error))
-            self.status = 1
-            self._stopping = True
+            self._break(str(error))
         else:
             self._pause_until = 0.0
             if sock:
-                self._pool.submit(route, sock)
+                self._adopt(route, sock)
+
+    def _adopt(self, route: "Route", sock: "socket") -> None:
+        self._life.note()
+        sources = self._sources
+        if sources is None:
+            self._life.accepted += 1
+            self._pool.submit(route, sock)
+        elif source := sources.admit(sock):
+            self._life.accepted += 1
+            self._pool.submit(route, sock, lambda: sources.release(source))
+        else:
+            self._life.refused += 1
+            sock.close()
+
+    def _mark_answered(self, fd: int, inbox: "Inbox") -> None:
+        self._answered.append((fd, inbox))
+        self._wake_up()
+
+    def _take_answered(self) -> None:
+        while self._answered:
+            fd, inbox = self._answered.popleft()
+            self._idle_fds.add(fd)
+            self._life.messages += inbox.count
+            self._life.note()
+            if inbox.scarce:
+                self._pause(inbox.scarce)
+            elif inbox.broken:
+                self._break(inbox.broken)
+
+    def _pause(self, reason: str) -> None:
+        self._pause_until = monotonic() + PAUSE
+        self._scarcity.line(reason)
+
+    def _break(self, reason: str) -> None:
+        line(reason)
+        self.status = 1
+        self._stopping = True
 
     def _poll_listeners(self, wanted: bool) -> None:  # noqa: FBT001 - the state to be in
-        if wanted == self._polled:
+        fds = self._idle_fds if wanted else set()
+        if fds == self._polled:
             return
-        self._polled = wanted
-        for fd in self._routes:
-            if wanted:
-                self._poll.register(fd, select.POLLIN)
-            else:
-                self._poll.unregister(fd)
+        for fd in fds - self._polled:
+            self._poll.register(fd, select.POLLIN)
+        for fd in self._polled - fds:
+            self._poll.unregister(fd)
+        self._polled = set(fds)
 
-    def _wait(self, seconds: float | None) -> list[int]:
+    def _wait(self, seconds: float) -> list[int]:
         """Wait for listeners with connections; signals and ended handlers cut it short."""
-        timeout = None if seconds is None else max(seconds, 0) * 1000 + 1
+        timeout = None if seconds == NEVER else max(seconds, 0) * 1000 + 1
         ready = [fd for fd, _ in self._poll.poll(timeout)]
         if self._wake_out.fileno() in ready:
             ready.remove(self._wake_out.fileno())
             self._wake_out.recv(65536)
+            self._take_answered()
         return ready

@@ -1,0 +1,82 @@
+"""Tell handlers that the service is about to end: ``activator.draining``."""
+
+import os
+from _thread import allocate_lock
+from select import POLLIN, poll
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import Generator
+
+
+class Draining:
+    """Whether the service drains: it accepts nothing more and waits for handlers to end.
+
+    Handlers that keep a connection open heed it to end in their own time, not at the limit::
+
+        if activator.draining.is_set(): ...        # anywhere
+        activator.draining.wait(5.0)               # in a thread, up to 5 seconds
+        select.select([sock, activator.draining], [], [])   # or for what comes first
+        await activator.draining                   # in a coroutine
+    """
+
+    __slots__ = ("_fd", "_is_set", "_lock", "_waiters")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._fd = -1
+        self._lock = allocate_lock()
+        self._waiters: set[Future[None]] = set()
+
+    def is_set(self) -> bool:
+        """Tell whether the service drains."""
+        return self._is_set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until the service drains, at most so many seconds; return whether it does."""
+        if not self._is_set:
+            waiting = poll()
+            waiting.register(self, POLLIN)
+            waiting.poll(None if timeout is None else timeout * 1000)
+        return self._is_set
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when the service drains; do not read from it."""
+        with self._lock:
+            if self._fd < 0:
+                # Closed never: a thread may still wait for it when the service has ended.
+                self._fd = os.eventfd(0)
+                if self._is_set:
+                    os.eventfd_write(self._fd, 1)
+        return self._fd
+
+    def __await__(self) -> "Generator[Future[None], None, None]":
+        if self._is_set:
+            return
+        from asyncio import get_running_loop  # noqa: PLC0415 - loaded, where it is awaited
+
+        future = get_running_loop().create_future()
+        self._waiters.add(future)
+        try:
+            yield from future
+        finally:
+            self._waiters.discard(future)
+
+    def set(self) -> None:
+        """Say that the service drains; for the service itself, in a signal handler for one."""
+        self._is_set = True
+        if self._fd >= 0:
+            os.eventfd_write(self._fd, 1)
+        for future in list(self._waiters):
+            if not future.done():
+                future.set_result(None)
+
+    def clear(self) -> None:
+        """Say that a service begins."""
+        if self._is_set and self._fd >= 0:
+            os.eventfd_read(self._fd)
+        self._is_set = False
+
+
+draining = Draining()

@@ -1,0 +1,61 @@
+"""Have the messages of one datagram listener answered in a thread of the pool.
+
+One thread at a time, so that they are answered in their order; meanwhile the listener is not
+looked at, and what comes waits in the kernel's queue.
+"""
+
+from activator.serving.accept import BrokenListenerError, ScarceError
+from activator.serving.draining import draining
+from activator.serving.messages import Channel
+from activator.serving.plain import answer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from activator.serving.handlers import Route
+    from activator.serving.pool import Pool
+
+# How many messages to answer before the count is told and others have their turn.
+BATCH = 256
+
+
+class Inbox:
+    """The messages of one listener.
+
+    Attributes:
+        count: How many were taken last time.
+        scarce: Why there is to be a pause before the next time; else empty.
+        broken: Why there can be no next time; else empty.
+
+    Args:
+        route: The listener and its handler.
+        longest: The longest message taken, in bytes.
+    """
+
+    def __init__(self, route: "Route", longest: int) -> None:
+        self.count = 0
+        self.scarce = self.broken = ""
+        self._route = route
+        self._channel = Channel(route.listener, longest)
+        self._left = 0
+
+    def submit(self, pool: "Pool", freed: "Callable[[Inbox], object]") -> None:
+        """Have what waits answered; then ``freed`` is called, in the thread."""
+        self.count = 0
+        self.scarce = self.broken = ""
+
+        self._left = BATCH
+        pool.run(self, self._answer, str(self._route), lambda: freed(self))
+
+    def _more(self) -> bool:
+        self._left -= 1
+        return self._left >= 0 and not draining.is_set()
+
+    def _answer(self) -> None:
+        try:
+            self.count = answer(self._route, self._channel, self._more)
+        except ScarceError as error:
+            self.scarce = str(error)
+        except BrokenListenerError as error:
+            self.broken = str(error)

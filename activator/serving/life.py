@@ -1,0 +1,178 @@
+"""The life of a service: its states, and what it tells the service manager about them.
+
+    starting   nothing is served yet
+    ready      READY=1: everything is served; after a while without work, it may leave
+    draining   STOPPING=1: nothing new is taken, and what runs may end
+    stopped    all has ended, or its time has passed
+
+A service goes through them in this order. All the while it says in STATUS= how much it does,
+and it pings the watchdog (WATCHDOG=1) from wherever it waits for events, so that the pings
+stop when it hangs; while draining it asks for the time that it needs (EXTEND_TIMEOUT_USEC=).
+See sd_notify(3).
+"""
+
+import os
+from time import monotonic
+
+from activator import notify
+from activator.serving.draining import draining
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from activator.serving.engine import Settings
+
+STARTING = "starting"
+READY = "ready"
+DRAINING = "draining"
+STOPPED = "stopped"
+# How long after a change to show it, and how long to leave it so at least, in seconds.
+STATUS_DELAY = 1.0
+STATUS_INTERVAL = 5.0
+# How often to ask for more time to stop, and for how much of it, in seconds.
+EXTEND_INTERVAL = 5.0
+EXTENSION = 15.0
+# How long the end takes when the time for draining has passed, in seconds.
+ENDING = 5.0
+NEVER = float("inf")
+
+
+class Life:
+    """Where a service is in its life, and all that goes by the clock.
+
+    Whoever owns it calls :meth:`tick` when the seconds have passed that the last call
+    returned, or earlier.
+
+    Attributes:
+        state: One of the four.
+        accepted: How many connections there have been.
+        refused: How many were closed at once, because of a limit.
+        messages: How many times datagrams were taken.
+
+    Args:
+        settings: What was set.
+        busy: Tells how many connections, and plain handlers of messages, are not at their end.
+        wake: Called when there may be less time until the next tick than was said last.
+    """
+
+    def __init__(
+        self, settings: "Settings", busy: "Callable[[], int]", wake: "Callable[[], object]"
+    ) -> None:
+        self.state = STARTING
+        self.accepted = 0
+        self.refused = 0
+        self.messages = 0
+        self._busy = busy
+        self._wake = wake
+        self._drain = settings.drain
+        self._idle_exit = settings.idle_exit
+        self._used = monotonic()
+        self._quiet = "NOTIFY_SOCKET" in os.environ  # there is a manager, and nothing to tell it
+        self._shown = ""
+        self._status_at = NEVER
+        self._shown_at = -NEVER
+        self._ping_interval = _ping_interval()
+        self._ping_at = monotonic() if self._ping_interval else NEVER
+        self._extend_at = NEVER
+        self._deadline = NEVER
+        draining.clear()
+
+    # The states.
+
+    def ready(self) -> None:
+        """Say that everything is served."""
+        self.state = READY
+        self._used = monotonic()
+        notify.ready()
+        self._wake()
+
+    def drain(self) -> None:
+        """Say that nothing new is taken; what runs has the time that was set."""
+        self.state = DRAINING
+        notify.stopping()
+        draining.set()
+        now = monotonic()
+        self._deadline = now + self._drain + ENDING
+        if self._busy() and "NOTIFY_SOCKET" in os.environ:
+            self._extend_at = self._status_at = now
+        self._wake()
+
+    def stop(self) -> None:
+        """Note that it is over."""
+        self.state = STOPPED
+        self._status_at = self._extend_at = self._ping_at = NEVER
+
+    # What happens in them.
+
+    def note(self) -> None:
+        """Note that something came, or has ended."""
+        if self._idle_exit:
+            self._used = monotonic()
+        if self._quiet:
+            self._quiet = False
+            self._status_at = max(monotonic() + STATUS_DELAY, self._shown_at + STATUS_INTERVAL)
+            self._wake()
+
+    def used(self, when: float) -> None:
+        """Note that something has ended at that time (time.monotonic())."""
+        self._used = max(self._used, when)
+
+    def is_idle(self) -> bool:
+        """Tell whether it has been without work for as long as it was to be."""
+        return (
+            self._idle_exit > 0
+            and self.state == READY
+            and not self._busy()
+            and monotonic() >= self._used + self._idle_exit
+        )
+
+    def tick(self) -> float:
+        """Do what is due, and return after how many seconds something is again; may be inf."""
+        now = monotonic()
+        if now >= self._ping_at:
+            notify.watchdog()
+            self._ping_at = now + self._ping_interval
+        if now >= self._extend_at:
+            left = self._deadline - now
+            notify.extend_timeout(max(min(left, EXTENSION), 0))
+            self._extend_at = now + EXTEND_INTERVAL if left > EXTENSION else NEVER
+        if now >= self._status_at:
+            self._show(now)
+        return max(
+            min(self._ping_at, self._extend_at, self._status_at, self._idle_at(now)) - now, 0
+        )
+
+    def _idle_at(self, now: float) -> float:
+        if not self._idle_exit or self.state != READY:
+            return NEVER
+        # While busy, it cannot be over before this.
+        return (now if self._busy() else self._used) + self._idle_exit
+
+    def _show(self, now: float) -> None:
+        busy = self._busy()
+        text = self.describe(busy)
+        if text != self._shown:
+            self._shown, self._shown_at = text, now
+            notify.status(text)
+        self._quiet = not busy
+        self._status_at = now + STATUS_INTERVAL if busy else NEVER
+
+    def describe(self, busy: int) -> str:
+        """Return the line for ``systemctl status``, for so many open connections."""
+        parts = [f"{self.state}: {busy} open", f"{self.accepted} accepted"]
+        if self.refused:
+            parts.append(f"{self.refused} refused")
+        if self.messages:
+            parts.append(f"{self.messages} messages")
+        return ", ".join(parts)
+
+
+def _ping_interval() -> float:
+    """Return how often to ping the watchdog, in seconds; 0 if nobody watches (sd_watchdog(3))."""
+    text = os.environ.get("WATCHDOG_USEC", "")
+    if not (text.isascii() and text.isdecimal() and len(text) < len("1" + "0" * 18)):
+        return 0.0
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    return int(text) / 1e6 / 2

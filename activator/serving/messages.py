@@ -1,0 +1,185 @@
+"""Receive datagrams whole and with all that came along, and answer from where they came to.
+
+What comes along is ancillary data (recvmsg(2)): the address a message came to, which
+PassPacketInfo= asks for, and its time of arrival, which Timestamping= does.
+"""
+
+import errno
+import struct
+from select import POLLOUT, poll
+from socket import (
+    AF_INET,
+    AF_INET6,
+    CMSG_SPACE,
+    IPPROTO_IP,
+    IPPROTO_IPV6,
+    IPV6_PKTINFO,
+    IPV6_RECVPKTINFO,
+    MSG_DONTWAIT,
+    MSG_TRUNC,
+    SOL_SOCKET,
+    inet_ntop,
+)
+
+from activator.serving.accept import PASSING, SCARCE, BrokenListenerError, ScarceError
+from activator.serving.report import Rarely
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from socket import socket
+    from typing import Any
+
+    from activator.listen import Listener
+
+    Ancillary = list[tuple[int, int, bytes]]
+
+# Linux's numbers; Python's socket module has the first from 3.14 on, the others never.
+IP_PKTINFO = 8
+SO_TIMESTAMP = 29
+SO_TIMESTAMPNS = 35
+WILDCARDS = ("0.0.0.0", "::")
+# Room for packet information of both families, a timestamp, and as much again.
+ANCILLARY = 2 * (CMSG_SPACE(12) + CMSG_SPACE(20) + CMSG_SPACE(16))
+# How long a plain handler's answer may wait for room in the socket's buffer, in seconds.
+ANSWER = 1.0
+# An answer that cannot be sent because of who asked: gone, out of reach, behind a firewall.
+UNREACHABLE = PASSING | {errno.ECONNREFUSED, errno.ENOENT, errno.ENOTCONN, errno.ECONNRESET}
+
+
+class Message(bytes):
+    """One datagram: its bytes, and what is known of it.
+
+    Attributes:
+        channel: Where it came from; ``channel.answer(data, message)`` answers it, as does what
+            a handler returns.
+        sender: The address that an answer goes to; empty or None for an unnamed Unix client.
+        destination: The address it was sent to, as text; empty if that was not asked for, by
+            PassPacketInfo= or by listening on all addresses.
+        interface: The index of the network interface it came in by; 0 if unknown.
+        timestamp_ns: When it arrived, as time.time_ns(); 0 without Timestamping=.
+    """
+
+    channel: "Channel"
+    sender: "Any" = None
+    destination: str = ""
+    interface: int = 0
+    timestamp_ns: int = 0
+    # What makes an answer leave from where the message came to.
+    source: "tuple[tuple[int, int, bytes], ...]" = ()
+
+
+class Channel:
+    """A datagram socket; it does not own it.
+
+    On an internet socket that listens on all addresses it asks for the address that each
+    message came to, since the kernel would choose another one for the answer.
+
+    Args:
+        listener: The datagram listener.
+        longest: The longest message taken, in bytes; longer ones are reported and dropped.
+    """
+
+    def __init__(self, listener: "Listener", longest: int) -> None:
+        self.listener = listener
+        self.socket: socket = listener.socket()
+        self._buffer = bytearray(longest)
+        self._view = memoryview(self._buffer)
+        self._too_long = Rarely()
+        self._no_answer = Rarely()
+        family = self.socket.family
+        if family in (AF_INET, AF_INET6) and self.socket.getsockname()[0] in WILDCARDS:
+            self.socket.setsockopt(IPPROTO_IP, IP_PKTINFO, 1)
+            if family == AF_INET6:
+                self.socket.setsockopt(IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+
+    def receive(self) -> Message | None:
+        """Return the next message; None if there is none for now, or only one too long.
+
+        Raises:
+            ScarceError: Come back later; its text says why.
+            BrokenListenerError: Never come back; its text says why.
+        """
+        try:
+            # MSG_TRUNC makes it say how long the message was, not how much of it fitted.
+            length, ancillary, _, sender = self.socket.recvmsg_into(
+                [self._buffer], ANCILLARY, MSG_DONTWAIT | MSG_TRUNC
+            )
+        except OSError as error:
+            if error.errno in UNREACHABLE:
+                return None
+            text = f"cannot receive on {self.listener}"
+            if error.errno in SCARCE:
+                raise ScarceError(f"{text} for now: {error.strerror}") from None
+            raise BrokenListenerError(f"{text} any more: {error.strerror}") from None
+        if length > len(self._buffer):
+            self._too_long.line(
+                f"a message of {length} bytes on {self.listener} is longer than "
+                f"{len(self._buffer)} and was dropped; --message-max raises that"
+            )
+            return None
+        message = Message(self._view[:length])
+        message.channel = self
+        message.sender = sender
+        if ancillary:
+            _note(message, ancillary)
+        return message
+
+    def sendto(self, data: bytes, address: "Any") -> int:
+        """Send to an address, as socket.sendto(); an error is raised."""
+        return self.socket.sendto(data, address)
+
+    def answer(self, data: bytes, message: Message) -> None:
+        """Send an answer from the address that the message came to.
+
+        A client that has gone costs nothing. What else keeps the answer from leaving is said
+        on stderr, now and then.
+        """
+        if not message.sender:
+            self._no_answer.line(f"cannot answer on {self.listener}: the client has no address")
+            return
+        try:
+            self._send(data, message)
+        except OSError as error:
+            if error.errno not in UNREACHABLE or error.errno == errno.EAGAIN:
+                self._no_answer.line(
+                    f"an answer of {len(data)} bytes on {self.listener} was not sent: "
+                    f"{error.strerror}"
+                )
+
+    def _send(self, data: bytes, message: Message) -> None:
+        for last in (False, True):
+            try:
+                self.socket.sendmsg([data], message.source, MSG_DONTWAIT, message.sender)
+            except BlockingIOError:
+                if last:
+                    raise
+                room = poll()
+                room.register(self.socket, POLLOUT)
+                room.poll(ANSWER * 1000)
+            else:
+                return
+
+
+def _note(message: Message, ancillary: "Ancillary") -> None:
+    for level, kind, data in ancillary:
+        if level == IPPROTO_IPV6 and kind == IPV6_PKTINFO:
+            address, index = data[:16], struct.unpack("@I", data[16:20])[0]
+            message.destination, message.interface = inet_ntop(AF_INET6, address), index
+            # An answer cannot leave from a multicast address; a link-local one needs its link.
+            is_multicast = address[:1] == b"\xff"
+            linked = is_multicast or address[:2] == b"\xfe\x80"
+            source = bytes(16) if is_multicast else address
+            info = source + struct.pack("@I", index if linked else 0)
+            message.source = ((level, kind, info),)
+        elif level == IPPROTO_IP and kind == IP_PKTINFO:
+            index, local, destination = struct.unpack("@i4s4s", data[:12])
+            if not message.destination:
+                message.destination, message.interface = inet_ntop(AF_INET, destination), index
+                # The local address is that of the interface, where the other is a broadcast.
+                message.source = ((level, kind, struct.pack("@i4s4s", 0, local, bytes(4))),)
+        elif level == SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            whole, part = struct.unpack("@ll", data[:16])
+            message.timestamp_ns = whole * 10**9 + part
+        elif level == SOL_SOCKET and kind == SO_TIMESTAMP:
+            whole, part = struct.unpack("@ll", data[:16])
+            message.timestamp_ns = whole * 10**9 + part * 1000

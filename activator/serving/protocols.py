@@ -1,0 +1,96 @@
+"""Serve connections with an ``asyncio.Protocol`` class: nothing of ours between it and the loop.
+
+The transport is the loop's own and calls the protocol directly. A connection is known to have
+ended when its socket is closed, which also holds if the protocol has handed its transport to
+another one (``set_protocol()``, TLS).
+"""
+
+from contextlib import suppress
+from socket import SHUT_RDWR, socket
+
+from activator.serving.report import failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Future, WriteTransport
+    from collections.abc import Callable
+
+    from activator.serving.handlers import Route
+
+
+class Connection(socket):
+    """An accepted connection that tells when it is closed, or given up by ``detach()``.
+
+    asyncio closes the socket of a transport, uvloop detaches it: each at the very end.
+
+    Attributes:
+        ended: Called once, at the end, with the connection; None afterwards.
+        transport: The loop's transport, once it is there.
+    """
+
+    __slots__ = ("ended", "transport")
+
+    ended: "Callable[[Connection], object] | None"
+    transport: "WriteTransport | None"
+
+    def __init__(self, family: int, kind: int, proto: int, fd: int) -> None:
+        super().__init__(family, kind, proto, fd)
+        self.ended = None
+        self.transport = None
+
+    def close(self) -> None:
+        """Close the connection."""
+        super().close()
+        self._end()
+
+    def detach(self) -> int:
+        """Give the descriptor up, and return it."""
+        fd = super().detach()
+        self._end()
+        return fd
+
+    def abort(self) -> None:
+        """End the connection at once, without sending what waits to be sent."""
+        if self.transport:
+            self.transport.abort()
+        else:
+            with suppress(OSError):
+                self.shutdown(SHUT_RDWR)
+
+    def _end(self) -> None:
+        self.transport = None  # it refers to the socket: without the circle both go at once
+        if self.ended:
+            ended, self.ended = self.ended, None
+            ended(self)
+
+
+def connect(route: "Route", connection: Connection, loop: "AbstractEventLoop") -> bool:
+    """Hand a connection over to the loop and a new protocol; the transport closes it.
+
+    A factory that fails is the handler's bug: one record on stderr, and the connection is
+    closed.
+
+    Returns:
+        Whether there was a protocol.
+    """
+    # It does all its work before it first waits, for connection_made() to be called. A task
+    # for that would cost as much as all of the rest.
+    steps = loop.connect_accepted_socket(route.handler, connection)
+    try:
+        made: Future[object] = steps.send(None)
+    except Exception as error:  # noqa: BLE001 - a factory may fail in any way
+        failure(f"{route} failed", error, skip=2)
+        connection.close()
+        return False
+
+    def finish(_: object) -> None:
+        try:
+            steps.send(None)
+        except StopIteration as result:
+            if connection.ended:  # else it is over already
+                connection.transport = result.value[0]
+        except Exception as error:  # noqa: BLE001 - a protocol may fail in any way
+            failure(f"{route} failed", error, skip=1)
+
+    made.add_done_callback(finish)
+    return True
