@@ -120,9 +120,11 @@ def test_what_systemd_looks_up_itself_restarts_nothing(table: str, line: str) ->
 def test_comments_restart_nothing() -> None:
     """Only the entries count."""
     units = situation(SPEC, SPEC, echo_socket=UP, echo_service=UP)
-    changed = [
-        Unit(replace(unit.file, before=f"# old\n{unit.file.before}"), unit.state) for unit in units
-    ]
+    changed = []
+    for unit in units:
+        before = f"# old\n{unit.file.before}"
+        file = File(unit.file.path, before, unit.file.after, "file", unit.file.modified)
+        changed.append(Unit(file, unit.state))
     assert ["write echo.socket", "write echo.service", "daemon-reload"] == told(changed)
     assert "comments only" == plan.steps(changed, live=True, now=True)[0].why
 
@@ -399,7 +401,8 @@ def test_units_of_others_are_refused() -> None:
     with pytest.raises(ActivatorError, match="not from activator"):
         refuse([theirs], force=False)
     refuse([theirs], force=True)
-    masked = Unit(replace(file, before="", kind="link"), state("ssh.socket", DOWN))
+    link = File(DIRECTORY / "ssh.socket", "", None, "link")
+    masked = Unit(link, state("ssh.socket", DOWN))
     with pytest.raises(ActivatorError, match="unmask"):
         refuse([masked], force=True)
 
