@@ -19,7 +19,7 @@ from tests.boxes.box import Box, Inside
 
 ROOT = Path(__file__).parent.parent
 INSIDE = Path(__file__).parent / "boxes/inside"
-PROGRAM = "/opt/probes/probes.py"
+PROGRAMS = "/opt/probes"
 # A peer outside the services' sandboxes, which echoes.
 PEER = "/run/peer.sock"
 PORT = 7790
@@ -73,7 +73,7 @@ CASES = (
     Case(("user:root",), "identity", r"ok 6\d{4} 6\d{4}", "ok 0 0"),
     Case(("group:adm",), "read /srv/for-adm", "EACCES", "ok text"),
     Case(("capability:CAP_DAC_READ_SEARCH",), "read /srv/for-root", "EACCES", "ok text"),
-    Case(("capability:CAP_NET_BIND_SERVICE", "listen:81"), "listen 81", "EACCES", "ok", since=252),
+    Case(("capability:CAP_NET_BIND_SERVICE", "listen:81"), "listen 81", "EACCES", "ok"),
     Case(("unix",), f"unix {PEER}", "EAFNOSUPPORT", "ok x"),
     Case(("network",), f"tcp 127.0.0.1 {PORT}", "EAFNOSUPPORT", "ok x"),
     Case(("network:127.0.0.1",), f"tcp 127.0.0.1 {PORT}", "EAFNOSUPPORT", "ok x"),
@@ -165,7 +165,7 @@ PEERS = {
 def ask(box: Box, questions: dict[str, list[str]]) -> dict[str, list[str]]:
     """Ask services that listen at /run/NAME.sock; return their answers."""
     jobs = [(f"/run/{name}.sock", texts) for name, texts in questions.items()]
-    done = box.run(box.python, "/opt/probes/ask.py", input=json.dumps(jobs), timeout=90)
+    done = box.run(box.python, f"{PROGRAMS}/ask.py", input=json.dumps(jobs), timeout=90)
     return dict(zip(questions, json.loads(done.stdout), strict=True))
 
 
@@ -176,7 +176,7 @@ def units(
     return render(
         spec.loads(
             f'name = "{name}"\nmode = "per-connection"\nsystemd = {version}\n'
-            f'exec = "/usr/bin/python3 -I -B {PROGRAM}"\nneeds = {json.dumps(needs)}\n'
+            f'exec = "/usr/bin/python3 -I -B {PROGRAMS}/probes.py"\nneeds = {json.dumps(needs)}\n'
             f'[service]\nStandardInput = "socket"\n{settings}'
             f'[sockets.ask]\nListenStream = "/run/{name}.sock"\n{more}'
         )
@@ -240,10 +240,20 @@ ipcrm -M {SHARED_MEMORY}
 
 
 @pytest.fixture(scope="module")
-def answers(box: Box) -> dict[Case, list[str]]:
-    """Return what the services of all cases answered, without and with the need."""
+def programs(box: Box) -> Iterator[None]:
+    """Have the programs in the box that its services run."""
     for name in ("probes.py", "ask.py"):
-        box.write(f"/opt/probes/{name}", (INSIDE / name).read_bytes())
+        box.write(f"{PROGRAMS}/{name}", (INSIDE / name).read_bytes())
+    box.write(f"{PROGRAMS}/holding.py", HOLDING)
+    box.write(f"{PROGRAMS}/spawning.py", SPAWNING)
+    yield
+    box.run("rm", "-r", PROGRAMS)
+
+
+@pytest.fixture(scope="module")
+def answers(box: Box, programs: None) -> dict[Case, list[str]]:
+    """Return what the services of all cases answered, without and with the need."""
+    del programs
     probing = Probing(box)
     places = {
         case: [
@@ -369,10 +379,9 @@ def test_examples_are_closed(box: Box, name: str, port: int, unit: str) -> None:
     assert served(box, text, f"UNIX-CONNECT:/run/{name}.sock", unit) <= 0.2
 
 
+@pytest.mark.usefixtures("programs")
 def test_programs_are_closed(box: Box) -> None:
     """A program of the user's own is as closed, and answers."""
-    box.write("/opt/probes/holding.py", HOLDING)
-
     assert served(box, PER_CONNECTION, "TCP:127.0.0.1:7791", "holding@*.service") <= 0.2
 
 
@@ -384,32 +393,44 @@ def test_standard(box: Box) -> None:
     assert served(box, text, "TCP:127.0.0.1:7777", "echo.service") <= 1.5
 
 
+@pytest.mark.usefixtures("programs")
 @pytest.mark.parametrize(
     ("needs", "expected"),
     [([], "PermissionError"), (["exec"], "ran\n"), (["exec:/usr/bin/echo"], "ran\n")],
 )
-@pytest.mark.parametrize("directory", ["/opt/probes", "/home/anna/program"])
-def test_need_exec(box: Box, needs: list[str], expected: str, directory: str) -> None:
-    """A handler whose interpreter is known runs no other program, unless it needs to.
+def test_need_exec(box: Box, needs: list[str], expected: str) -> None:
+    """A handler whose interpreter is known runs no other program, unless it needs to."""
+    assert expected == spawned(box, "/usr/bin/python3", PROGRAMS, needs)
 
-    Its own program is in sight even where others' files are not.
-    """
-    box.write(f"{directory}/spawning.py", SPAWNING)
+
+@pytest.mark.usefixtures("programs")
+def test_own_program_is_in_sight(box: Box) -> None:
+    """A virtual environment in somebody's home serves, and others' files stay out of sight."""
+    box.run("mkdir", "/home/anna")
+    box.run("cp", "-r", PROGRAMS, "/home/anna/app")
+    box.run("python3", "-m", "venv", "--without-pip", "--system-site-packages", "/home/anna/venv")
+    box.run("chmod", "0700", "/home/anna")
+
+    answer = spawned(box, "/home/anna/venv/bin/python", "/home/anna/app", [])
+    box.run("rm", "-r", "/home/anna")
+
+    assert answer == "PermissionError"
+
+
+def spawned(box: Box, python: str, directory: str, needs: list[str]) -> str:
+    """Return what a handler tells about running a program."""
     text = (
-        f'name = "spawning"\npython = "/usr/bin/python3"\napp-dir = "{directory}"\n'
+        f'name = "spawning"\npython = "{python}"\napp-dir = "{directory}"\n'
         f'handler = "spawning:spawn"\nneeds = {json.dumps(needs)}\n'
         '[sockets.spawning]\nListenStream = "/run/spawning.sock"\n'
     )
     with installed(box, render(spec.loads(text, systemd=box.version))):
-        answer = box.run("socat", "-t20", "-", "UNIX-CONNECT:/run/spawning.sock").stdout
-    box.run("rm", "-rf", "/home/anna")
-
-    assert expected == answer
+        return box.run("socat", "-t20", "-", "UNIX-CONNECT:/run/spawning.sock").stdout
 
 
+@pytest.mark.usefixtures("programs")
 def test_services_share_directories(box: Box) -> None:
     """Instances, and a service for other sockets beside them, write where the others do."""
-    box.write(PROGRAM, (INSIDE / "probes.py").read_bytes())
     files = units("probe-state", ("state",), "", box.version, SECOND)
     address = "UNIX-CONNECT:/run/probe-state.sock"
     with (
