@@ -1,12 +1,11 @@
 """What writing units would change on disk, and what must not be overwritten."""
 
-import difflib
 import os
 import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from activator import ownership
 from activator.errors import ActivatorError, combine
@@ -24,8 +23,7 @@ class Status(StrEnum):
     STALE = "stale"  # an earlier version of the spec made it, this one does not
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A file as it is and as it should be.
 
     Attributes:
@@ -88,6 +86,8 @@ class File:
 
     def diff(self) -> list[str]:
         """Return a unified diff from the disk to what it should be, lines without their ends."""
+        import difflib  # noqa: PLC0415 - seldom asked for
+
         before, after = _lines(self.before or ""), _lines(self.after or "")
         old = "/dev/null" if self.status is Status.NEW else str(self.path)
         new = "/dev/null" if self.status is Status.STALE else str(self.path)

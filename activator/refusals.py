@@ -26,6 +26,44 @@ _STRICT_SINCE = 257
 _DEFER_SINCE = 258
 _NO_PAM_SINCE = 262
 
+# The directives on which the rules below depend, besides all of Listen*=.
+CONCERNED = frozenset(
+    (
+        "Accept",
+        "BusName",
+        "DeferTrigger",
+        "DynamicUser",
+        "ExecStart",
+        "ExecStop",
+        "ExitType",
+        "ImportCredential",
+        "ImportCredentialEncrypted",
+        "KillMode",
+        "LoadCredential",
+        "LoadCredentialEncrypted",
+        "MaxConnections",
+        "PAMName",
+        "PrivatePIDs",
+        "RemainAfterExit",
+        "Restart",
+        "RestartForceExitStatus",
+        "RestartMaxDelaySec",
+        "RestartSec",
+        "RestartSteps",
+        "RuntimeMaxSec",
+        "RuntimeRandomizedExtraSec",
+        "Service",
+        "SetCredential",
+        "SetCredentialEncrypted",
+        "SuccessAction",
+        "Symlinks",
+        "Type",
+        "USBFunctionDescriptors",
+        "USBFunctionStrings",
+        "WorkingDirectory",
+    )
+)
+
 
 class Refusal(NamedTuple):
     """Say why systemd refuses a unit, or what it complains about.

@@ -23,9 +23,7 @@ def process(*argv: str) -> Callable[[], object]:
     """Return a step that runs a program to its end."""
 
     def step() -> None:
-        run = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False
-        )
+        run = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False)
         if run.returncode:
             raise SystemExit(f"{argv[0]} failed with status {run.returncode}")
 

@@ -5,11 +5,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import jinja2
 from compare import medians, process, python, row
 
 from activator import spec
-from activator.render.text import template_directory, units
+from activator.render import templates, units
 
 SPECS = 1_000
 ROOT = Path(__file__).parents[1]
@@ -33,14 +32,7 @@ def write_specs(directory: Path) -> list[str]:
 
 def jinja_alone(paths: list[str]) -> float:
     """Return the seconds Jinja2 needs for the same text, from warm templates."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template_directory()),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
+    environment = templates.environment(None)
     prepared = [
         (environment.get_template(f"{unit.name.rpartition('.')[2]}.j2"), unit)
         for path in paths

@@ -154,26 +154,21 @@ def command(
       activator gen --name echo --mode shared --exec '/usr/bin/python3 -m echo' \\
           --listen-stream 127.0.0.1:7777 --receive-buffer 256K --stdout
     """  # noqa: D301 - click wants the character itself
-    from activator.output import differences, plan, write
     from activator.render import Renderer
 
-    dry = check or diff
     if stdout == bool(output):
         raise UsageError("where to?", "give either -o DIR or --stdout")
+    dry = check or diff
     if (dry or force) and (stdout or (dry and force)):
         raise UsageError("--check, --diff and --force do not go together", "see --help")
     if diff and style == "json":
         raise UsageError("--diff is text", "leave out --format json")
-    problems: list[ActivatorError] = []
-    loaded = _specs(specs, options, problems)
     renderer = Renderer(explain=options["explain"], templates=options["templates"])
-    texts = _texts(renderer, loaded, problems)
-    if problems:
-        raise combine(problems)
-    for notice in (notice for _, spec in loaded for notice in spec.dropped):
-        click.echo(notice, err=True)
-    files = []
+    loaded, texts = _made(renderer, specs, options)
+    files: list[File] = []
     if output:
+        from activator.output import plan, write
+
         files = plan(output, texts) if dry else write(output, texts, force=force)
     if style == "json":
         show_json(texts, files, [spec for _, spec in loaded])
@@ -181,8 +176,25 @@ def command(
         show(texts)
     else:
         show_files(files, diff=diff, check=check)
-    if check and (found := list(differences(files))):
-        raise combine(found)
+    if check:
+        from activator.output import differences
+
+        if found := list(differences(files)):
+            raise combine(found)
+
+
+def _made(
+    renderer: "Renderer", paths: tuple[str, ...], options: dict[str, Any]
+) -> "tuple[list[tuple[str, Spec]], dict[str, str]]":
+    """Load and render what was asked for; all mistakes are raised at once."""
+    problems: list[ActivatorError] = []
+    loaded = _specs(paths, options, problems)
+    texts = _texts(renderer, loaded, problems)
+    if problems:
+        raise combine(problems)
+    for notice in (notice for _, spec in loaded for notice in spec.dropped):
+        click.echo(notice, err=True)
+    return loaded, texts
 
 
 def _texts(

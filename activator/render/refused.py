@@ -19,11 +19,16 @@ def check(spec: Spec, units: Iterable[Unit]) -> None:
     problems = []
     for unit in units:
         rule = refusals.socket if unit.name.endswith(".socket") else refusals.service
-        entries = [Entry(*entry) for entry in unit.entries]
+        entries = [Entry(*entry) for entry in unit.entries if _matters(entry[1])]
         found = (refusal for refusal in rule(entries, spec.systemd) if refusal.outcome == REFUSED)
         problems += [_error(spec, unit, refusal) for refusal in found]
     if problems:
         raise combine(problems)
+
+
+def _matters(name: str) -> bool:
+    """Tell whether a directive can be part of a reason; each line alone was checked before."""
+    return name in refusals.CONCERNED or name.startswith("Listen")
 
 
 def _error(spec: Spec, unit: Unit, refusal: refusals.Refusal) -> ActivatorError:

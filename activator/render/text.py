@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 
 from activator import ownership
-from activator.render import additions, proxy, refused, services, sockets, templates
+from activator.render import refused, services, sockets, templates
 from activator.render.model import Unit
 from activator.spec.model import Spec
 
@@ -17,7 +17,12 @@ def units(spec: Spec) -> Iterator[Unit]:
     """Yield the units of a spec: its sockets, then its services."""
     for socket in spec.sockets:
         yield sockets.unit(spec, socket)
-    yield from proxy.units(spec, spec.proxy) if spec.proxy else services.units(spec)
+    if spec.proxy:
+        from activator.render import proxy  # noqa: PLC0415 - few specs have one
+
+        yield from proxy.units(spec, spec.proxy)
+    else:
+        yield from services.units(spec)
 
 
 class Renderer:
@@ -65,6 +70,8 @@ class Renderer:
         except Exception as error:  # noqa: BLE001 - a template can raise whatever Python can
             raise templates.explain(error, name) from None
         if not _says(text, unit):
+            from activator.render import additions  # noqa: PLC0415 - only own templates add
+
             place = f"{self.templates}/{name}" if self.templates else name
             additions.check(text, unit, spec.systemd, place, allowed=self.templates is not None)
         return ownership.seal(unit.name, text, spec.name)
