@@ -18,12 +18,15 @@ from jsonschema import Draft202012Validator
 from activator import directives, forms
 from activator.directives import NEWEST, OLDEST, VERSIONS, Directive
 from activator.errors import ActivatorError
+from activator.render import render
 from activator.schema import schema
 from activator.spec import loads
 from activator.spec.intents import TYPES, intents
+from activator.spec.reader import RESERVED
 from activator.spec.settings import write
 from activator.values import judge
 from tests import test_gen, test_proxy
+from tests.support.facts import probes
 
 ROOT = Path(__file__).parents[1]
 EVERY = range(OLDEST, NEWEST + 1)
@@ -306,6 +309,19 @@ def test_what_the_reader_takes_fits(case: tuple[Directive, Any]) -> None:
             assert fits(directive, value, version), f"{directive.name} = {value!r}, {version}"
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_systemd_took_fits(version: int) -> None:
+    """Lines that a real systemd took fit that version's schema; names it did not know do not."""
+    for probe in (probe for probe in probes() if probe.version == version):
+        directive = directives.lookup(probe.section, probe.name)
+        if directive is None or (probe.section, probe.name) in RESERVED:
+            continue
+        if probe.outcome in ("ok", "obsolete"):
+            assert fits(directive, probe.value, version), probe
+        elif probe.outcome == "unknown-key":
+            assert not fits(directive, probe.value, version), probe
+
+
 # --- the command -------------------------------------------------------------------------
 
 
@@ -337,4 +353,5 @@ def test_an_unknown_version_is_told() -> None:
 
 def test_a_line_that_names_the_schema_is_a_comment() -> None:
     """The line by which editors find the schema leaves the spec as it is."""
-    assert loads(test_gen.GOOD) == loads(f"#:schema ./activator.schema.json\n{test_gen.GOOD}")
+    marked = f"#:schema ./activator.schema.json\n{test_gen.GOOD}"
+    assert render(loads(test_gen.GOOD)) == render(loads(marked))
