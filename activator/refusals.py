@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from activator import directives, specifiers
 from activator.errors import ActivatorError
-from activator.quoting import split_command
 from activator.unit import Entry
+from activator.unquoting import split_command
 from activator.values import judge
 from activator.values.numbers import BOOLEANS, to_integer
 from activator.values.times import to_microseconds
@@ -25,44 +25,6 @@ from activator.values.verdict import NOTICE, REFUSED
 _STRICT_SINCE = 257
 _DEFER_SINCE = 258
 _NO_PAM_SINCE = 262
-
-# The directives on which the rules below depend, besides all of Listen*=.
-CONCERNED = frozenset(
-    (
-        "Accept",
-        "BusName",
-        "DeferTrigger",
-        "DynamicUser",
-        "ExecStart",
-        "ExecStop",
-        "ExitType",
-        "ImportCredential",
-        "ImportCredentialEncrypted",
-        "KillMode",
-        "LoadCredential",
-        "LoadCredentialEncrypted",
-        "MaxConnections",
-        "PAMName",
-        "PrivatePIDs",
-        "RemainAfterExit",
-        "Restart",
-        "RestartForceExitStatus",
-        "RestartMaxDelaySec",
-        "RestartSec",
-        "RestartSteps",
-        "RuntimeMaxSec",
-        "RuntimeRandomizedExtraSec",
-        "Service",
-        "SetCredential",
-        "SetCredentialEncrypted",
-        "SuccessAction",
-        "Symlinks",
-        "Type",
-        "USBFunctionDescriptors",
-        "USBFunctionStrings",
-        "WorkingDirectory",
-    )
-)
 
 
 class Refusal(NamedTuple):

@@ -1,12 +1,9 @@
 """What several lines make systemd refuse; the small units of test_values.py hold more."""
 
-from typing import Any
-
 import pytest
 
 from activator import refusals
-from activator.directives import VERSIONS
-from activator.unit import Entry, UnitFile
+from activator.unit import UnitFile
 from activator.values.verdict import NOTICE, REFUSED
 
 
@@ -141,30 +138,3 @@ def test_complaints_are_told_apart() -> None:
     [refusal] = refusals.service([], 254)
     assert refusal.outcome == REFUSED
     assert refusal.error().place == ""
-
-
-def test_only_what_is_concerned_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The rules look at no directive that is not in the list of those they depend on."""
-    asked: set[str] = set()
-
-    class Asked(dict[str, list[Entry]]):
-        def get(self, name: str, default: Any = None) -> Any:
-            asked.add(name)
-            return super().get(name, default)
-
-    add = refusals._Settings._add  # noqa: SLF001 - what the rules read
-
-    def watch(unit: Any, entry: Entry) -> None:
-        if not isinstance(unit.lines, Asked):
-            unit.lines = Asked()
-        add(unit, entry)
-
-    monkeypatch.setattr(refusals._Settings, "_add", watch)  # noqa: SLF001 - the same
-    # One line of each directive that a rule may stop at, alone and with all the others.
-    every = [f"{name}=yes" for name in sorted(refusals.CONCERNED)]
-    texts = ["ListenStream=80", "ExecStart=/bin/x", "Type=oneshot", "Accept=yes", *every]
-    for version in VERSIONS:
-        for text in [*texts, *(f"{one}\n{two}" for one in texts for two in texts)]:
-            of_socket(f"ListenStream=80\n{text}", version)
-            of_service(text, version)
-    assert asked - {"Listen"} <= refusals.CONCERNED

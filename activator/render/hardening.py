@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from activator import directives, hardening, quoting
+from activator import directives, hardening, quoting, unquoting
 from activator.hardening import SECTION
 from activator.render.model import Line, line
 from activator.spec.model import Mode, Spec
@@ -183,7 +183,7 @@ def _conditions(spec: Spec, conditions: set[str]) -> Iterator[str]:
 def _programs(spec: Spec) -> Iterator[str]:
     """Yield the paths from which the service is run."""
     if spec.command:
-        for command in quoting.split_command(spec.command)[:1]:
+        for command in unquoting.split_command(spec.command)[:1]:
             if command.path.startswith("/"):
                 yield command.path
     if spec.python:

@@ -2,12 +2,21 @@
 
 from collections.abc import Iterable
 
-from activator import refusals
 from activator.errors import ActivatorError, combine
 from activator.render.model import Unit
-from activator.spec.model import Setting, Spec
-from activator.unit import Entry
+from activator.spec.model import Mode, Setting, Spec
 from activator.values.verdict import REFUSED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from activator.refusals import Refusal
+
+# Beginnings of directives that are part of no reason: addresses, and options of the socket.
+_HARMLESS = (
+    *("ListenStream", "ListenDatagram", "ListenSequentialPacket", "ListenFIFO"),
+    *("ReceiveBuffer", "SendBuffer", "Backlog", "SocketMode", "SocketUser", "SocketGroup"),
+    *("NoDelay", "KeepAlive", "FreeBind", "ReusePort", "Description", "Documentation"),
+)
 
 
 def check(spec: Spec, units: Iterable[Unit]) -> None:
@@ -16,22 +25,31 @@ def check(spec: Spec, units: Iterable[Unit]) -> None:
     Raises:
         ActivatorError: systemd would refuse a unit; each reason has its place in the spec.
     """
+    if not _may_be(spec):
+        return
+    from activator import refusals  # noqa: PLC0415 - most specs give no reason
+    from activator.unit import Entry  # noqa: PLC0415 - the same
+
     problems = []
     for unit in units:
         rule = refusals.socket if unit.name.endswith(".socket") else refusals.service
-        entries = [Entry(*entry) for entry in unit.entries if _matters(entry[1])]
+        entries = [Entry(*entry) for entry in unit.entries]
         found = (refusal for refusal in rule(entries, spec.systemd) if refusal.outcome == REFUSED)
         problems += [_error(spec, unit, refusal) for refusal in found]
     if problems:
         raise combine(problems)
 
 
-def _matters(name: str) -> bool:
-    """Tell whether a directive can be part of a reason; each line alone was checked before."""
-    return name in refusals.CONCERNED or name.startswith("Listen")
+def _may_be(spec: Spec) -> bool:
+    """Tell whether a spec gives any reason: what the generator adds by itself gives none."""
+    if ";" in spec.command or any(socket.mode is not Mode.SHARED for socket in spec.sockets):
+        return True
+    return any(
+        not setting.value or not setting.name.startswith(_HARMLESS) for setting in _settings(spec)
+    )
 
 
-def _error(spec: Spec, unit: Unit, refusal: refusals.Refusal) -> ActivatorError:
+def _error(spec: Spec, unit: Unit, refusal: "Refusal") -> ActivatorError:
     """Return a refusal as an error, at the line of the spec that asked for it."""
     message = f"systemd would refuse {unit.name}: {refusal.message}"
     for setting in _settings(spec):

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
 
 import jinja2
 
@@ -61,10 +60,11 @@ class Renderer:
         Raises:
             ActivatorError: The template is wrong, or says something else than the unit.
         """
-        name = f"{unit.name.rpartition('.')[2]}.j2"
-        environment = self._environment
+        # Ours for the two kinds say no more than the one they extend, which saves the way.
+        kind = unit.name.rpartition(".")[2] if self.templates is not None else "unit"
+        name = f"{kind}.j2"
         try:
-            text = environment.get_template(name).render(
+            text = self._environment.get_template(name).render(
                 unit=unit, source=_printable(spec.source), explain=self.explain
             )
         except Exception as error:  # noqa: BLE001 - a template can raise whatever Python can
@@ -89,7 +89,8 @@ def _says(text: str, unit: Unit) -> bool:
 
 def _printable(source: str) -> str:
     """Return a spec's file name as it may stand in a comment."""
-    return "".join(char if char.isprintable() else "?" for char in Path(source).name)
+    name = source.rpartition("/")[2]
+    return name if name.isprintable() else "".join(c if c.isprintable() else "?" for c in name)
 
 
 def render(spec: Spec, *, explain: bool = False) -> dict[str, str]:
