@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 IP_PKTINFO = 8
 SO_TIMESTAMP = 29
 SO_TIMESTAMPNS = 35
+MULTICAST = 224  # the first byte of an IPv4 address from which on they are no host's
 WILDCARDS = ("0.0.0.0", "::")
 # Room for packet information of both families, a timestamp, and as much again.
 ANCILLARY = 2 * (CMSG_SPACE(12) + CMSG_SPACE(20) + CMSG_SPACE(16))
@@ -175,8 +176,12 @@ def _note(message: Message, ancillary: "Ancillary") -> None:
             index, local, destination = struct.unpack("@i4s4s", data[:12])
             if not message.destination:
                 message.destination, message.interface = inet_ntop(AF_INET, destination), index
-                # The local address is that of the interface, where the other is a broadcast.
-                message.source = ((level, kind, struct.pack("@i4s4s", 0, local, bytes(4))),)
+                # The local address is that of the interface, where the other is a broadcast. It
+                # is not known of what arrived before the option was set.
+                if not any(local) and destination[0] < MULTICAST:
+                    local = destination
+                info = struct.pack("@i4s4s", 0, local, bytes(4))
+                message.source = ((level, kind, info),)
         elif level == SOL_SOCKET and kind == SO_TIMESTAMPNS:
             whole, part = struct.unpack("@ll", data[:16])
             message.timestamp_ns = whole * 10**9 + part

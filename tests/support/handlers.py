@@ -187,6 +187,17 @@ def p_message(sock: "socket") -> None:
     sock.sendall(sock.recv(65536))
 
 
+def p_attentive(sock: "socket") -> None:
+    """Say hi, then bye as soon as the service drains."""
+    import select  # noqa: PLC0415 - this file stays light
+
+    import activator  # noqa: PLC0415 - the same
+
+    sock.sendall(b"hi\n")
+    select.select([sock, activator.draining], [], [])
+    sock.sendall(b"bye\n" if activator.draining.is_set() else b"?\n")
+
+
 def p_peer(sock: "socket") -> None:
     """Ask for the peer's name, which fails if it has left."""
     sock.sendall(repr(sock.getpeername()).encode())

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import os
 import sys
+import time
 from typing import Any, cast
 
 import activator
@@ -79,6 +80,16 @@ class Failing(Echo):
     def data_received(self, data: bytes) -> None:
         """Fail."""
         raise ValueError(f"boom {data!r}"[:4])
+
+
+class Hang(Echo):
+    """Keep the event loop from everything else."""
+
+    def data_received(self, data: bytes) -> None:
+        """Say so, and hang."""
+        del data
+        os.write(self.transport.get_extra_info("socket").fileno(), b"hanging\n")
+        time.sleep(3600)
 
 
 class Attentive(Hold):
