@@ -168,6 +168,7 @@ MISTAKES = [
     (GOOD.replace("ListenStream", "NoDelay").replace('"127.0.0.1:7777"', "true"), 4, "listens on"),
     (GOOD.replace('"127.0.0.1:7777"', '[\n  "80",\n  "localhost:80",\n]'), 7, "ListenStream="),
     (GOOD.replace("sockets.echo", 'sockets."a:b"'), 4, "cannot be a descriptor's name"),
+    (GOOD + 'SocketMode = ["0600", "0660"]\n', 6, "only the last would count"),
     (GOOD + "Accept = true\n", 6, "Accept= is not set here"),
     (GOOD + "[service]\nEnvironment = 'A=b\\'\n", 7, "ends with a backslash"),
     (GOOD + '[service]\nEnvironment = "A=b\\nUser=root"\n', 7, "line break"),

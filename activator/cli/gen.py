@@ -213,10 +213,8 @@ def _texts(
 
 
 def show(texts: dict[str, str]) -> None:
-    """Print units, each under its name if there are several."""
-    for index, (name, text) in enumerate(texts.items()):
-        click.echo(("\n" if index else "") + f"# {name}")
-        click.echo(text, nl=False)
+    """Print units, each under its name."""
+    click.echo("\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
 
 
 def show_files(files: "list[File]", *, diff: bool, check: bool) -> None:

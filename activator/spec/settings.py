@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from activator import directives, quoting
+from activator import directives, quoting, unquoting
 from activator.errors import ActivatorError
 from activator.spec.model import Setting
 from activator.spec.source import Path
@@ -42,6 +42,10 @@ def read_table(
         if directive is None:
             hint = directives.suggest(section, name) or f"see {_MANUALS[section]}"
             report(ActivatorError(f"[{section}] has no directive {name!r}", hint), here)
+            continue
+        if isinstance(value, list) and len(value) > 1 and directive.repeat.startswith("single"):
+            what = f"{name}= is given {len(value)} values, and only the last would count"
+            report(ActivatorError(what, "give one"), here)
             continue
         items = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
         for index, item in items:
@@ -108,7 +112,7 @@ def one_line(text: str) -> str:
     Raises:
         ActivatorError: It holds a line break or NUL, or would join the next line.
     """
-    text = text.strip(quoting.WHITESPACE)
+    text = text.strip(unquoting.WHITESPACE)
     # The same conditions as for literal text; only "%" is left as it stands.
     return quoting.raw(text, specifiers=False)
 
