@@ -13,6 +13,8 @@ How the files build on each other, each using only those before it::
     streams, loops               async def h(reader, writer): one call; which event loop
     protocols, datagrams         asyncio.Protocol and DatagramProtocol classes
     single, threaded, aio        the three services: one plain call, threads, an event loop
+    children, starters           processes of connections: how they end, how they begin
+    warm                         the service with a process for each connection
     engine                       which service is the right one
     command                      activator serve
 """

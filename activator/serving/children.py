@@ -140,5 +140,3 @@ def _name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return "unknown"
-
-

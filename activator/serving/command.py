@@ -4,8 +4,8 @@ import atexit
 import os
 import sys
 
-from activator.errors import ActivatorError
-from activator.serving.options import parse
+from activator.errors import ActivatorError, UsageError
+from activator.serving.options import PROCESS, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,16 +32,24 @@ def _run(words: "Sequence[str]") -> int:
     values, targets = parse(words)
     # Only now, so that wrong usage is told even where systemd-python is not installed.
     from activator.listen import listen_fds  # noqa: PLC0415
-    from activator.serving.engine import Settings, not_activated, run  # noqa: PLC0415
+    from activator.serving.engine import Settings, not_activated, run, run_program  # noqa: PLC0415
     from activator.serving.load import load  # noqa: PLC0415
 
     app_dir = values.pop("app-dir")
     if app_dir:
         sys.path.insert(0, app_dir)
+    program = values.pop("inetd")
+    if program and values["isolation"] != PROCESS:
+        raise UsageError("it is for --isolation process", place="--inetd")
+    if program and targets:
+        raise UsageError("a handler and a program", "give one", place="--inetd")
+    values["limits"] = values.pop("limit")
     settings = Settings(**{name.replace("-", "_"): value for name, value in values.items()})
     # First the descriptors, so that nothing the module starts inherits or takes them.
     listeners = listen_fds()
     try:
+        if program:
+            return run_program(program, listeners, settings)[0]
         handlers = load(targets)
         if not listeners:
             raise not_activated(listeners.absence)

@@ -5,23 +5,28 @@ import stat
 
 from activator.errors import ActivatorError, UsageError
 from activator.listen import were_passed
-from activator.serving.handlers import CONNECTED, assign
+from activator.serving.handlers import CONNECTED, LISTENING, assign
 from activator.serving.options import (
     DRAIN,
     IDLE_EXIT,
+    ISOLATIONS,
     LOOP,
     LOOPS,
     MESSAGE_MAX,
     NO_LIMIT,
+    PROCESS,
+    SHARED,
     THREADS,
+    TIME_LIMIT,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from activator.listen import Listeners
     from activator.serving.handlers import Handler
+    from activator.serving.options import Limit
 
     # The exit status, and whether all handlers ended within the time they had.
     Ending = tuple[int, bool]
@@ -39,11 +44,14 @@ class Settings:
     __slots__ = (
         "drain",
         "idle_exit",
+        "isolation",
+        "limits",
         "loop",
         "max_connections",
         "max_per_source",
         "message_max",
         "threads",
+        "time_limit",
     )
 
     def __init__(
@@ -56,6 +64,9 @@ class Settings:
         max_connections: int = NO_LIMIT,
         max_per_source: int = NO_LIMIT,
         message_max: int = MESSAGE_MAX,
+        isolation: str = SHARED,
+        time_limit: float = TIME_LIMIT,
+        limits: "Sequence[Limit]" = (),
     ) -> None:
         if not 0 <= drain < float("inf"):
             raise UsageError(f"not a number of seconds: {drain!r}", place="drain")
@@ -65,6 +76,10 @@ class Settings:
             raise UsageError(f"not a number of threads: {threads!r}", place="threads")
         if not 0 <= idle_exit < float("inf"):
             raise UsageError(f"not a number of seconds: {idle_exit!r}", place="idle_exit")
+        if isolation not in ISOLATIONS:
+            raise UsageError(f"no such isolation: {isolation!r}", place="isolation")
+        if not 0 <= time_limit < float("inf"):
+            raise UsageError(f"not a number of seconds: {time_limit!r}", place="time_limit")
         for place, limit in (
             ("max_connections", max_connections),
             ("max_per_source", max_per_source),
@@ -77,6 +92,9 @@ class Settings:
         self.max_connections = max_connections
         self.max_per_source = max_per_source
         self.message_max = message_max
+        self.isolation = isolation
+        self.time_limit = time_limit
+        self.limits = limits
         self.loop = loop
         self.threads = threads
 
@@ -101,6 +119,11 @@ def run(
     if not were_passed(listeners):
         settings.idle_exit = 0.0  # nobody would start it again
     routes = assign(listeners, handlers)
+    if settings.isolation == PROCESS and routes[0].listener.kind != CONNECTED:
+        _check_connections(listeners)
+        from activator.serving import warm  # noqa: PLC0415 - only for this mode
+
+        return warm.run(routes, settings)
     if any(route.is_async for route in routes):
         from activator.serving import aio  # noqa: PLC0415 - only for async handlers
 
@@ -112,6 +135,25 @@ def run(
     from activator.serving import threaded  # noqa: PLC0415 - only for this mode
 
     return threaded.run(routes, settings)
+
+
+def run_program(argv: "Sequence[str]", listeners: "Listeners", settings: Settings) -> "Ending":
+    """Serve each connection with a process of a program, as inetd does.
+
+    Returns:
+        The exit status, and whether all processes ended within the time they had.
+
+    Raises:
+        ActivatorError: Nothing was passed, or something else than listening sockets.
+    """
+    if not listeners:
+        raise not_activated(listeners.absence)
+    _check_connections(listeners)
+    if not were_passed(listeners):
+        settings.idle_exit = 0.0
+    from activator.serving import warm  # noqa: PLC0415 - only for this mode
+
+    return warm.run_program(argv, tuple(listeners), settings)
 
 
 def not_activated(absence: str) -> ActivatorError:
@@ -131,6 +173,15 @@ def _check_mode(listeners: "Listeners") -> None:
             f"{len(connections)} of {len(listeners)} passed descriptors are connections",
             "a service gets listening sockets or, with Accept=yes, one connection",
         )
+
+
+def _check_connections(listeners: "Listeners") -> None:
+    for item in listeners:
+        if item.kind not in LISTENING:
+            raise ActivatorError(
+                f"{item} cannot have a process for each connection: it is no listening socket",
+                "with Accept=yes, systemd starts the processes; messages have no connections",
+            )
 
 
 def _stdin_is_socket() -> bool:

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    # A resource (resource.RLIMIT_*) and the limit, soft and hard.
+    Limit = tuple[int, int]
+
 DRAIN = 30.0
 LOOP = "auto"
 LOOPS = ("auto", "asyncio", "uvloop")
@@ -16,6 +19,11 @@ THREADS = 64
 IDLE_EXIT = 0.0
 NO_LIMIT = 0
 MESSAGE_MAX = 65536
+SHARED = "shared"
+PROCESS = "process"
+ISOLATIONS = (SHARED, PROCESS)
+TIME_LIMIT = 0.0
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def seconds(text: str) -> float:
@@ -41,6 +49,35 @@ def event_loop(text: str) -> str:
     if text not in LOOPS:
         raise UsageError(f"no such event loop: {text!r}", f"there are {', '.join(LOOPS)}")
     return text
+
+
+def isolation(text: str) -> str:
+    """Read what connections have in common."""
+    if text not in ISOLATIONS:
+        raise UsageError(f"no such isolation: {text!r}", f"there are {', '.join(ISOLATIONS)}")
+    return text
+
+
+def resource_limits(text: str) -> "tuple[Limit, ...]":
+    """Read ``NAME=VALUE,...``: names of getrlimit(2) in small letters, values with K, M or G."""
+    import resource  # noqa: PLC0415 - rarely needed
+
+    found = []
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        number = getattr(resource, f"RLIMIT_{name.upper()}", None) if name.islower() else None
+        if number is None:
+            raise UsageError(f"no such resource: {name!r}", "for example nofile=64,as=256M,cpu=10")
+        factor = UNITS.get(value[-1:], 1)
+        digits = value[:-1] if factor > 1 else value
+        if not (digits.isascii() and digits.isdecimal() and len(digits) < len("1" + "0" * 16)):
+            raise UsageError(f"not a limit: {part!r}", "write NAME=NUMBER, with K, M or G after it")
+        limit = int(digits) * factor
+        hard = resource.getrlimit(number)[1]
+        if hard != resource.RLIM_INFINITY and limit > hard:
+            raise UsageError(f"{part} is more than this process has, {hard}")
+        found.append((number, limit))
+    return tuple(found)
 
 
 def directory(text: str) -> str:
@@ -134,6 +171,35 @@ OPTIONS = (
         text="Drop datagrams that are longer, and say so.",
     ),
     Option(
+        "isolation",
+        "ISOLATION",
+        SHARED,
+        isolation,
+        text="Give each connection a process of its own: process.",
+        choices=ISOLATIONS,
+    ),
+    Option(
+        "time-limit",
+        "SECONDS",
+        TIME_LIMIT,
+        seconds,
+        text="End a connection's process after so long; 0 is never.",
+    ),
+    Option(
+        "limit",
+        "NAME=N,...",
+        (),
+        resource_limits,
+        text="Resources of a connection's process, as nofile=64,as=256M.",
+    ),
+    Option(
+        "inetd",
+        "CMD ARG...",
+        (),
+        str,
+        text="Run CMD in these processes, the connection as its input and output.",
+    ),
+    Option(
         "app-dir",
         "DIR",
         "",
@@ -148,7 +214,7 @@ def parse(words: "Sequence[str]") -> "tuple[dict[str, Any], list[str]]":
     """Split a command line into the options' values and the other words.
 
     Takes ``--name value`` and ``--name=value``; ``--`` ends the options; a repeated option
-    counts as given last.
+    counts as given last. All that follows ``--inetd CMD`` is for the command.
 
     Raises:
         UsageError: An option is unknown, lacks its value or has a wrong one.
@@ -170,6 +236,8 @@ def parse(words: "Sequence[str]") -> "tuple[dict[str, Any], list[str]]":
             if not equals:
                 text = next(rest, "")
             values[option.name] = _read(option, text)
+            if option.name == "inetd":
+                values[option.name] = (text, *rest)  # the program's own words
     return values, others
 
 

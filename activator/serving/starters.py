@@ -1,17 +1,14 @@
 """Start the process of one connection: a handler's by fork, a program's by posix_spawn.
 
-The handler's process is forked when its connection has been accepted. Processes forked ahead,
-each waiting in accept(2) for its only connection, were measured beside it: the same work
-for the processors, so no more connections per second where these are the limit, a median
-latency shorter by a third, but no way to refuse a source before its process runs, a pipe to
-learn who is taken, and a herd of them at several listeners. Most of the time of either goes into
-pages that the child writes to, the reference counts of all it touches: so it does little.
+The handler's process is forked when its connection has been accepted. Most of its time goes
+into pages that it writes to, the reference counts of all it touches: so it does little.
 """
 
 import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from socket import AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, if_indextoname
 
 from activator.errors import ActivatorError
@@ -22,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from socket import socket
+    from typing import NoReturn
 
     from activator.serving.engine import Ending, Settings
     from activator.serving.handlers import Route
@@ -91,7 +89,9 @@ class Handlers:
             remote = remote_of(sock)
         except OSError:
             return 0  # the client has gone
-        for other in (*self._wakeup, *self._routes):
+        for end in self._wakeup:
+            end.close()
+        for other in self._routes:
             other.close()
         for name in PRIVATE:
             os.environ.pop(name, None)
@@ -119,9 +119,7 @@ class Programs:
     def __init__(self, argv: "Sequence[str]", settings: "Settings") -> None:
         self._argv = list(argv)
         self._path = _program(argv[0])
-        self._environ = {
-            name: value for name, value in os.environ.items() if name not in PRIVATE
-        }
+        self._environ = {name: value for name, value in os.environ.items() if name not in PRIVATE}
         self.limits = _limiter(settings.limits)
         self._is_limited = bool(settings.limits)
 
@@ -239,11 +237,9 @@ def _program(name: str) -> str:
     raise ActivatorError(f"no such program: {name!r}", "give its path", place="--inetd")
 
 
-def _leave(status: int) -> "None":
+def _leave(status: int) -> "NoReturn":
     """End the child at once; what the service has registered to run at its end is not its."""
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(AttributeError, OSError, ValueError):
             stream.flush()
-        except (AttributeError, OSError, ValueError):
-            pass
     os._exit(status & 0xFF)
