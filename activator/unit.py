@@ -1,7 +1,8 @@
 r"""Unit files without loss: every comment, repeat, reset and continuation line is kept.
 
 A :class:`UnitFile` is a list of chunks in file order; dumping it gives the same bytes
-again. Quoting of values lives in :mod:`activator.quoting`.
+again. Quoting of values lives in :mod:`activator.quoting` and
+:mod:`activator.unquoting`.
 
 Source: systemd.syntax(7), and systemd's own reader for what the manual leaves open (a
 comment inside a continued line is skipped; ``\r`` ends a line; a byte order mark is
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from activator.errors import ActivatorError
-from activator.quoting import WHITESPACE
+from activator.unquoting import WHITESPACE
 
 # The longest line, with its continuations, that systemd reads: bytes.
 LINE_MAX = 1024 * 1024

@@ -115,7 +115,7 @@ def test_variables() -> None:
     assert ["$", "$ONE", "x$ONE", "${}", "${1}"] == expand_variables(
         ["$$", "$$ONE", "x$ONE", "${}", "${1}"], environment
     )
-    assert ["a'b"] == expand_variables(["$ODD"], {"ODD": "a'b"})
+    assert ["a", "b c"] == expand_variables(["$ODD"], {"ODD": "a 'b c"})
 
 
 @given(

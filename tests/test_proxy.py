@@ -2,7 +2,7 @@
 
 import pytest
 
-from activator import quoting, spec
+from activator import spec, unquoting
 from activator.errors import ActivatorError
 from activator.render import render
 from activator.unit import UnitFile
@@ -30,7 +30,7 @@ def units(text: str) -> dict[str, UnitFile]:
 def proxyd(text: str) -> tuple[str, ...]:
     """Return the command line of the proxy."""
     line = units(text)["files-proxy.service"].get("Service", "ExecStart")
-    (command,) = quoting.split_command(line or "")
+    (command,) = unquoting.split_command(line or "")
     return command.argv
 
 

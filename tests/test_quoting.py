@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activator import quoting
+from activator import quoting, unquoting
 from activator.errors import ActivatorError
 from activator.unit import UnitFile
+from activator.unquoting import CUNESCAPE, PLAIN, RELAXED, RETAIN, UNQUOTE, VARIABLE, VERBATIM
+
+MODES = (PLAIN, UNQUOTE, CUNESCAPE, RETAIN, VERBATIM, RELAXED, VARIABLE)
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
-PROGRAM = TEXT.filter(lambda text: "/" not in text and text[:1] not in quoting.PREFIXES).map(
+PROGRAM = TEXT.filter(lambda text: "/" not in text and text[:1] not in unquoting.PREFIXES).map(
     lambda text: f"/usr/bin/{text}x"
 )
 
@@ -28,13 +31,13 @@ def test_words_come_back(words: list[str]) -> None:
     unit = UnitFile.parse(f"[Service]\nEnvironment={value}\nAfter=it\n")
     (first, second) = unit.entries
     assert ("After", "it") == (second.name, second.value)
-    assert words == [text.replace("%%", "%") for text in quoting.split_words(first.value)]
+    assert words == [text.replace("%%", "%") for text in unquoting.words(first.value, CUNESCAPE)]
 
 
 @given(PROGRAM, st.lists(TEXT))
 def test_commands_come_back(program: str, arguments: list[str]) -> None:
     """Any arguments, quoted, are one command with the same arguments."""
-    (command,) = quoting.split_command(quoting.command([program, *arguments]))
+    (command,) = unquoting.split_command(quoting.command([program, *arguments]))
     assert program == command.path.replace("%%", "%")
     assert arguments == [expanded(text) for text in command.argv[1:]]
     assert command.prefixes in ("", "@")
@@ -54,9 +57,11 @@ def test_raw_stays_on_its_line_or_is_refused(text: str) -> None:
 @given(st.text())
 def test_reading_never_breaks(text: str) -> None:
     """Any text is split or refused in words."""
-    for split in (quoting.split_words, quoting.split_command):
+    for mode in MODES:
         with suppress(ActivatorError):
-            split(text)
+            list(unquoting.words(text, mode))
+    with suppress(ActivatorError):
+        unquoting.split_command(text)
 
 
 @pytest.mark.parametrize(
@@ -72,24 +77,63 @@ def test_reading_never_breaks(text: str) -> None:
         ("", []),
     ],
 )
-def test_split_words(value: str, words: list[str]) -> None:
+def test_words(value: str, words: list[str]) -> None:
     """Quotes and escapes are undone as systemd.syntax(7) says."""
-    assert words == quoting.split_words(value)
+    assert words == list(unquoting.words(value, CUNESCAPE))
+    assert words == list(unquoting.words(value, RELAXED))
 
 
-@pytest.mark.parametrize("value", ['"a', "a\\", r"\q", r"\x0", r"\x00", r"\ud800", r"\xff"])
-def test_split_words_refuses(value: str) -> None:
-    """What systemd refuses is refused."""
+@pytest.mark.parametrize(
+    "value", ['"a', "a\\", r"\q", r"\x0", r"\x00", r"\777", r"\ud800", r"\U0000d800", r"\xff"]
+)
+def test_words_refuses(value: str) -> None:
+    """What systemd drops from Environment= is refused."""
     with pytest.raises(ActivatorError):
-        quoting.split_words(value)
+        list(unquoting.words(value, CUNESCAPE))
+
+
+@pytest.mark.parametrize(
+    ("value", "argument"),
+    [
+        (r"a\;b", r"a\;b"),
+        (r"\q", r"\q"),
+        (r"\x00", r"\x00"),
+        (r"\777", r"\777"),
+        (r"\U0000d800", r"\U0000d800"),
+        (r'"\; b"', r"\; b"),
+        (r"\xff", "\udcff"),
+        (r"\ud800", r"\ud800"),
+        (r"\xc3\xa9", "é"),
+    ],
+)
+def test_a_command_keeps_what_systemd_keeps(value: str, argument: str) -> None:
+    """Unknown escapes stay as they are, and any byte can be given."""
+    ((_, _, argv),) = unquoting.split_command(f"/bin/x {value}")
+    assert argv == ("/bin/x", argument)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ('u"n c', ["un c"]),
+        (r"t\nx", ["tnx"]),
+        ('a "b c', ["a", "b c"]),
+        (r'q"r s"t\nu v', ["qr stnu", "v"]),
+        ("a\\", ["a\\"]),
+        ("a\u00a0b", ["a\u00a0b"]),
+    ],
+)
+def test_a_variable_is_split_as_in_a_command(value: str, words: list[str]) -> None:
+    """Backslashes go, and a quote may stay open: what three versions made of $NAME."""
+    assert words == list(unquoting.words(value, VARIABLE))
 
 
 def test_split_command_with_separators_and_prefixes() -> None:
     r"""A lone ; separates commands, \; is an argument, @ takes argv[0] from the line."""
     assert [
-        quoting.Command("-@", "/bin/x", ("zero", "a b", ";")),
-        quoting.Command("", "/bin/y", ("/bin/y",)),
-    ] == quoting.split_command(r'-@/bin/x zero "a b" \; ; /bin/y')
+        unquoting.Command("-@", "/bin/x", ("zero", "a b", ";")),
+        unquoting.Command("", "/bin/y", ("/bin/y",)),
+    ] == unquoting.split_command(r'; -@/bin/x zero "a b" \; ; /bin/y ;')
 
 
 @pytest.mark.parametrize(

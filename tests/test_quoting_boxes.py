@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from activator import spec
 from activator.errors import ActivatorError
-from activator.quoting import split_words
 from activator.render import Renderer
+from activator.unquoting import unescape
 from tests.boxes.box import Box
 
 LOADER = Path(__file__).parent / "boxes/inside/load_units.py"
@@ -136,7 +136,7 @@ def simplified(answers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """
     for answer in answers.values():
         for address in answer.get("Listen", ()):
-            (address[1],) = split_words(f'"{address[1]}"')
+            address[1] = unescape(address[1])
         if "ExecStart" in answer:
             ((_, argv, *_),) = answer["ExecStart"]
             answer["ExecStart"] = [word.replace("$$", "$") for word in argv]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from activator.errors import ActivatorError
-from activator.quoting import split_words
+from activator.unquoting import VARIABLE, words
 
 # systemd's own search path, behind ours.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -24,13 +24,13 @@ def expand_variables(argv: Sequence[str], environment: Mapping[str, str]) -> lis
         argv: The words of the command, specifiers resolved.
         environment: The service's environment; what it lacks is empty.
     """
-    words: list[str] = []
+    expanded: list[str] = []
     for word in argv:
         if word.startswith("$") and word[1:2] not in ("{", "$"):
-            words += _split(environment.get(word[1:], ""))
+            expanded += words(environment.get(word[1:], ""), VARIABLE)
         else:
-            words.append(_VARIABLE.sub(lambda match: _value(match, environment), word))
-    return words
+            expanded.append(_VARIABLE.sub(lambda match: _value(match, environment), word))
+    return expanded
 
 
 def search_path() -> str:
@@ -92,12 +92,3 @@ def _check(path: str) -> None:
 def _value(match: re.Match[str], environment: Mapping[str, str]) -> str:
     """Return what a ``$$`` or ``${NAME}`` stands for."""
     return environment.get(match[1], "") if match[1] else "$"
-
-
-def _split(value: str) -> list[str]:
-    """Split a variable's value at white space, respecting quotes."""
-    try:
-        return split_words(value)
-    except ActivatorError:
-        # systemd is lenient here: an odd quote is taken as it stands.
-        return value.split()

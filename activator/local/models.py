@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from activator.address import Address
-from activator.quoting import Command
+from activator.unquoting import Command
 
 # systemd-system.conf(5): DefaultTimeoutStartSec= and DefaultTimeoutStopSec=.
 DEFAULT_TIMEOUT = 90.0

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from activator import directives
 from activator.errors import ActivatorError
-from activator.quoting import split_words
 from activator.specifiers import expand
 from activator.unit import Entry, UnitFile
+from activator.unquoting import UNQUOTE, words
 
 T = TypeVar("T")
 # [Unit] and [Install] order and enable units, which has no meaning here; these would decide
@@ -115,15 +115,21 @@ class Reader:
         """Return a directive's last value as it stands, specifiers resolved."""
         return self.value(section, name, str, default)
 
-    def words(self, section: str, name: str) -> list[tuple[str, Entry]]:
-        """Return the words of all lines of a list directive, each with its line."""
+    def words(self, section: str, name: str, mode: str = UNQUOTE) -> list[tuple[str, Entry]]:
+        """Return the words of all lines of a list directive, each with its line.
+
+        Args:
+            section: The directive's section.
+            name: Its name.
+            mode: What is undone, a constant of :mod:`activator.unquoting`.
+        """
         found = []
         for entry in self.entries(section, name):
             try:
-                words = split_words(entry.value)
+                split = list(words(entry.value, mode))
             except ActivatorError as error:
                 raise error.at(entry.place)  # noqa: B904 - the same error, with its place
-            found += [(self.expand(entry, word), entry) for word in words]
+            found += [(self.expand(entry, word), entry) for word in split]
         return found
 
     def ignored(self) -> Iterable[str]:

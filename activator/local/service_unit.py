@@ -12,8 +12,8 @@ from activator.errors import ActivatorError
 from activator.local import values
 from activator.local.models import DEFAULT_TIMEOUT, ServiceUnit
 from activator.local.reader import Reader, one_of
-from activator.quoting import Command, split_command
 from activator.unit import Entry
+from activator.unquoting import CUNESCAPE, Command, split_command
 
 _TYPES = ("simple", "exec", "notify", "notify-reload", "oneshot", "idle", "dbus", "forking")
 _KILL_MODES = ("control-group", "mixed", "process", "none")
@@ -53,7 +53,9 @@ def read_service(reader: Reader) -> ServiceUnit:
         type=kind,
         environment=_environment(reader),
         pass_environment=tuple(word for word, _ in reader.words("Service", "PassEnvironment")),
-        unset_environment=tuple(word for word, _ in reader.words("Service", "UnsetEnvironment")),
+        unset_environment=tuple(
+            word for word, _ in reader.words("Service", "UnsetEnvironment", CUNESCAPE)
+        ),
         working_directory=directory,
         working_directory_optional=optional,
         stdin=stdin,
@@ -106,7 +108,7 @@ def _commands(reader: Reader) -> list[tuple[Command, Entry]]:
 def _environment(reader: Reader) -> dict[str, str]:
     """Return what Environment= sets."""
     environment = {}
-    for word, entry in reader.words("Service", "Environment"):
+    for word, entry in reader.words("Service", "Environment", CUNESCAPE):
         name, equals, value = word.partition("=")
         if not equals or not _NAME.fullmatch(name):
             raise ActivatorError(

@@ -16,6 +16,8 @@ from importlib import import_module
 
 from activator import specifiers
 from activator.directives import NEWEST, OLDEST, Directive
+from activator.errors import ActivatorError
+from activator.unquoting import WHITESPACE
 from activator.values.verdict import (
     ACCEPTED,
     IGNORED,
@@ -27,7 +29,6 @@ from activator.values.verdict import (
     Rejected,
     Verdict,
 )
-from activator.values.words import WHITESPACE
 
 # Type → the module of its checker.
 TYPES = {
@@ -96,6 +97,8 @@ def judge(directive: Directive, value: str, version: int = NEWEST) -> Verdict:
         found = _examine(directive, value.strip(WHITESPACE), version)
     except Rejected as rejected:
         return _rejection(directive, value, rejected)
+    except ActivatorError as error:
+        return _rejection(directive, value, Rejected(error.message, error.hint))
     if found is not None:
         return found._replace(message=f"{directive.name}={value}: {found.message}")
     if directive.status == "deprecated":

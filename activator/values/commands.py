@@ -3,8 +3,9 @@
 import re
 
 from activator import specifiers
+from activator.errors import ActivatorError
+from activator.unquoting import CUNESCAPE, next_argument, next_word
 from activator.values.verdict import IGNORED, REFUSED, Context, Rejected, Verdict, note
-from activator.values.words import RELAXED, WHITESPACE, first_word, unescape
 
 # "|" runs the line through a shell, and "!!" means nothing any more.
 _SHELL_SINCE = 258
@@ -13,7 +14,6 @@ _GLOB_SINCE = 262
 _GLOB = re.compile(r"[*?\[]")
 _NAME_MAX = 255
 _PATH_MAX = 4095
-_SEMICOLON = re.compile(r"[ \t\n\r]\\;(?=[ \t\n\r]|$)")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\"'\\]")
 _DIRECTORY = re.compile(r"(^|/)\.{0,2}$")
 
@@ -23,7 +23,7 @@ def command(value: str, context: Context) -> Verdict | None:
     found: Verdict | None = None
     position = 0
     while True:
-        first = first_word(value, position, RELAXED)
+        first = next_word(value, position)
         if first is None:
             return found
         word, position = first
@@ -36,6 +36,8 @@ def command(value: str, context: Context) -> Verdict | None:
             count, position, more = _arguments(value, position, context.version)
         except Rejected as rejected:
             raise Rejected(rejected.what, rejected.hint, outcome) from None
+        except ActivatorError as error:
+            raise Rejected(error.message, error.hint, outcome) from None
         if "@" in prefixes and not count:
             raise Rejected("the name of argv[0] is missing", f"write @{path} NAME", outcome)
         if "!!" in prefixes and context.version >= _SHELL_SINCE:
@@ -46,10 +48,12 @@ def command(value: str, context: Context) -> Verdict | None:
 
 def _escapes(value: str) -> Verdict | None:
     """Return a notice if an escape is unknown: systemd leaves its backslash where it is."""
+    position = 0
     try:
-        unescape(_SEMICOLON.sub(" ;", value))
-    except Rejected as rejected:
-        return note(rejected.what, rejected.hint)
+        while (found := next_argument(value, position, CUNESCAPE)) is not None:
+            position = found[1]
+    except ActivatorError as error:
+        return note(error.message, error.hint)
     return None
 
 
@@ -104,28 +108,15 @@ def _arguments(value: str, position: int, version: int) -> tuple[int, int, bool]
         Their number, where they end, and whether a lone ``;`` ended them.
 
     Raises:
-        Rejected: A quote is not closed, or an escape or a specifier is unknown.
+        ActivatorError: A quote is not closed.
+        Rejected: A specifier is unknown.
     """
     count = 0
-    while True:
-        while position < len(value) and value[position] in WHITESPACE:
-            position += 1
-        if position == len(value):
-            return count, position, False
-        if _stands_alone(value, position, ";"):
-            return count, position + 1, True
-        if _stands_alone(value, position, "\\;"):
-            position += 2
-        else:
-            found = first_word(value, position, RELAXED)
-            assert found is not None  # noqa: S101 - a character follows
-            word, position = found
-            if bad := specifiers.fault(word, version):
-                raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, version))
+    while (found := next_argument(value, position)) is not None:
+        word, position = found
+        if word is None:
+            return count, position, True
+        if bad := specifiers.fault(word, version):
+            raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, version))
         count += 1
-
-
-def _stands_alone(value: str, position: int, token: str) -> bool:
-    """Return whether a token stands at a position as a word of its own."""
-    end = position + len(token)
-    return value.startswith(token, position) and (end == len(value) or value[end] in WHITESPACE)
+    return count, position, False

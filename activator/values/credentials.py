@@ -3,11 +3,11 @@
 import re
 
 from activator import specifiers
+from activator.unquoting import head, unescape
 from activator.values.images import base64_bytes
 from activator.values.names import fdname
 from activator.values.paths import absolute
 from activator.values.verdict import Context, Rejected, Verdict
-from activator.values.words import head, unescape
 
 _NAME_MAX = 255
 _RENAME_SINCE = 257

@@ -1,11 +1,11 @@
 """Device nodes with rights, weights, limits and latencies."""
 
+from activator.unquoting import UNQUOTE, next_word
 from activator.values.numbers import to_integer
 from activator.values.paths import absolute, simplified
 from activator.values.sizes import to_bytes
 from activator.values.times import to_microseconds
 from activator.values.verdict import Context, Rejected, Verdict
-from activator.values.words import UNQUOTE, first_word
 
 _NODES = ("/dev/", "/run/systemd/inaccessible/")
 _WEIGHTS = {"": (1, 10_000), "blkio": (10, 1000)}
@@ -65,7 +65,7 @@ def _pair(value: str, form: str) -> str:
 
 def _split(value: str) -> tuple[str, str]:
     """Return the first word, quotes undone, and the rest as it stands."""
-    found = first_word(value, 0, UNQUOTE)
+    found = next_word(value, 0, UNQUOTE)
     if found is None:
         return "", ""
     word, position = found

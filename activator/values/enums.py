@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from activator import specifiers
+from activator.unquoting import words
 from activator.values.names import fdname
 from activator.values.numbers import BOOLEANS, to_integer
 from activator.values.paths import absolute
 from activator.values.verdict import Context, Rejected, Verdict, note
-from activator.values.words import words
 
 _TABLE = Path(__file__).parent.with_name("enums.tsv")
 _ERRNO_MAX = 4095

@@ -2,10 +2,10 @@
 
 import binascii
 
+from activator.unquoting import CUNESCAPE, RETAIN, fields, words
 from activator.values.enums import known
 from activator.values.paths import API_TREES_SINCE, absolute, below_api_tree
 from activator.values.verdict import REFUSED, SILENT, Context, Rejected, Verdict, note
-from activator.values.words import CUNESCAPE, RETAIN, fields, words
 
 _HASH_BYTES = 16
 _LENIENT_SINCE = 262

@@ -3,6 +3,7 @@
 import re
 
 from activator import specifiers
+from activator.unquoting import CUNESCAPE, PLAIN, RETAIN, VERBATIM, unescape, words
 from activator.values.numbers import UINT_MAX, to_integer
 from activator.values.paths import absolute
 from activator.values.verdict import (
@@ -14,7 +15,6 @@ from activator.values.verdict import (
     Verdict,
     note,
 )
-from activator.values.words import CUNESCAPE, PLAIN, RETAIN, VERBATIM, unescape, words
 
 UNIT_TYPES = (
     "service",

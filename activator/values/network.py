@@ -4,11 +4,11 @@ import re
 import socket
 
 from activator.errors import ActivatorError
+from activator.unquoting import CUNESCAPE, RETAIN, fields, words
 from activator.values.enums import known
 from activator.values.numbers import to_integer
 from activator.values.paths import absolute, below_api_tree
 from activator.values.verdict import BROKEN, Context, Rejected, Verdict, note
-from activator.values.words import CUNESCAPE, RETAIN, fields, words
 
 _VSOCK_TYPES_SINCE = 254
 _API_TREES_SINCE = 257

@@ -1,8 +1,8 @@
 """Paths: absolute ones, lists of them, and those with prefixes and options."""
 
 from activator import specifiers
+from activator.unquoting import CUNESCAPE, PLAIN, RETAIN, fields, head, words
 from activator.values.verdict import REFUSED, Context, Rejected, Verdict, note
-from activator.values.words import CUNESCAPE, PLAIN, RETAIN, fields, head, words
 
 _PATH_MAX = 4095
 _NAME_MAX = 255

@@ -3,11 +3,11 @@
 import errno
 from collections.abc import Iterable, Iterator
 
+from activator.unquoting import PLAIN, words
 from activator.values.enums import known
 from activator.values.names import is_signal
 from activator.values.numbers import BOOLEANS, to_integer
 from activator.values.verdict import SILENT, Context, Rejected, Verdict, note
-from activator.values.words import PLAIN, words
 
 _STATUS_MAX = 255
 _CAPABILITY_MAX = 62

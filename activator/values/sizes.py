@@ -2,10 +2,10 @@
 
 import re
 
+from activator.unquoting import fields
 from activator.values.numbers import ULONG_MAX, to_integer, to_permyriad
 from activator.values.times import to_microseconds
 from activator.values.verdict import Context, Rejected, Verdict
-from activator.values.words import fields
 
 _SUFFIXES = "EPTGMKB"
 # Spaces may stand between number and suffix, and between terms.
