@@ -86,6 +86,7 @@ def keys() -> Iterator[str]:
         if default is not None:
             shown = f"`{str(default).lower() if isinstance(default, bool) else default}`"
         modes = " or ".join(f"`{mode}`" for mode in row.get("modes", ()))
+        modes += " or with a handler" if row.get("or-handler") else ""
         meaning = _escaped(row["summary"]) + (f" Only with mode {modes}." if modes else "")
         yield _row(f"`{key}`", values or TYPES[row["type"]], shown, meaning)
 

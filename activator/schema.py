@@ -124,6 +124,20 @@ def schema(version: int | None = None) -> Node:
     return _Schema(version).root()
 
 
+def _only_with(row: Node) -> Node:
+    """Return what else must be in a spec that has a key for some modes only."""
+    node: Node = {"required": ["mode"], "properties": {"mode": {"enum": row["modes"]}}}
+    if not row.get("or-handler"):
+        return node
+    per_connection = {"properties": {"mode": {"const": Mode.PER_CONNECTION.value}}}
+    handler = {
+        "required": ["handler"],
+        "not": {"required": ["mode"], **per_connection},
+        "properties": {"idle-exit": {"not": {"const": 0}}},
+    }
+    return {"anyOf": [node, handler]}
+
+
 class _Schema:
     """Builds one schema, collecting the definitions that its parts share."""
 
@@ -146,9 +160,7 @@ class _Schema:
             "required": [key for key, row in table.items() if row.get("required")],
             "oneOf": [{"required": ["exec"]}, {"required": ["handler"]}],
             "dependentSchemas": {
-                key: {"required": ["mode"], "properties": {"mode": {"enum": row["modes"]}}}
-                for key, row in table.items()
-                if row.get("modes")
+                key: _only_with(row) for key, row in table.items() if row.get("modes")
             },
             "if": {"required": ["mode"], "properties": {"mode": {"const": Mode.PROXY.value}}},
             "then": {

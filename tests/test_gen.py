@@ -21,6 +21,7 @@ handler = "activator.examples.echo:echo"
 [sockets.echo]
 ListenStream = "127.0.0.1:7777"
 """
+EXEC = GOOD.replace('handler = "activator.examples.echo:echo"', "exec = '/bin/cat'")
 TEXT = st.text(max_size=60)
 
 
@@ -176,6 +177,11 @@ MISTAKES = [
     (GOOD.replace("handler", "#"), 1, "neither exec nor handler"),
     (GOOD.replace("activator.examples.echo:echo", "echo"), 2, "names no handler"),
     ("drain = -1\n" + GOOD, 1, "out of range"),
+    ("idle-exit = 'soon'\n" + GOOD, 1, "no time span"),
+    ("idle-exit = 0\n" + GOOD, 1, "would stop at once"),
+    ("idle-exit = true\n" + GOOD, 1, "idle-exit is not"),
+    ("mode = 'per-connection'\nidle-exit = 5\n" + GOOD, 2, "for a handler of shared sockets"),
+    ("idle-exit = 5\n" + EXEC, 1, 'is for mode = "proxy", and'),
     ("systemd = 219\n" + GOOD, 1, "too old"),
     ("systemd = 'wheezy'\n" + GOOD, 1, "unknown"),
     ("python = 'python3'\n" + GOOD, 1, "no absolute path"),
@@ -323,6 +329,17 @@ def test_python_and_app_dir_reach_the_command() -> None:
         "activator.examples.echo:echo"
     ) == made["echo.service"].get("Service", "ExecStart")
     assert "8s" == made["echo.service"].get("Service", "TimeoutStopSec")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("'2min 30s'", "--idle-exit 150 "), ("0.5", "--idle-exit 0.5 ")]
+)
+def test_idle_exit_reaches_the_command(value: str, expected: str) -> None:
+    """A handler of shared sockets stops when it is idle, if the spec says so."""
+    start = units(f"idle-exit = {value}\n{GOOD}")["echo.service"].get("Service", "ExecStart")
+    assert f"activator serve {expected}activator.examples.echo:echo" == start
+    for text in (GOOD, f"idle-exit = 'infinity'\n{GOOD}"):
+        assert "--idle-exit" not in str(units(text)["echo.service"].get("Service", "ExecStart"))
 
 
 NEWER = """\

@@ -80,6 +80,8 @@ def command(spec: Spec, mode: Mode, served: list[Socket]) -> str:
         argv += ["--app-dir", spec.app_dir]
     if spec.drain != RUNTIME_DRAIN:
         argv += ["--drain", f"{spec.drain:g}"]
+    if spec.idle_exit and mode is Mode.SHARED:
+        argv += ["--idle-exit", f"{spec.idle_exit:g}"]
     names = {socket.fdname for socket in served}
     for fdname, handler in spec.handlers:
         if not fdname:

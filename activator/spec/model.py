@@ -91,6 +91,8 @@ class Spec(NamedTuple):
         python: The interpreter that runs handlers; empty for ``activator`` in the path.
         app_dir: Where the handlers' modules are; empty for the interpreter's own path.
         drain: How long running connections may take after SIGTERM: seconds.
+        idle_exit: How long after the last connection a handler of shared sockets stops:
+            seconds; 0 for never.
         proxy: What mode "proxy" needs, else None.
         hardening: The profile that closes all it can: a name of :mod:`activator.hardening`.
         needs: What is open nevertheless, as ``network`` or ``write:/srv/data``.
@@ -111,6 +113,7 @@ class Spec(NamedTuple):
     python: str = ""
     app_dir: str = ""
     drain: float = 30.0
+    idle_exit: float = 0.0
     proxy: Proxy | None = None
     hardening: str = "strict"
     needs: tuple[str, ...] = ()

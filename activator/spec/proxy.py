@@ -208,6 +208,11 @@ def _others(tree: Mapping[str, Any], report: Report) -> None:
     for key, row in intents.intents().items():
         if key in tree and row.get("modes") == [Mode.PROXY.value]:
             error = ActivatorError(f'{key} is for mode = "proxy" alone', "remove it")
+            if row.get("or-handler"):
+                if "handler" in tree and tree.get("mode") != Mode.PER_CONNECTION.value:
+                    continue
+                what = f'{key} is for mode = "proxy", and for a handler of shared sockets'
+                error = ActivatorError(what, "remove it")
             report(error, (key,))
 
 

@@ -1,5 +1,6 @@
 """Reads one spec, collecting every mistake with its place."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from activator.spec import intents, names, needs, proxy, target
 from activator.spec.model import Mode, Setting, Socket, Spec
 from activator.spec.settings import Newer, check, one_line, read_table
 from activator.spec.source import OptionSource, Path, TomlSource
+from activator.values.times import to_microseconds
 
 # Seconds: the longest drain; a day.
 DRAIN_MAX = 86_400
@@ -71,6 +73,7 @@ class Reader:
             python=self._absolute("python"),
             app_dir=self._absolute("app-dir"),
             drain=self._drain(),
+            idle_exit=self._idle_exit(mode),
             hardening=self._get("hardening"),
             needs=tuple(needs.read(self._get("needs") or [], self.version, self._note)),
             proxy=proxy.read(self.tree, sockets, settings, self.version, self._note),
@@ -218,6 +221,18 @@ class Reader:
             self._problem(("drain",), f"drain = {value} is out of range", hint)
             return 0.0
         return float(value)
+
+    def _idle_exit(self, mode: Mode) -> float:
+        """Return how long a handler stays unused: seconds; 0 for ever."""
+        value = self.tree.get("idle-exit")
+        if mode is Mode.PROXY or "handler" not in self.tree or "idle-exit" not in self.right:
+            return 0.0
+        text = self._attempt(("idle-exit",), proxy.timespan, value)
+        seconds = (to_microseconds(text) or 0.0) / 1e6 if text else 0.0
+        if text and not seconds:
+            hint = 'give a time span, as "10min", or leave it out'
+            self._problem(("idle-exit",), "idle-exit = 0 would stop at once", hint)
+        return 0.0 if math.isinf(seconds) else seconds
 
     # --- the sockets -------------------------------------------------------------------
 
