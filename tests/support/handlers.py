@@ -194,7 +194,7 @@ def p_attentive(sock: "socket") -> None:
     import activator  # noqa: PLC0415 - the same
 
     sock.sendall(b"hi\n")
-    select.select([sock, activator.draining], [], [])
+    select.select([sock.fileno(), activator.draining.fileno()], [], [])
     sock.sendall(b"bye\n" if activator.draining.is_set() else b"?\n")
 
 

@@ -1,0 +1,158 @@
+"""Our service against the bare loops: the same handlers on create_server() and start_server().
+
+The client, in Python, shares the machine with the servers and is slower than the quick ones, so
+its rate says little. What counts is what a server gets done in a second of its own CPU time;
+the rate is shown too. Ours and the peer run at the same time of the same round, in
+turn; the ratio is the median of the rounds' ratios.
+"""
+
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+ROUNDS = 9
+SLICE = 0.15  # seconds
+CONNECTIONS = 50
+AT_ONCE = 10
+PAYLOAD = b"x" * 64
+LINGER = b"\1\0\0\0\0\0\0\0"
+BENCH = Path(__file__).parent
+
+
+class Server(NamedTuple):
+    """A running server."""
+
+    address: tuple[str, int]
+    pid: int
+
+    def used(self) -> float:
+        """Return the seconds of CPU time used so far; stat's are too coarse."""
+        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+class Work(NamedTuple):
+    """What was done: a number of requests or connections, and what it took in seconds."""
+
+    count: int
+    cpu: float
+    wall: float
+
+
+@contextmanager
+def serving(*command: str) -> Iterator[Server]:
+    """Run a server on a listener of its own, and wait until it answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        pin = 'exec 3<&$1; shift; export LISTEN_PID=$$; exec "$@"'
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", pin, "sh", str(listener.fileno()), sys.executable, *command],
+            env={**os.environ, "LISTEN_FDS": "1"},
+            pass_fds=[listener.fileno()],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            server = Server(listener.getsockname(), process.pid)
+            connections(server, 0)
+            yield server
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+
+
+def open_one(server: Server) -> socket.socket:
+    """Connect."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)  # close with a reset
+    client.connect(server.address)
+    return client
+
+
+def connections(server: Server, seconds: float) -> Work:
+    """Connect, exchange one message and reset, again and again."""
+    begun, used, count = time.perf_counter(), server.used(), 0
+    while not count or time.perf_counter() < begun + seconds:
+        clients = [open_one(server) for _ in range(AT_ONCE)]
+        for client in clients:
+            client.sendall(PAYLOAD)
+        for client in clients:
+            assert client.recv(100) == PAYLOAD
+            client.close()
+        count += AT_ONCE
+    return Work(count, server.used() - used, time.perf_counter() - begun)
+
+
+def requests(server: Server, seconds: float) -> Work:
+    """Exchange messages over many connections."""
+    with ExitStack() as stack:
+        clients = [stack.enter_context(open_one(server)) for _ in range(CONNECTIONS)]
+        begun, used, count = time.perf_counter(), server.used(), 0
+        while time.perf_counter() < begun + seconds:
+            for client in clients:
+                client.send(PAYLOAD)
+            for client in clients:
+                client.recv(100)
+            count += CONNECTIONS
+        return Work(count, server.used() - used, time.perf_counter() - begun)
+
+
+def compare(
+    what: str, measure: Callable[[Server, float], Work], ours: Server, peer: Server, bar: float
+) -> bool:
+    """Print one comparison, and return whether it keeps the bar."""
+    pairs = []
+    for number in range(ROUNDS + 1):
+        # Whoever is second finds warm caches, so each is first as often as the other.
+        order = (ours, peer) if number % 2 else (peer, ours)
+        done = {server.pid: measure(server, SLICE) for server in order}
+        pairs.append((done[ours.pid], done[peer.pid]))
+    del pairs[0]
+    ratio = statistics.median(
+        (a.count / a.cpu) / (b.count / b.cpu) for a, b in pairs if a.cpu and b.cpu
+    )
+    sides = [list(side) for side in zip(*pairs, strict=True)]
+    shown = [
+        f"{statistics.median(work.cpu / work.count for work in side) * 1e6:7.1f} us "
+        f"{statistics.median(work.count / work.wall for work in side):7.0f}/s"
+        for side in sides
+    ]
+    kept = ratio >= bar
+    print(
+        f"{what:<34} {shown[0]} {shown[1]}   x {ratio:5.2f}   bar {bar:5.2f}   "
+        f"{'holds' if kept else 'MISSED'}",
+        flush=True,
+    )
+    return kept
+
+
+def main() -> int:
+    """Print the comparisons; return 1 if a bar is missed."""
+    print(f"{'CPU per operation, and rate':<34} {'activator':>20} {'bare loop':>20}")
+    kept = True
+    for loop in ("asyncio", "uvloop"):
+        if not find_spec(loop):
+            print(f"{loop} is not installed")
+            continue
+        for handler, what, bars in (
+            ("Echo", "Protocol", (0.97, 0.95)),
+            ("echo", "streams", (0.95, 5.0)),
+        ):
+            words = ("-m", "activator", "serve", "--loop", loop, "--app-dir", str(BENCH))
+            with (
+                serving(*words, f"peers:{handler}") as ours,
+                serving(str(BENCH / "peers.py"), handler, loop) as peer,
+            ):
+                kept &= compare(f"{loop}, {what}: requests", requests, ours, peer, bars[0])
+                kept &= compare(f"{loop}, {what}: resets", connections, ours, peer, bars[1])
+    return not kept
+
+
+if __name__ == "__main__":
+    sys.exit(main())
