@@ -80,6 +80,7 @@ def test_any_words(words: list[str]) -> None:
         assert DEFAULTS.keys() == values.keys()
         assert set(others) <= set(words)
         values.pop("app-dir")
+        values.pop("inetd")
         Settings(**{name.replace("-", "_"): value for name, value in values.items()})
         return
     assert problem.place or problem.hint

@@ -75,8 +75,10 @@ class Children:
             pid = ended.si_pid
             child = self._running.pop(pid, None) or self._told.pop(pid, None)
             if child:
-                with suppress(OSError):
+                try:  # noqa: SIM105 - suppress() would cost more than the rest
                     os.killpg(pid, signal.SIGKILL)
+                except OSError:
+                    pass
             # Of others, which a handler's module has started, nobody else takes the status.
             os.waitpid(pid, 0)
             if child:

@@ -43,7 +43,6 @@ def _run(words: "Sequence[str]") -> int:
         raise UsageError("it is for --isolation process", place="--inetd")
     if program and targets:
         raise UsageError("a handler and a program", "give one", place="--inetd")
-    values["limits"] = values.pop("limit")
     settings = Settings(**{name.replace("-", "_"): value for name, value in values.items()})
     # First the descriptors, so that nothing the module starts inherits or takes them.
     listeners = listen_fds()

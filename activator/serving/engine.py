@@ -45,7 +45,7 @@ class Settings:
         "drain",
         "idle_exit",
         "isolation",
-        "limits",
+        "limit",
         "loop",
         "max_connections",
         "max_per_source",
@@ -66,7 +66,7 @@ class Settings:
         message_max: int = MESSAGE_MAX,
         isolation: str = SHARED,
         time_limit: float = TIME_LIMIT,
-        limits: "Sequence[Limit]" = (),
+        limit: "Sequence[Limit]" = (),
     ) -> None:
         if not 0 <= drain < float("inf"):
             raise UsageError(f"not a number of seconds: {drain!r}", place="drain")
@@ -80,13 +80,13 @@ class Settings:
             raise UsageError(f"no such isolation: {isolation!r}", place="isolation")
         if not 0 <= time_limit < float("inf"):
             raise UsageError(f"not a number of seconds: {time_limit!r}", place="time_limit")
-        for place, limit in (
+        for place, most in (
             ("max_connections", max_connections),
             ("max_per_source", max_per_source),
             ("message_max", message_max - 1),
         ):
-            if limit < 0:
-                raise UsageError(f"not a limit: {limit!r}", place=place)
+            if most < 0:
+                raise UsageError(f"not a limit: {most!r}", place=place)
         self.drain = drain
         self.idle_exit = idle_exit
         self.max_connections = max_connections
@@ -94,7 +94,7 @@ class Settings:
         self.message_max = message_max
         self.isolation = isolation
         self.time_limit = time_limit
-        self.limits = limits
+        self.limit = limit
         self.loop = loop
         self.threads = threads
 

@@ -8,11 +8,11 @@ import gc
 import os
 import signal
 import sys
-from contextlib import suppress
 from socket import AF_INET, AF_INET6, AF_UNIX, AF_VSOCK, if_indextoname
 
 from activator.errors import ActivatorError
 from activator.listen import VARIABLES, Listener
+from activator.serving.plain import converse
 from activator.serving.report import failure
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from socket import socket
     from typing import NoReturn
 
-    from activator.serving.engine import Ending, Settings
+    from activator.serving.engine import Settings
     from activator.serving.handlers import Route
     from activator.serving.options import Limit
 
@@ -30,14 +30,24 @@ PRIVATE = (*VARIABLES, "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC")
 MAPPED = "::ffff:"
 
 
+class TimeIsUpError(BaseException):
+    """Raised in a plain handler when its process was told to end; it should not catch it."""
+
+
 class Handlers:
     """Starts processes that call a handler, in the interface it has with Accept=yes.
+
+    Each function that the child calls, and each object that it names, costs it a page or two,
+    which fork has left to be copied at the first write. So here is less abstraction than usual.
 
     Args:
         routes: The listeners and their handlers.
         settings: What was set; of no use any more in the child.
         is_stopping: Tells in the child whether a signal came before it could heed it.
         wakeup: Descriptors of the service that the child closes.
+
+    Attributes:
+        is_child: Whether this process is that of a connection.
     """
 
     def __init__(
@@ -47,12 +57,16 @@ class Handlers:
         is_stopping: "Callable[[], bool]",
         wakeup: "Sequence[socket]",
     ) -> None:
+        self.is_child = False
         self._routes = {route.listener: route for route in routes}
         self._settings = settings
         self._is_stopping = is_stopping
-        self._wakeup = wakeup
-        self._runs = {route.listener: _runner(route) for route in routes}
-        self.limits = _limiter(settings.limits)
+        # The objects that own them go with the process.
+        self._foreign = [*(end.fileno() for end in wakeup), *(item.fd for item in self._routes)]
+        self._private = [name for name in PRIVATE if name in os.environ]
+        if any(route.is_async for route in routes):
+            from activator.serving import aio  # noqa: F401, PLC0415 - loaded once, not in children
+        self._limits = _limiter(settings.limit) if settings.limit else None
         # What is there now is not looked at by the children's collector, which would copy it.
         gc.collect()
         gc.freeze()
@@ -66,9 +80,12 @@ class Handlers:
         pid = os.fork()
         if pid:
             return pid
+        self.is_child = True
         status = 1
         try:
-            status = self._run(listener, sock)
+            status = self._run(self._routes[listener], sock)
+        except TimeIsUpError:
+            status = 0
         except BaseException as error:  # noqa: BLE001 - nothing may get back into the service
             failure(f"{self._routes[listener]} failed", error)
         finally:
@@ -78,31 +95,36 @@ class Handlers:
         """Return what is run for a listener, for messages."""
         return str(self._routes[listener])
 
-    def _run(self, listener: Listener, sock: "socket") -> int:
+    def _run(self, route: "Route", sock: "socket") -> int:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
         os.setpgid(0, 0)
-        if self._is_stopping():
-            return 0
         try:
-            remote = remote_of(sock)
+            remote = remote_of(sock, route.listener.family)
         except OSError:
             return 0  # the client has gone
-        for end in self._wakeup:
-            end.close()
-        for other in self._routes:
-            other.close()
-        for name in PRIVATE:
-            os.environ.pop(name, None)
-        os.environ.update(remote)
-        self.limits()
+        for fd in self._foreign:
+            os.close(fd)
+        for name in self._private:
+            del os.environ[name]
+        for name in remote:
+            os.environ[name] = remote[name]
+        if self._limits:
+            self._limits()
+        # From here on, SIGTERM raises TimeIsUpError in a plain handler.
+        if self._is_stopping():
+            return 0
+        return self._run_async(route, sock) if route.is_async else converse(route, sock)
+
+    def _run_async(self, route: "Route", sock: "socket") -> int:
+        from activator.serving import aio  # noqa: PLC0415 - loaded, if it is needed
+
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
         # All this is the child's own copy, to change as it likes.
-        route = self._routes[listener]
-        route.listener = Listener(listener.name, sock.detach())
+        route.listener = Listener(route.listener.name, sock.detach())
         settings = self._settings
         settings.drain = settings.idle_exit = 0.0  # the service itself counts the time
-        return self._runs[listener](route, settings)[0]
+        return aio.run([route], settings)[0]
 
 
 class Programs:
@@ -112,16 +134,19 @@ class Programs:
         argv: The program and its arguments.
         settings: What was set.
 
+    Attributes:
+        is_child: Whether this process is that of a connection.
+
     Raises:
         ActivatorError: There is no such program.
     """
 
     def __init__(self, argv: "Sequence[str]", settings: "Settings") -> None:
+        self.is_child = False
         self._argv = list(argv)
         self._path = _program(argv[0])
         self._environ = {name: value for name, value in os.environ.items() if name not in PRIVATE}
-        self.limits = _limiter(settings.limits)
-        self._is_limited = bool(settings.limits)
+        self._limits = _limiter(settings.limit) if settings.limit else None
 
     def start(self, listener: Listener, sock: "socket") -> int:
         """Start the process of a connection, which the caller closes; return its id.
@@ -129,13 +154,12 @@ class Programs:
         Raises:
             OSError: It cannot be started, for now or at all.
         """
-        del listener
         try:
-            environ = {**self._environ, **remote_of(sock)}
+            environ = {**self._environ, **remote_of(sock, listener.family)}
         except OSError:
             environ = self._environ  # the client has gone; the program will notice
         fd = sock.fileno()
-        if not self._is_limited:
+        if not self._limits:
             # It shares the memory until it runs, so the service's size costs nothing.
             return os.posix_spawn(
                 self._path,
@@ -149,13 +173,15 @@ class Programs:
         pid = os.fork()
         if pid:
             return pid
+        self.is_child = True
         try:
+            signal.set_wakeup_fd(-1)
             os.setpgid(0, 0)
             for number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             for to in (0, 1):
                 os.dup2(fd, to)
-            self.limits()
+            self._limits()
             os.execve(self._path, self._argv, environ)  # noqa: S606 - becoming it is the point
         except BaseException as error:  # noqa: BLE001 - nothing may get back into the service
             failure(f"cannot run {self._path}", error)
@@ -167,7 +193,7 @@ class Programs:
         return f"{self._path} on {listener}"
 
 
-def remote_of(sock: "socket") -> dict[str, str]:
+def remote_of(sock: "socket", family: "int | None") -> dict[str, str]:
     """Return REMOTE_ADDR and REMOTE_PORT of a connection, as far as it has them.
 
     As systemd sets them with Accept=yes (systemd.exec(5)): IPv4 addresses that come through
@@ -176,7 +202,6 @@ def remote_of(sock: "socket") -> dict[str, str]:
     Raises:
         OSError: The client has gone (ENOTCONN).
     """
-    family = sock.family
     peer = sock.getpeername()
     if family == AF_UNIX:
         # Since systemd 257, if the client has bound its end; an abstract name with "@".
@@ -203,21 +228,8 @@ def _plain(peer: "tuple[str, int, int, int]") -> str:
         return f"{host}%{peer[3]}"
 
 
-def _runner(route: "Route") -> "Callable[[Route, Settings], Ending]":
-    """Return what serves one connection, loaded now and not in every child."""
-    if route.is_async:
-        from activator.serving import aio  # noqa: PLC0415 - only for async handlers
-
-        return lambda route, settings: aio.run([route], settings)
-    from activator.serving import single  # noqa: PLC0415 - only for plain ones
-
-    return single.run
-
-
 def _limiter(limits: "Sequence[Limit]") -> "Callable[[], None]":
     """Return what sets resource limits, in the child."""
-    if not limits:
-        return lambda: None
     import resource  # noqa: PLC0415 - rarely needed
 
     def limiter() -> None:
@@ -239,7 +251,9 @@ def _program(name: str) -> str:
 
 def _leave(status: int) -> "NoReturn":
     """End the child at once; what the service has registered to run at its end is not its."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, OSError, ValueError):
-            stream.flush()
+    try:
+        sys.stderr.flush()
+        sys.stdout.flush()
+    except (AttributeError, OSError, ValueError):
+        pass
     os._exit(status & 0xFF)

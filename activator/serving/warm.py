@@ -22,6 +22,7 @@ from activator.serving.children import GRACE, NEVER, Children
 from activator.serving.life import Life
 from activator.serving.report import Rarely, line
 from activator.serving.sources import Sources
+from activator.serving.starters import Handlers, Programs, TimeIsUpError
 from activator.serving.stop import StopSignals
 
 TYPE_CHECKING = False
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from activator.listen import Listener
     from activator.serving.engine import Ending, Settings
     from activator.serving.handlers import Route
-    from activator.serving.starters import Handlers, Programs
 
 # How many processes may run if no limit was set; the generator's MaxConnections= is the same.
 PROCESSES = 256
@@ -51,8 +51,6 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
             "the handler's module has started threads, which its processes will lack; "
             "start them in the handler"
         )
-    from activator.serving.starters import Handlers  # noqa: PLC0415 - loads what will be used
-
     return _run(
         [route.listener for route in routes],
         settings,
@@ -64,8 +62,6 @@ def run_program(
     argv: "Sequence[str]", listeners: "Sequence[Listener]", settings: "Settings"
 ) -> "Ending":
     """Serve each connection to the listeners with a program, as :func:`run` does otherwise."""
-    from activator.serving.starters import Programs  # noqa: PLC0415 - as above
-
     return _run(listeners, settings, lambda _: Programs(argv, settings))
 
 
@@ -97,6 +93,7 @@ class _Service:
     def __init__(self, listeners: "Sequence[Listener]", settings: "Settings") -> None:
         self.status = 0
         self._listeners = {listener.fd: listener for listener in listeners}
+        self._described = {listener: _Described(self, listener) for listener in listeners}
         self._drain = settings.drain
         self._limit = settings.max_connections or PROCESSES
         self.wakeup = socketpair()
@@ -120,6 +117,8 @@ class _Service:
 
     def stop(self) -> None:
         self._stopping = True
+        if self.starter.is_child:
+            raise TimeIsUpError
 
     def stop_now(self) -> None:
         self._now = True
@@ -217,7 +216,7 @@ class _Service:
             sock.close()
             return
         sock.close()
-        self._children.add(pid, _Described(self.starter, listener), source, monotonic())
+        self._children.add(pid, self._described[listener], source, monotonic())
         self._life.accepted += 1
         self._life.note()
 
@@ -263,11 +262,11 @@ class _Service:
 class _Described:
     """What a process runs, put into words only when it is told."""
 
-    __slots__ = ("_listener", "_starter")
+    __slots__ = ("_listener", "_service")
 
-    def __init__(self, starter: "Handlers | Programs", listener: "Listener") -> None:
-        self._starter = starter
+    def __init__(self, service: _Service, listener: "Listener") -> None:
+        self._service = service
         self._listener = listener
 
     def __str__(self) -> str:
-        return self._starter.describe(self._listener)
+        return self._service.starter.describe(self._listener)

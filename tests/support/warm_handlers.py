@@ -36,7 +36,6 @@ def _facts() -> bytes:
             for name, value in os.environ.items()
             if name.startswith(("LISTEN_", "REMOTE_", "NOTIFY", "WATCHDOG"))
         },
-        "sigchld": signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL,
     }
     return json.dumps(facts).encode()
 
