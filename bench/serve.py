@@ -12,6 +12,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -50,13 +51,16 @@ class Work(NamedTuple):
 @contextmanager
 def serving(*command: str) -> Iterator[Server]:
     """Run a server on a listener of its own, and wait until it answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+    with (
+        socket.create_server(("127.0.0.1", 0), backlog=1024) as listener,
+        tempfile.TemporaryFile() as log,
+    ):
         pin = 'exec 3<&$1; shift; export LISTEN_PID=$$; exec "$@"'
         process = subprocess.Popen(
             ["/bin/sh", "-c", pin, "sh", str(listener.fileno()), sys.executable, *command],
             env={**os.environ, "LISTEN_FDS": "1"},
             pass_fds=[listener.fileno()],
-            stderr=subprocess.DEVNULL,
+            stderr=log,
         )
         try:
             server = Server(listener.getsockname(), process.pid)

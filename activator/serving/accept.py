@@ -2,11 +2,11 @@
 
 import errno
 from select import POLLIN, poll
+from socket import SOCK_SEQPACKET, SOCK_STREAM, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from socket import socket
+    from collections.abc import Callable, Iterable
 
     from activator.listen import Listener
     from activator.serving.handlers import Route
@@ -52,8 +52,15 @@ class BrokenListenerError(Exception):
     """The listener can accept no more, now and later."""
 
 
-def accept(sock: "socket", listener: "Listener") -> "socket | None":
+def accept(
+    sock: socket, listener: "Listener", make: "Callable[[int, int, int, int], socket]" = socket
+) -> "socket | None":
     """Accept one connection from a non-blocking listener.
+
+    Args:
+        sock: The listener's socket.
+        listener: The listener.
+        make: Makes the connection's socket: of its family, type, protocol and descriptor.
 
     Returns:
         The connection, which the caller closes; None if there is none for now.
@@ -63,7 +70,8 @@ def accept(sock: "socket", listener: "Listener") -> "socket | None":
         BrokenListenerError: Never come back; its text says why.
     """
     try:
-        return sock.accept()[0]
+        # As socket.accept() does, which makes enumerations of the first two each time anew.
+        fd, _ = sock._accept()  # type: ignore[attr-defined]  # noqa: SLF001
     except OSError as error:
         if error.errno in PASSING:
             return None
@@ -76,3 +84,5 @@ def accept(sock: "socket", listener: "Listener") -> "socket | None":
             f"cannot accept on {listener} any more: {error.strerror}; "
             "has a process that shares this socket called shutdown() on it?"
         ) from None
+    kind = SOCK_SEQPACKET if listener.kind == "seqpacket" else SOCK_STREAM
+    return make(listener.family or -1, kind, sock.proto, fd)

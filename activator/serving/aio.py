@@ -14,6 +14,7 @@ and none is dropped between the kernel's queue and its task.
 import asyncio
 import logging
 from contextlib import contextmanager, suppress
+from socket import socket
 
 from activator.serving.accept import (
     PAUSE,
@@ -34,7 +35,6 @@ from activator.serving.streams import converse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from socket import socket
     from typing import Any
 
     from activator.serving.datagrams import Transport
@@ -221,6 +221,8 @@ class _Service:
 
     def _accept(self, route: "Route") -> None:
         listener = route.listener
+        shared = listener.socket()
+        make: Any = Connection if route.sort == PROTOCOL else socket
         for _ in range(BATCH):
             if self._draining:
                 return
@@ -228,7 +230,7 @@ class _Service:
                 self._hold(route)
                 return
             try:
-                sock = accept(listener.socket(), listener)
+                sock = accept(shared, listener, make)
             except ScarceError as error:
                 self._pause(route, str(error))
                 return
@@ -265,16 +267,13 @@ class _Service:
     # Connections.
 
     def _adopt(self, route: "Route", sock: "socket") -> None:
+        release = None
+        if self._sources and not self._connected:
+            release = self._admit(self._sources, sock)
+            if release is None:
+                return
         life = self._life
-        sources = self._sources
-        source = sources.admit(sock) if sources and not self._connected else ()
-        if source is None:
-            life.refused += 1
-            sock.close()
-            life.note()
-            return
         life.accepted += 1
-        release = (lambda: sources.release(source)) if sources and source else None
         if route.sort == PROTOCOL:
             self._connect(route, sock, release)
         elif route.is_async:
@@ -287,22 +286,31 @@ class _Service:
             self._pool.submit(route, sock, release)
         life.note()
 
+    def _admit(self, sources: Sources, sock: "socket") -> "Callable[[], object] | None":
+        source = sources.admit(sock)
+        if source:
+            return lambda: sources.release(source)
+        self._life.refused += 1
+        self._life.note()
+        sock.close()
+        return None
+
     def _connect(
         self, route: "Route", sock: "socket", release: "Callable[[], object] | None"
     ) -> None:
-        def ended(connection: "Connection") -> None:
-            if release:
-                release()
-            self._connection_ended(connection)
-
-        connection = Connection(sock.family, sock.type, sock.proto, sock.detach())
-        connection.ended = ended if release else self._connection_ended
+        connection = sock
+        if not isinstance(connection, Connection):
+            connection = Connection(sock.family, sock.type, sock.proto, sock.detach())
+        connection.ended = self._connection_ended
+        connection.release = release
         self._connections.add(connection)
         if not connect(route, connection, self._loop) and self._connected:
             self.status = 1
 
     def _connection_ended(self, connection: "Connection") -> None:
         self._connections.discard(connection)
+        if connection.release:
+            connection.release()
         self._ended()
 
     def _task_ended(self, task: "asyncio.Task[int]") -> None:

@@ -6,7 +6,7 @@ another one (``set_protocol()``, TLS).
 """
 
 from contextlib import suppress
-from socket import SHUT_RDWR, socket
+from socket import SHUT_RDWR, SOCK_STREAM, socket
 
 from activator.serving.report import failure
 
@@ -25,18 +25,23 @@ class Connection(socket):
 
     Attributes:
         ended: Called once, at the end, with the connection; None afterwards.
+        release: For whoever is called at the end: what to do besides, if anything.
         transport: The loop's transport, once it is there.
     """
 
-    __slots__ = ("ended", "transport")
+    __slots__ = ("ended", "family", "release", "transport")
 
+    # The loops ask for both, and socket's own properties make an enumeration each time.
+    family: int  # type: ignore[assignment]
+    type = SOCK_STREAM  # no others are served so
     ended: "Callable[[Connection], object] | None"
+    release: "Callable[[], object] | None"
     transport: "WriteTransport | None"
 
     def __init__(self, family: int, kind: int, proto: int, fd: int) -> None:
         super().__init__(family, kind, proto, fd)
-        self.ended = None
-        self.transport = None
+        self.family = family
+        self.ended = self.release = self.transport = None
 
     def close(self) -> None:
         """Close the connection."""
