@@ -45,7 +45,7 @@ def lines(spec: Spec, conditions: set[str]) -> list[Line]:
         frozenset((*conditions, *_conditions(spec, conditions))),
         given,
         tuple(_programs(spec)),
-        any(socket.mode is Mode.PER_CONNECTION for socket in spec.sockets),
+        tuple(socket.mode for socket in spec.sockets),
     )
     if key not in _kept:
         terms = {"name": spec.name, "user": user(spec.name), "python": spec.python}
@@ -118,7 +118,8 @@ def _closed(spec: Spec, conditions: set[str], terms: Mapping[str, str]) -> Group
 def _open(spec: Spec, groups: Groups, terms: Mapping[str, str]) -> None:
     """Change the lines to what the needs ask for."""
     instances = sum(socket.mode is Mode.PER_CONNECTION for socket in spec.sockets)
-    several = instances > 1 or 0 < instances < len(spec.sockets)
+    apart = sum(socket.mode is not Mode.SHARED for socket in spec.sockets)
+    several = apart > 1 or 0 < apart < len(spec.sockets)
     for need, argument in needs(spec):
         filling = {**terms, "argument": argument}
         effect = hardening.effect(need, argument)
@@ -173,7 +174,7 @@ def _remove(groups: Groups, name: str, word: str) -> None:
 def _conditions(spec: Spec, conditions: set[str]) -> Iterator[str]:
     """Yield what else holds for a service, for the table's ``when``."""
     settings = {item.name: item.value for item in spec.settings if item.section == SECTION}
-    if spec.python and "handler" in conditions:
+    if spec.python and spec.handlers and "handler" in conditions:
         yield "interpreter"
     default = "notify" if conditions >= {"handler", "shared"} else ""
     if settings.get("Type", default) in _NOTIFYING or _REPORTS & settings.keys():

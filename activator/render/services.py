@@ -24,11 +24,16 @@ def units(spec: Spec) -> Iterator[Unit]:
         if socket.mode is Mode.PER_CONNECTION:
             name = f"{sockets.prefix(spec, socket)}@.service"
             yield _unit(spec, name, Mode.PER_CONNECTION, [socket], "")
+        elif socket.mode is Mode.WARM:
+            name = sockets.prefix(spec, socket)
+            yield _unit(spec, f"{name}.service", Mode.WARM, [socket], f"{name}.socket")
 
 
 def _unit(spec: Spec, name: str, mode: Mode, served: list[Socket], required: str) -> Unit:
     """Return one service unit that gets the sockets."""
     conditions = {mode.value, "handler" if spec.handlers else "exec"}
+    if mode is Mode.WARM:
+        conditions = {mode.value, Mode.SHARED.value, "handler"}  # the runtime in either case
     start = line("Service", "ExecStart", command(spec, mode, served))
     return assemble(spec, name, conditions, [start], {"sockets": required})
 
@@ -73,19 +78,34 @@ def assemble(
 
 def command(spec: Spec, mode: Mode, served: list[Socket]) -> str:
     """Return the value of ExecStart=."""
-    if spec.command:
+    if spec.command and mode is not Mode.WARM:
         return spec.command
     argv = [spec.python, "-m", "activator", "serve"] if spec.python else ["activator", "serve"]
     if spec.app_dir:
         argv += ["--app-dir", spec.app_dir]
     if spec.drain != RUNTIME_DRAIN:
         argv += ["--drain", f"{spec.drain:g}"]
-    if spec.idle_exit and mode is Mode.SHARED:
+    if spec.idle_exit and mode is not Mode.PER_CONNECTION:
         argv += ["--idle-exit", f"{spec.idle_exit:g}"]
+    if mode is Mode.WARM:
+        argv += _isolation(served[0])
+    if spec.command:
+        return f"{quoting.command(argv)} --inetd {spec.command}"
+    return quoting.command([*argv, *_handlers(spec, mode, served)])
+
+
+def _isolation(socket: Socket) -> Iterator[str]:
+    """Yield the options for a process for each connection."""
+    yield from ("--isolation", "process")
+    for setting, option in sockets.limits(socket).items():
+        yield from (option, setting.value)
+
+
+def _handlers(spec: Spec, mode: Mode, served: list[Socket]) -> Iterator[str]:
+    """Yield the handlers' words."""
     names = {socket.fdname for socket in served}
     for fdname, handler in spec.handlers:
         if not fdname:
-            argv.append(handler)
+            yield handler
         elif fdname in names:
-            argv.append(f"{fdname}={handler}" if mode is Mode.SHARED else handler)
-    return quoting.command(argv)
+            yield f"{fdname}={handler}" if mode is Mode.SHARED else handler

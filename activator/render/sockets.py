@@ -1,6 +1,6 @@
 """The ``.socket`` units of a spec."""
 
-from activator import address, quoting
+from activator import address, quoting, specifiers
 from activator.render import defaults
 from activator.render.model import Line, Unit, line, sections
 from activator.spec.model import Mode, Setting, Socket, Spec
@@ -8,6 +8,7 @@ from activator.spec.names import escape
 
 # Listen directives that bind a network address, and those that make a node in the file system.
 _BINDING = frozenset({"ListenStream", "ListenDatagram", "ListenSequentialPacket"})
+_LIMITS = {"MaxConnections": "--max-connections", "MaxConnectionsPerSource": "--max-per-source"}
 _NODES = frozenset({"ListenFIFO"})
 _WILDCARDS = frozenset({"", "0.0.0.0", "::"})
 
@@ -42,17 +43,22 @@ def unit(spec: Spec, socket: Socket) -> Unit:
     conditions = _conditions(socket) | ({"proxied"} if spec.proxy else set())
 
     def section(name: str, *own: Line) -> tuple[str, list[Line]]:
-        lines = [_line(setting) for setting in socket.settings if setting.section == name]
+        lines = [
+            _line(setting)
+            for setting in socket.settings
+            if setting.section == name and setting not in limits(socket)
+        ]
         lines += [made for made in own if (name, made.name) not in given]
         rest = defaults.lines("socket", name, conditions, spec.systemd, {})
         return name, lines + [made for made in rest if (name, made.name) not in given]
 
-    shared = socket.mode is Mode.SHARED
+    shared = socket.mode is not Mode.PER_CONNECTION
+    warm = socket.mode is Mode.WARM
     own = [
         line("Socket", "FileDescriptorName", quoting.raw(socket.fdname), "names the descriptors"),
-        line("Socket", "Accept", "no" if shared else "yes", _accept(shared=shared)),
+        line("Socket", "Accept", "no" if shared else "yes", _accept(socket.mode)),
     ]
-    if shared and f"{name}.service" != service(spec):
+    if shared and not warm and f"{name}.service" != service(spec):
         why = "the proxy takes the connections" if spec.proxy else "all sockets, one service"
         own.append(line("Socket", "Service", service(spec), why))
     described = line("Unit", "Description", quoting.raw(_description(spec, socket)))
@@ -73,9 +79,18 @@ def _description(spec: Spec, socket: Socket) -> str:
     return f"{spec.description} ({what})"
 
 
-def _accept(*, shared: bool) -> str:
+def limits(socket: Socket) -> dict[Setting, str]:
+    """Return the limits that the runtime keeps in place of systemd, and its options for them."""
+    if socket.mode is not Mode.WARM:
+        return {}
+    return {item: _LIMITS[item.name] for item in socket.settings if item.name in _LIMITS}
+
+
+def _accept(mode: Mode) -> str:
     """Return what Accept= means."""
-    if shared:
+    if mode is Mode.WARM:
+        return "one service gets all connections, and gives each a process of its own"
+    if mode is Mode.SHARED:
         return "one service gets the listening descriptors and all connections"
     return "each connection gets an instance of its own"
 
@@ -95,9 +110,10 @@ def _conditions(socket: Socket) -> frozenset[str]:
 
 def _address_conditions(setting: Setting) -> set[str]:
     """Return what holds for an address."""
-    if setting.value.startswith("/"):
+    text = specifiers.sample(setting.value) if "%" in setting.value else setting.value
+    if text.startswith("/"):
         return {"path-node", "local"}
-    parsed = address.parse(setting.name, setting.value.replace("%%", "%"))
+    parsed = address.parse(setting.name, text)
     if not parsed.is_ip:
         return {"local"}
     return {"network"} if parsed.host in _WILDCARDS else {"network", "concrete-address"}

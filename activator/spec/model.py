@@ -10,6 +10,7 @@ class Mode(Enum):
 
     SHARED = "shared"  # Accept=no: one service, all connections
     PER_CONNECTION = "per-connection"  # Accept=yes: one instance each
+    WARM = "warm"  # the same, with isolation = "process": Accept=no, the runtime forks
     PROXY = "proxy"  # Accept=no: systemd-socket-proxyd, to a program that listens itself
 
 
@@ -34,7 +35,7 @@ class Socket(NamedTuple):
 
     Attributes:
         fdname: The table's name, FileDescriptorName= of the unit, as literal text.
-        mode: Shared or per-connection.
+        mode: Shared, per-connection or, as the latter with ``isolation``, warm.
         settings: Its directives, of [Socket], [Unit] and [Install], in the spec's order.
     """
 

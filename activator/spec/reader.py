@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from activator import directives, quoting
+from activator import directives, quoting, unquoting
 from activator.errors import ActivatorError, combine
 from activator.spec import intents, names, needs, proxy, target
 from activator.spec.model import Mode, Setting, Socket, Spec
@@ -83,6 +83,7 @@ class Reader:
             place=self.source.place,
         )
         self._check_handlers(spec)
+        self._check_isolation(spec)
         needs.check(spec, self._note)
         if self.problems:
             raise combine(sorted(self.problems, key=_line))
@@ -193,6 +194,19 @@ class Reader:
                 f'add {fdname} = "module:function" to handler',
             )
 
+    def _check_isolation(self, spec: Spec) -> None:
+        """Note what cannot be run in processes of connections."""
+        if self._get("isolation") != "process":
+            return
+        if not any(socket.mode is Mode.WARM for socket in spec.sockets):
+            what = "isolation = 'process' without a per-connection socket"
+            self._problem(("isolation",), what, 'write mode = "per-connection"')
+        elif spec.command:
+            commands = unquoting.split_command(spec.command)
+            if len(commands) != 1 or commands[0].prefixes:
+                what = "exec has a prefix or several commands"
+                self._problem(("exec",), what, "give one program, which the runtime starts itself")
+
     def _service_settings(self) -> Iterator[Setting]:
         """Yield the directives given for the service."""
         for key, section in SERVICE_TABLES.items():
@@ -246,6 +260,8 @@ class Reader:
                 continue
             self._attempt(path, names.fdname, fdname)
             own = self._socket_mode(table, mode, path)
+            if own is Mode.PER_CONNECTION and self._get("isolation") == "process":
+                own = Mode.WARM
             yield Socket(fdname, own, tuple(self._socket_settings(table, path)))
 
     def _socket_mode(self, table: dict[str, Any], mode: Mode, path: Path) -> Mode:
