@@ -422,3 +422,9 @@ def test_what_systemd_refuses_never_gets_out(text: str, line: int, what: str) ->
         render(spec.loads(text, "x.toml"))
     assert str(caught.value).startswith(f"x.toml:{line}: systemd would refuse ")
     assert what in str(caught.value)
+
+
+def test_addresses_may_hold_specifiers() -> None:
+    """A path that begins with a specifier is a path: it has a mode, and is removed."""
+    made = units(GOOD.replace("127.0.0.1:7777", "%t/%N.sock"))
+    assert "0660" == made["echo.socket"].get("Socket", "SocketMode")

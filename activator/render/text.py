@@ -63,8 +63,9 @@ class Renderer:
         # Ours for the two kinds say no more than the one they extend, which saves the way.
         kind = unit.name.rpartition(".")[2] if self.templates is not None else "unit"
         name = f"{kind}.j2"
+        environment = self._environment
         try:
-            text = self._environment.get_template(name).render(
+            text = environment.get_template(name).render(
                 unit=unit, source=_printable(spec.source), explain=self.explain
             )
         except Exception as error:  # noqa: BLE001 - a template can raise whatever Python can
