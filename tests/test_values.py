@@ -119,6 +119,7 @@ def test_a_unit_is_judged_as_the_parser_did(case: Case) -> None:
         ("Socket", "ListenStream", "[fe80::1]:80%lo", "no port", "write [fe80::1]:80%%lo"),
         ("Socket", "ListenStream", "[fe80::1]:80%eth0", "specifier %e", "[fe80::1]:80%%eth0"),
         ("Socket", "Symlinks", "run/a", "no absolute path", "write /run/a"),
+        ("Socket", "ManagedOOMSwap", "kill", "not for socket units", "in the service"),
         ("Service", "ExecStart", "bin/true", "a relative path", "absolute path"),
         ("Service", "ExecStart", "/bin/echo %Q", "unknown specifier %Q", "write %%Q"),
         ("Service", "ExecStart", '/bin/echo "x', "not closed", "close it"),

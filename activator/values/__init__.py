@@ -74,6 +74,14 @@ _FATAL_TYPES = {"user", "users", "working-directory", "label"}
 _OPTIONAL = {"working-directory", "label"}
 # The same, where other directives of the type are not as grave.
 FATAL = {"DynamicUser", "RootDirectory", "RootImage", "RootVerity", "RootMStack"}
+# Known in [Socket] too, because all units with processes share a table, but without effect.
+_NOT_FOR_SOCKETS = {
+    "ManagedOOMMemoryPressure",
+    "ManagedOOMMemoryPressureDurationSec",
+    "ManagedOOMMemoryPressureLimit",
+    "ManagedOOMSwap",
+    "OOMRules",
+}
 
 Checker = Callable[[str, Context], Verdict | None]
 
@@ -136,6 +144,8 @@ def _by_name(directive: Directive, version: int) -> Verdict | None:
     if directive.ignored(version):
         hint = f"use {directive.use}" if directive.use else "remove the line"
         return Verdict(REMOVED, f"systemd {version} ignores {name}=", hint)
+    if directive.section == "Socket" and name in _NOT_FOR_SOCKETS:
+        return Verdict(IGNORED, f"{name}= is not for socket units", "set it in the service")
     return None
 
 
