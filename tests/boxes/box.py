@@ -1,6 +1,7 @@
 """One booted systemd: start it, run things in it, end it."""
 
 import fcntl
+import io
 import itertools
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -270,6 +272,25 @@ class Box:
         """Tell whether something is at a path."""
         return not self.run("test", "-e", str(path), check=False).returncode
 
+    def _unpack(self, directory: PurePosixPath, files: Mapping[str, str]) -> None:
+        """Write files below a directory that exists, with one command for all of them."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for name, text in files.items():
+                member = tarfile.TarInfo(name)
+                member.size = len(content := text.encode())
+                tar.addfile(member, io.BytesIO(content))
+        argv = ("tar", "--extract", "--no-same-owner", f"--directory={directory}")
+        done = subprocess.run(
+            self._enter(argv),
+            input=archive.getvalue(),
+            capture_output=True,
+            check=False,
+            env=ENVIRONMENT,
+        )
+        if done.returncode:
+            raise BoxError(f"{self.suite}: {directory}: {done.stderr.decode(errors='replace')}")
+
     # ---- systemd
 
     @cached_property
@@ -332,17 +353,17 @@ class Box:
         Args:
             files: File name below /etc/systemd/system (or drop-in path) → text.
         """
-        for name, text in files.items():
-            self.write(UNITS / name, text)
+        self._unpack(UNITS, files)
         self.systemctl("daemon-reload")
         try:
             yield
         finally:
             names = [name.replace("@.", "@*.") for name in files if "/" not in name]
             # Sockets first: a connection would start its service again.
-            names.sort(key=lambda name: name.endswith(".service"))
-            for name in names:
-                self.systemctl("stop", "--", name, check=False)
+            services = {name for name in names if name.endswith(".service")}
+            for some in (sorted(set(names) - services), sorted(services)):
+                if some:
+                    self.systemctl("stop", "--", *some, check=False)
             self.run("rm", "-f", "--", *(str(UNITS / name) for name in files))
             self.systemctl("reset-failed", "--", *names, check=False)
             self.systemctl("daemon-reload")
