@@ -81,6 +81,23 @@ def test_help(run: Run) -> None:
     assert "\nCommands:\n" in run("activator", "--help").stdout
 
 
+def test_gen(run: Run, tmp_path: Path) -> None:
+    """The installed command makes units, with the templates and tables of the wheel."""
+    spec = (PROJECT / "units/echo.toml").read_text()
+    (tmp_path / "echo.toml").write_text(spec)
+    assert run("activator", "gen", "echo.toml", "-o", "out").stdout.split() == [
+        "out/echo.socket",
+        "out/echo.service",
+    ]
+    for name in ("echo.socket", "echo.service"):
+        assert (tmp_path / "out" / name).read_text() == (PROJECT / "units" / name).read_text()
+
+
+def test_demo(run: Run) -> None:
+    """The installed command shows both modes at work, with the examples of the wheel."""
+    assert "3 processes for 3 clients" in run("activator", "demo", "--quiet").stdout
+
+
 @pytest.mark.parametrize(("folder", "pattern"), [("templates", "*.j2"), ("units", "*.toml")])
 def test_data_files(wheel: Path, folder: str, pattern: str) -> None:
     """Every template and every shipped spec travels in the wheel."""

@@ -1,0 +1,64 @@
+"""The README: what it shows is what happens."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from activator import spec
+from activator.render import render
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """Return the README's blocks in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands(word: str) -> list[str]:
+    """Return the README's commands that begin with a word, without their comments."""
+    lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
+    return [line.partition("#")[0].strip() for line in lines if line.startswith(word)]
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_specs_are_right(text: str) -> None:
+    """Each spec that is shown gives units."""
+    assert render(spec.loads(text))
+
+
+@pytest.mark.parametrize("line", commands("activator gen"))
+def test_gen_commands_work(line: str, tmp_path: Path) -> None:
+    """Each `activator gen` that is shown works on the spec that is shown first."""
+    (tmp_path / "echo.toml").write_text(blocks("toml")[0])
+    program, *arguments = shlex.split(line)
+    assert "activator" == program
+    subprocess.run(
+        [sys.executable, "-m", program, *arguments],
+        cwd=tmp_path,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def test_the_mistake_is_told_as_shown(tmp_path: Path) -> None:
+    """The error that is shown is the one that is given."""
+    (tmp_path / "echo.toml").write_text(blocks("toml")[0] + 'ReceiveBuffer = "8k"\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "activator", "gen", "echo.toml", "--stdout"],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr in README
+
+
+def test_the_other_commands_are_known() -> None:
+    """Nothing else is shown than what the demo and the tests of `activator run` do."""
+    shown = [line for line in commands("") if line and not line.startswith("activator gen")]
+    assert ["make demo", "make test", "activator run echo.toml"] == shown
