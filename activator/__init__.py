@@ -11,7 +11,7 @@ from activator.version import __version__
 
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would cost too much
 if TYPE_CHECKING:
-    from activator import notify
+    from activator import fdstore, notify
     from activator.errors import ActivatorError
     from activator.listen import Listener, Listeners, listen_fds
     from activator.serving import serve
@@ -25,6 +25,7 @@ __all__ = [
     "Message",
     "__version__",
     "draining",
+    "fdstore",
     "listen_fds",
     "notify",
     "serve",
@@ -37,6 +38,7 @@ HOMES = {
     "Listeners": "activator.listen",
     "Message": "activator.serving.messages",
     "draining": "activator.serving.draining",
+    "fdstore": "activator.fdstore",
     "listen_fds": "activator.listen",
     "notify": "activator.notify",
     "serve": "activator.serving",

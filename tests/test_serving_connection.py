@@ -281,15 +281,15 @@ def test_several_handlers() -> None:
         )
 
 
-def test_listener_beside_connection() -> None:
-    """Both modes at once cannot be, and it says so."""
+def test_several_connections() -> None:
+    """A process cannot have several connections and nothing else, and it says so."""
     with (
         accepted() as (_, server),
-        tcp_listener() as listener,
-        launched(command((), "p_echo"), [listener, server]) as service,
+        accepted() as (_, other),
+        launched(command((), "p_echo"), [server, other]) as service,
     ):
         assert 1 == service.wait()
-        assert service.stderr.startswith("1 of 2 passed descriptors are connections; ")
+        assert service.stderr.startswith("all of 2 passed descriptors are connections; ")
 
 
 def test_abstract_socket() -> None:

@@ -12,7 +12,6 @@ from tests.support.services import (
     PATIENCE,
     SERVE,
     activated,
-    command,
     finished_quietly,
     launched,
 )
@@ -213,7 +212,7 @@ def test_request_handler_class() -> None:
     with (
         bound("0.0.0.0") as listener,
         bound() as client,
-        launched(command((), "Shout"), [listener]) as service,
+        launched((*SERVE, "tests.support.messages:Shout"), [listener]) as service,
     ):
         address = ("127.0.0.2", listener.getsockname()[1])
         client.sendto(b"hello", address)

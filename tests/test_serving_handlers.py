@@ -10,7 +10,7 @@ import pytest
 
 from activator import ActivatorError, Listener, Listeners
 from activator.serving.handlers import assign, is_async, name_of
-from tests.support import handlers, protocols
+from tests.support import handlers, messages, protocols
 from tests.support.services import tcp_listener
 
 Passed = Callable[..., Listeners]
@@ -145,8 +145,8 @@ def message_function(data: bytes, addr: object) -> bytes | None:
         (protocols.an_echo, "", "an asyncio.Protocol class"),
         (protocols.Reply, "/datagram", "an asyncio.DatagramProtocol class"),
         (message_function, "/datagram", "def h(data, addr)"),
-        (handlers.Shout, "", "def h(sock)"),
-        (handlers.Shout, "/datagram", "def h(data, addr)"),
+        (messages.Shout, "", "def h(sock)"),
+        (messages.Shout, "/datagram", "def h(data, addr)"),
         (print, "/datagram", "def h(data, addr)"),
         (lambda *args: args, "", "def h(sock)"),
     ],

@@ -12,7 +12,6 @@ from tests.support.services import (
     LOOPS,
     SERVE,
     ask,
-    command,
     connect,
     finished_quietly,
     launched,
@@ -180,7 +179,7 @@ def test_descriptors_run_out(loop: str) -> None:
 def test_request_handler_class() -> None:
     """A class made for socketserver serves connections in either mode."""
     with tcp_listener() as listener:
-        with launched(command((), "Shout"), [listener]) as service:
+        with launched((*SERVE, "tests.support.messages:Shout"), [listener]) as service:
             service.ready()
             with connect(listener.getsockname()) as client:
                 client.sendall(b"hello\n")
@@ -188,7 +187,10 @@ def test_request_handler_class() -> None:
             finished_quietly(service)
         with connect(listener.getsockname()) as client:
             connection, _ = listener.accept()
-            with connection, launched(command((), "Shout"), [connection]) as service:
+            with (
+                connection,
+                launched((*SERVE, "tests.support.messages:Shout"), [connection]) as service,
+            ):
                 connection.close()
                 client.sendall(b"hello\n")
                 assert read_all(client).startswith(b"HELLO\n")

@@ -4,7 +4,7 @@ How the files build on each other, each using only those before it::
 
     report, accept, options      what to log, how to accept, what can be set
     draining, life               the event for handlers; the states, told to the manager
-    sources                      who has how many connections
+    sources, restored            who has how many connections; those from the fd store
     requests                     socketserver's classes as plain handlers
     handlers, load               which handler serves which descriptor; MODULE:HANDLER
     stop                         SIGTERM and SIGINT
@@ -77,6 +77,9 @@ def serve(
     Handlers that want to know use :data:`activator.draining`.
 
     Sends READY=1 when all is served and STOPPING=1 on the signal (sd_notify(3)). Must be
+    A connection beside listening sockets is one that was left in the fd store
+    (:mod:`activator.fdstore`): the handler of its name goes on with it.
+
     called from the main thread; earlier signal handlers are given back at the end.
 
     Args:

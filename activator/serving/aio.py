@@ -28,6 +28,7 @@ from activator.serving.life import NEVER, Life
 from activator.serving.loops import new_loop
 from activator.serving.protocols import Connection, connect
 from activator.serving.report import Rarely, failure, line
+from activator.serving.restored import forget_restored
 from activator.serving.sources import Sources
 from activator.serving.stop import StopSignals
 from activator.serving.streams import converse
@@ -55,7 +56,7 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
     The status is 1 if a listener could accept no more; in the per-connection mode it is the
     handler's.
     """
-    connected = any(route.listener.kind == CONNECTED for route in routes)
+    connected = all(route.listener.kind == CONNECTED for route in routes)
     families = [route.listener.family for route in routes if route.sort in (STREAMS, PROTOCOL)]
     loop = new_loop(settings.loop, families, short=connected)
     service = _Service(loop, settings)
@@ -104,7 +105,10 @@ class _Service:
             await self.end()
 
     def begin(self, routes: "Sequence[Route]") -> None:
-        self._routes = routes
+        self._routes = [route for route in routes if route.listener.kind != CONNECTED]
+        self._connected = not self._routes
+        if not self._connected:
+            forget_restored(routes)
         if not all(route.is_async for route in routes):
             from activator.serving.pool import Pool  # noqa: PLC0415 - rarely needed
 
@@ -113,7 +117,6 @@ class _Service:
             sock = route.listener.socket()
             sock.setblocking(False)
             if route.listener.kind == CONNECTED:
-                self._connected = True
                 self._adopt(route, sock)
             elif route.sort == DATAGRAMS:
                 self._begin_datagrams(route)

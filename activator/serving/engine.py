@@ -128,7 +128,7 @@ def run(
         from activator.serving import aio  # noqa: PLC0415 - only for async handlers
 
         return aio.run(routes, settings)
-    if routes[0].listener.kind == CONNECTED:
+    if all(route.listener.kind == CONNECTED for route in routes):
         from activator.serving import single  # noqa: PLC0415 - only for this mode
 
         return single.run(routes[0], settings)
@@ -167,10 +167,10 @@ def not_activated(absence: str) -> ActivatorError:
 
 
 def _check_mode(listeners: "Listeners") -> None:
-    connections = [item for item in listeners if item.kind == CONNECTED]
-    if connections and len(listeners) > 1:
+    # Beside listening sockets, connections are those that were left in the fd store.
+    if len(listeners) > 1 and all(item.kind == CONNECTED for item in listeners):
         raise ActivatorError(
-            f"{len(connections)} of {len(listeners)} passed descriptors are connections",
+            f"all of {len(listeners)} passed descriptors are connections",
             "a service gets listening sockets or, with Accept=yes, one connection",
         )
 

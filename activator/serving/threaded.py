@@ -26,6 +26,7 @@ from activator.serving.handlers import MESSAGES
 from activator.serving.life import NEVER, Life
 from activator.serving.pool import Pool
 from activator.serving.report import Rarely, line
+from activator.serving.restored import forget_restored
 from activator.serving.sources import Sources
 from activator.serving.stop import StopSignals
 
@@ -63,7 +64,8 @@ class _Service:
     def __init__(self, routes: "Sequence[Route]", settings: "Settings") -> None:
         self.status = 0
         self.in_time = True
-        self._routes = {route.listener.fd: route for route in routes}
+        self._restored = forget_restored(routes)
+        self._routes = {route.listener.fd: route for route in routes if route not in self._restored}
         self._settings = settings
         # Signals and ended handlers write to it, which ends a wait.
         self._wake_out, self._wake_in = socketpair()
@@ -108,6 +110,8 @@ class _Service:
                 from activator.serving.inbox import Inbox  # noqa: PLC0415 - rarely needed
 
                 self._inboxes[fd] = Inbox(route, self._settings.message_max)
+        for route in self._restored:
+            self._adopt(route, route.listener.socket())
         self._poll_listeners(True)
         self._life.ready()
         while not self._stopping:

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import socketserver
 import sys
 import time
 
@@ -231,28 +230,6 @@ class Callable:
     def method(self, sock: "socket") -> None:
         """Send back all that comes."""
         p_echo(sock)
-
-
-class Shout(socketserver.StreamRequestHandler):
-    """Answer a line, or a message, in upper case."""
-
-    def handle(self) -> None:
-        """Answer one of them."""
-        if isinstance(self.request, tuple):
-            data, channel = self.request
-            channel.sendto(data.upper(), self.client_address)
-        else:
-            self.wfile.write(self.rfile.readline().upper() + repr(self.client_address).encode())
-
-    def setup(self) -> None:
-        """Make files of a connection."""
-        if not isinstance(self.request, tuple):
-            super().setup()
-
-    def finish(self) -> None:
-        """Flush a connection's file."""
-        if not isinstance(self.request, tuple):
-            super().finish()
 
 
 an_object = Callable()

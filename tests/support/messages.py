@@ -1,5 +1,6 @@
-"""Handlers of datagrams for the tests."""
+"""Handlers of datagrams for the tests, and a class of socketserver's for both."""
 
+import socketserver
 import sys
 import time
 
@@ -36,3 +37,25 @@ def slow(data: "activator.Message", addr: "Any") -> bytes:
     sys.stderr.flush()
     activator.draining.wait()
     return bytes(data)
+
+
+class Shout(socketserver.StreamRequestHandler):
+    """Answer a line, or a message, in upper case."""
+
+    def handle(self) -> None:
+        """Answer one of them."""
+        if isinstance(self.request, tuple):
+            data, channel = self.request
+            channel.sendto(data.upper(), self.client_address)
+        else:
+            self.wfile.write(self.rfile.readline().upper() + repr(self.client_address).encode())
+
+    def setup(self) -> None:
+        """Make files of a connection."""
+        if not isinstance(self.request, tuple):
+            super().setup()
+
+    def finish(self) -> None:
+        """Flush a connection's file."""
+        if not isinstance(self.request, tuple):
+            super().finish()

@@ -1,0 +1,71 @@
+"""Leave descriptors with the service manager over a restart or a crash: its fd store.
+
+The unit needs FileDescriptorStoreMax=. What was kept is passed to the next process beside the
+sockets, by its name: see ``activator.listen_fds()``. A kept connection that bears the name of a
+handler is served by it, see ``activator.serve()``. sd_notify(3), FDSTORE=1.
+
+Import-light, as :mod:`activator.listen`.
+"""
+
+from systemd import daemon
+
+from activator.errors import ActivatorError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class HasFileno(Protocol):
+        """A socket, a file, a transport's socket."""
+
+        def fileno(self) -> int:
+            """Return the descriptor."""
+
+
+LONGEST = 255  # FDNAME_MAX
+
+
+def keep(name: str, fd: "int | HasFileno") -> bool:
+    """Leave a copy of a descriptor with the service manager.
+
+    Close yours or go on using it. The copy goes when :func:`forget` is called, when the service
+    is stopped for good, or when the other side hangs up.
+
+    Args:
+        name: The fdname that it will be passed by; several may have the same.
+        fd: The descriptor, or what has one.
+
+    Returns:
+        Whether the message was sent; not whether there was room (FileDescriptorStoreMax=).
+
+    Raises:
+        ActivatorError: The name cannot be an fdname.
+    """
+    _check(name)
+    number = fd if isinstance(fd, int) else fd.fileno()
+    return _send(f"FDSTORE=1\nFDNAME={name}", (number,))
+
+
+def forget(name: str) -> bool:
+    """Have the service manager close all that it keeps by this name.
+
+    Raises:
+        ActivatorError: The name cannot be an fdname.
+    """
+    _check(name)
+    return _send(f"FDSTOREREMOVE=1\nFDNAME={name}")
+
+
+def _check(name: str) -> None:
+    if not (0 < len(name) <= LONGEST and name.isascii() and name.isprintable() and ":" not in name):
+        raise ActivatorError(
+            f"{name[:40]!a} cannot be an fdname",
+            f"1 to {LONGEST} printable ASCII characters, without a colon",
+        )
+
+
+def _send(message: str, fds: tuple[int, ...] = ()) -> bool:
+    try:
+        return bool(daemon.notify(message, fds=list(fds)))
+    except OSError:
+        return False
