@@ -81,6 +81,7 @@ def test_any_words(words: list[str]) -> None:
         assert set(others) <= set(words)
         values.pop("app-dir")
         values.pop("inetd")
+        values.pop("workers")
         Settings(**{name.replace("-", "_"): value for name, value in values.items()})
         return
     assert problem.place or problem.hint

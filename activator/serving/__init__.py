@@ -16,6 +16,7 @@ How the files build on each other, each using only those before it::
     children, starters           processes of connections: how they end, how they begin
     warm                         the service with a process for each connection
     engine                       which service is the right one
+    workers                      several processes on the same listeners
     command                      activator serve
 """
 
@@ -76,10 +77,10 @@ def serve(
     they are cancelled, or their connections shut down. A second SIGINT cuts that short.
     Handlers that want to know use :data:`activator.draining`.
 
-    Sends READY=1 when all is served and STOPPING=1 on the signal (sd_notify(3)). Must be
     A connection beside listening sockets is one that was left in the fd store
     (:mod:`activator.fdstore`): the handler of its name goes on with it.
 
+    Sends READY=1 when all is served and STOPPING=1 on the signal (sd_notify(3)). Must be
     called from the main thread; earlier signal handlers are given back at the end.
 
     Args:

@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 # How long cancelled handlers may take to end, in seconds.
 GRACE = 1.0
-# How many connections to accept from one listener before others have their turn.
-BATCH = 64
 
 
 def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
@@ -226,7 +224,7 @@ class _Service:
         listener = route.listener
         shared = listener.socket()
         make: Any = Connection if route.sort == PROTOCOL else socket
-        for _ in range(BATCH):
+        for _ in range(self._settings.batch):
             if self._draining:
                 return
             if self._full(route):

@@ -10,6 +10,7 @@ from activator.serving.options import PROCESS, parse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 
 def main(words: "Sequence[str]") -> int:
@@ -38,15 +39,18 @@ def _run(words: "Sequence[str]") -> int:
     app_dir = values.pop("app-dir")
     if app_dir:
         sys.path.insert(0, app_dir)
-    program = values.pop("inetd")
-    if program and values["isolation"] != PROCESS:
-        raise UsageError("it is for --isolation process", place="--inetd")
-    if program and targets:
-        raise UsageError("a handler and a program", "give one", place="--inetd")
+    program, workers = values.pop("inetd"), values.pop("workers")
+    _check(values, targets, program, workers)
     settings = Settings(**{name.replace("-", "_"): value for name, value in values.items()})
     # First the descriptors, so that nothing the module starts inherits or takes them.
     listeners = listen_fds()
     try:
+        if workers > 1 and listeners:
+            from activator.serving import workers as parent  # noqa: PLC0415 - rarely needed
+
+            if not parent.is_worker():
+                return parent.run(listeners, workers, settings.drain)
+            settings.batch = 1  # for the others to get some
         if program:
             return run_program(program, listeners, settings)[0]
         handlers = load(targets)
@@ -58,6 +62,25 @@ def _run(words: "Sequence[str]") -> int:
     if not in_time:
         _leave_threads(status)
     return status
+
+
+def _check(
+    values: "dict[str, Any]", targets: "Sequence[str]", program: "Sequence[str]", workers: int
+) -> None:
+    """Refuse options that contradict each other.
+
+    Raises:
+        UsageError: They do.
+    """
+    is_process = values["isolation"] == PROCESS
+    if program and not is_process:
+        raise UsageError("it is for --isolation process", place="--inetd")
+    if program and targets:
+        raise UsageError("a handler and a program", "give one", place="--inetd")
+    if workers > 1 and is_process:
+        raise UsageError("each connection has its process already", place="--workers")
+    if workers > 1 and values["idle-exit"]:
+        raise UsageError("workers cannot end one by one", "leave one out", place="--idle-exit")
 
 
 def _leave_threads(status: int) -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     # The exit status, and whether all handlers ended within the time they had.
     Ending = tuple[int, bool]
 
+BATCH = 64
 TRY_IT = "started by hand? try: activator run -h"
 
 
@@ -42,6 +43,7 @@ class Settings:
     """
 
     __slots__ = (
+        "batch",
         "drain",
         "idle_exit",
         "isolation",
@@ -92,6 +94,8 @@ class Settings:
         self.max_connections = max_connections
         self.max_per_source = max_per_source
         self.message_max = message_max
+        # How many connections to accept from one listener before others have their turn.
+        self.batch = BATCH
         self.isolation = isolation
         self.time_limit = time_limit
         self.limit = limit

@@ -23,6 +23,7 @@ SHARED = "shared"
 PROCESS = "process"
 ISOLATIONS = (SHARED, PROCESS)
 TIME_LIMIT = 0.0
+WORKERS = 1
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -169,6 +170,13 @@ OPTIONS = (
         MESSAGE_MAX,
         positive,
         text="Drop datagrams that are longer, and say so.",
+    ),
+    Option(
+        "workers",
+        "N",
+        WORKERS,
+        positive,
+        text="Serve with so many processes, each as this one would.",
     ),
     Option(
         "isolation",

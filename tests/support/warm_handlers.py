@@ -96,3 +96,11 @@ def _fate(line: bytes) -> bytes:
         pid = os.spawnvp(os.P_NOWAIT, "sleep", ["sleep", "1000"])  # noqa: S606 - it is to be left behind
         return b"%d\n" % pid
     return line
+
+
+async def a_count(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Work for a while, or end the process; tell which one this is."""
+    if await reader.readline() == b"die\n":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sum(range(200_000))
+    writer.write(b"%d\n" % os.getpid())
