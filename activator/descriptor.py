@@ -12,6 +12,7 @@ from socket import (
     AF_UNIX,
     AF_VSOCK,
     SO_ACCEPTCONN,
+    SO_PEERCRED,
     SO_PROTOCOL,
     SOCK_DGRAM,
     SOCK_SEQPACKET,
@@ -20,13 +21,14 @@ from socket import (
     if_indextoname,
     socket,
 )
+from sys import byteorder
 
 from systemd import daemon
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import AddressFamily
-    from typing import Literal
+    from typing import Any, Literal
 
     Kind = Literal[
         "stream",
@@ -82,8 +84,35 @@ def _socket_kind(sock: socket) -> "Kind":
     return "stream" if sock.type == SOCK_STREAM else "seqpacket"
 
 
+def peer(sock: socket) -> str:
+    """Return the address of a connection's other side, written like its own.
+
+    Empty for an unnamed AF_UNIX client, and once the other side has gone.
+    """
+    try:
+        return _address_text(sock, sock.getpeername())
+    except OSError:
+        return ""
+
+
+def credentials(sock: socket) -> "tuple[int, int, int] | None":
+    """Return the process, user and group on an AF_UNIX connection's other side, by number.
+
+    They are those of connect(2), not of now; None for other families (unix(7), SO_PEERCRED).
+    """
+    if sock.family != AF_UNIX:
+        return None
+    data = sock.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)
+    pid, uid, gid = (int.from_bytes(data[at : at + 4], byteorder) for at in (0, 4, 8))
+    return pid, uid, gid
+
+
 def _socket_address(sock: socket) -> str:
-    family, address = sock.family, sock.getsockname()
+    return _address_text(sock, sock.getsockname())
+
+
+def _address_text(sock: socket, address: "Any") -> str:
+    family = sock.family
     text = ""
     if family == AF_UNIX:
         # An abstract name comes as bytes, led by a NUL.

@@ -9,7 +9,7 @@ from socket import socket
 
 from systemd import daemon
 
-from activator.descriptor import describe
+from activator.descriptor import credentials, describe, peer
 from activator.errors import ActivatorError
 
 TYPE_CHECKING = False
@@ -74,6 +74,20 @@ class Listener:
         if self._socket is None:
             self._socket = socket(fileno=self.fd)
         return self._socket
+
+    @property
+    def peer(self) -> str:
+        """The address of a connection's other side, as systemd.socket(5) writes addresses.
+
+        Empty for what is no connection, for an unnamed AF_UNIX client, and for one that has
+        gone.
+        """
+        return peer(self.socket()) if self.kind == "connection" else ""
+
+    @property
+    def credentials(self) -> tuple[int, int, int] | None:
+        """The process, user and group on an AF_UNIX connection's other side, by number."""
+        return credentials(self.socket()) if self.kind == "connection" else None
 
     def fileno(self) -> int:
         """Return the descriptor, for select and its kin."""
@@ -144,6 +158,18 @@ class Listeners:
         passed = ", ".join(str(item) for item in self._items)
         hint = f"passed: {passed}" if passed else self.absence
         raise ActivatorError(f"expected {wanted}, got {len(found) or 'none'}", hint)
+
+    def find(
+        self, name: str | None = None, *, kind: "Kind | None" = None, address: str | None = None
+    ) -> tuple[Listener, ...]:
+        """Return all of a name, a kind and an address, or of those of them that are given."""
+        return tuple(
+            item
+            for item in self._items
+            if name in (None, item.name)
+            and kind in (None, item.kind)
+            and address in (None, item.address)
+        )
 
     def close(self) -> None:
         """Close them all."""

@@ -332,3 +332,37 @@ def test_repr(passed: Listeners) -> None:
     assert repr(listener) == f"<Listener 'web' (stream {listener.address}) fd={listener.fd}>"
     assert str(listener) in repr(passed)
     assert "<Listeners none>" == repr(Listeners())
+
+
+def test_find(passed: Listeners) -> None:
+    """Listeners are found by all that is known of them, each of it optional."""
+    everything = tuple(passed)
+    first = everything[0]
+    assert everything == passed.find()
+    assert passed[first.name] == passed.find(first.name)
+    assert (first,) == passed.find(first.name, kind=first.kind, address=first.address)[:1]
+    assert () == passed.find(kind="netlink")
+    assert () == passed.find(address="nowhere")
+
+
+def test_peer() -> None:
+    """A connection knows its other side; what is none has no other side."""
+    with tcp_listener() as listener, connected(listener.getsockname()) as client:
+        connection = Listener("x", listener.accept()[0].detach())
+        host, port = client.getsockname()
+        assert f"{host}:{port}" == connection.peer
+        assert connection.credentials is None
+        connection.close()
+        passive = Listener("x", listener.detach())
+        assert ("", None) == (passive.peer, passive.credentials)
+        passive.close()
+
+
+def test_credentials() -> None:
+    """An AF_UNIX client without a name is known by its process and user."""
+    one, two = socket.socketpair()
+    with one:
+        connection = Listener("x", two.detach())
+        assert "" == connection.peer
+        assert (os.getpid(), os.getuid(), os.getgid()) == connection.credentials
+        connection.close()

@@ -10,9 +10,10 @@ from activator.serving.options import OPTIONS, Option
 
 HELP = """Serve the descriptors that systemd passed, with MODULE:HANDLER.
 
-The handler is async def h(reader, writer) or def h(sock). It serves listening sockets
-until SIGTERM, or one connection with Accept=yes. To give sockets of different names
-(FileDescriptorName=) different handlers, write NAME=MODULE:HANDLER for each.
+The handler is async def h(reader, writer), def h(sock), or a class: asyncio.Protocol or
+socketserver's. It serves listening sockets until SIGTERM, or one connection with Accept=yes.
+For datagrams it is def h(data, addr), or an asyncio.DatagramProtocol class. To give sockets
+of different names (FileDescriptorName=) different handlers, write NAME=MODULE:HANDLER for each.
 
 \b
 Example:
