@@ -55,6 +55,9 @@ class Problems(ActivatorError):  # noqa: N818 - several errors in one
         super().__init__(problems[0].message, problems[0].hint, place=problems[0].place)
         self.problems = problems
 
+    def __reduce__(self) -> tuple[type["Problems"], tuple[list[ActivatorError]]]:
+        return type(self), (self.problems,)
+
     def lines(self) -> list[str]:
         """Return every problem's line."""
         return [line for problem in self.problems for line in problem.lines()]

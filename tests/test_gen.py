@@ -1,5 +1,6 @@
 """``activator gen``: specs to units, and every mistake in one line."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -428,3 +429,33 @@ def test_addresses_may_hold_specifiers() -> None:
     """A path that begins with a specifier is a path: it has a mode, and is removed."""
     made = units(GOOD.replace("127.0.0.1:7777", "%t/%N.sock"))
     assert "0660" == made["echo.socket"].get("Socket", "SocketMode")
+
+
+def test_many_specs_in_one_call(tmp_path: Path) -> None:
+    """A thousand specs are made by all processors: the same texts, in order."""
+    for number in range(1000):
+        text = GOOD.replace('"echo"', f'"echo-{number}"', 1).replace("7777", str(10_000 + number))
+        (tmp_path / f"{number:04}.toml").write_text(text)
+    paths = sorted(str(path) for path in tmp_path.glob("*.toml"))
+    done = activator("gen", *paths, "--stdout")
+    assert ("", 0) == (done.stderr, done.returncode)
+    names = [line for line in done.stdout.splitlines() if re.fullmatch(r"# \S+\.socket", line)]
+    assert [f"# echo-{number}.socket" for number in range(1000)] == names
+    alone = activator("gen", paths[777], "--stdout").stdout
+    assert alone in done.stdout
+
+
+def test_mistakes_among_many_specs(tmp_path: Path) -> None:
+    """Of many specs each mistake is told, in order, and nothing is written."""
+    for number in range(300):
+        extra = "Nonsense = 1\nMore = 2\n" if number % 100 == 50 else ""
+        (tmp_path / f"{number:04}.toml").write_text(
+            GOOD.replace('"echo"', f'"e{number}"', 1) + extra
+        )
+    paths = sorted(str(path) for path in tmp_path.glob("*.toml"))
+    done = activator("gen", *paths, "-o", str(tmp_path / "out"))
+    assert 1 == done.returncode
+    places = [line.split(": ")[0] for line in done.stderr.splitlines()]
+    expected = [f"{paths[n]}:{line}" for n in (50, 150, 250) for line in (6, 7)]
+    assert expected == places
+    assert not (tmp_path / "out").exists()

@@ -8,8 +8,10 @@ from activator.cli import complete
 from activator.errors import ActivatorError, UsageError, combine
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from activator.batch import Made, Settings
     from activator.output import File
-    from activator.render import Renderer
     from activator.spec import Spec
 
 # Directives of a socket that have an option of their own; --set takes any other.
@@ -154,8 +156,6 @@ def command(
       activator gen --name echo --mode shared --exec '/usr/bin/python3 -m echo' \\
           --listen-stream 127.0.0.1:7777 --receive-buffer 256K --stdout
     """  # noqa: D301 - click wants the character itself
-    from activator.render import Renderer
-
     if stdout == bool(output):
         raise UsageError("where to?", "give either -o DIR or --stdout")
     dry = check or diff
@@ -163,15 +163,15 @@ def command(
         raise UsageError("--check, --diff and --force do not go together", "see --help")
     if diff and style == "json":
         raise UsageError("--diff is text", "leave out --format json")
-    renderer = Renderer(explain=options["explain"], templates=options["templates"])
-    loaded, texts = _made(renderer, specs, options)
+    made = _made(specs, options, whole=style == "json")
+    texts = {name: text for one in made for name, text in one.texts.items()}
     files: list[File] = []
     if output:
         from activator.output import plan, write
 
         files = plan(output, texts) if dry else write(output, texts, force=force)
     if style == "json":
-        show_json(texts, files, [spec for _, spec in loaded])
+        show_json(texts, files, [one.spec for one in made if one.spec])
     elif stdout:
         show(texts)
     else:
@@ -183,33 +183,37 @@ def command(
             raise combine(found)
 
 
-def _made(
-    renderer: "Renderer", paths: tuple[str, ...], options: dict[str, Any]
-) -> "tuple[list[tuple[str, Spec]], dict[str, str]]":
+def _made(paths: tuple[str, ...], options: dict[str, Any], *, whole: bool) -> "list[Made]":
     """Load and render what was asked for; all mistakes are raised at once."""
-    problems: list[ActivatorError] = []
-    loaded = _specs(paths, options, problems)
-    texts = _texts(renderer, loaded, problems)
+    from activator.batch import Settings, make_all
+
+    settings = Settings(
+        options["systemd"], options["newer"] == "drop", options["explain"], options["templates"]
+    )
+    own = {name: value for name, value in options.items() if name not in WITH_SPECS and value}
+    if paths and own:
+        name = min(own)
+        words = "--set" if name == "assignments" else f"--{name.replace('_', '-')}"
+        raise UsageError(f"{words} goes without a SPEC", "say it in the spec")
+    made = list(make_all(paths, settings, whole=whole)) if paths else [_own(options, settings)]
+    problems = [one.problem for one in made if one.problem]
+    problems += _twice(made)
     if problems:
         raise combine(problems)
-    for notice in (notice for _, spec in loaded for notice in spec.dropped):
+    for notice in (notice for one in made for notice in one.dropped):
         click.echo(notice, err=True)
-    return loaded, texts
+    return made
 
 
-def _texts(
-    renderer: "Renderer", specs: "list[tuple[str, Spec]]", problems: list[ActivatorError]
-) -> dict[str, str]:
-    """Return the units' texts by file name; two of one name are a mistake."""
-    texts: dict[str, str] = {}
+def _twice(made: "list[Made]") -> "Iterator[ActivatorError]":
+    """Yield an error for each unit that two specs make."""
     origin: dict[str, str] = {}
-    for source, spec in specs:
-        for name, text in renderer.render(spec).items():
-            if name in texts:
+    for one in made:
+        for name in one.texts:
+            if name in origin:
                 message = f"{name} is made by {origin[name]} too"
-                problems.append(ActivatorError(message, "give each spec its name", place=source))
-            texts[name], origin[name] = text, source
-    return texts
+                yield ActivatorError(message, "give each spec its name", place=one.source)
+            origin[name] = one.source
 
 
 def show(texts: dict[str, str]) -> None:
@@ -252,32 +256,19 @@ def show_json(texts: dict[str, str], files: "list[File]", specs: "list[Spec]") -
     click.echo(json.dumps({"units": rows}, indent=2, ensure_ascii=False))
 
 
-def _specs(
-    paths: tuple[str, ...], options: dict[str, Any], problems: list[ActivatorError]
-) -> "list[tuple[str, Spec]]":
-    """Load what was asked for; mistakes are collected."""
+def _own(options: dict[str, Any], settings: "Settings") -> "Made":
+    """Load and render the spec that the options give."""
     from activator import spec
+    from activator.batch import make
+    from activator.render import Renderer
 
-    loaded: list[tuple[str, Spec]] = []
-    version, drop = options["systemd"], options["newer"] == "drop"
-    options = {**options, **dict.fromkeys(WITH_SPECS)}
-    if paths:
-        given = sorted(name for name, value in options.items() if value)
-        if given:
-            words = "--set" if given[0] == "assignments" else f"--{given[0].replace('_', '-')}"
-            raise UsageError(f"{words} goes without a SPEC", "say it in the spec")
-        for path in paths:
-            try:
-                loaded.append((path, spec.load(path, systemd=version, drop=drop)))
-            except ActivatorError as error:
-                problems.append(error)
-        return loaded
     if not options["name"]:
         raise UsageError("nothing to generate", "name a SPEC, or give --name and its like")
     tree, places = _tree(options)
-    if version:
-        tree["systemd"], places["systemd",] = version, "--systemd"
-    return [("", spec.from_options(tree, places, drop=drop))]
+    if settings.systemd:
+        tree["systemd"], places["systemd",] = settings.systemd, "--systemd"
+    renderer = Renderer(explain=settings.explain, templates=settings.templates)
+    return make("", lambda: spec.from_options(tree, places, drop=settings.drop), renderer)
 
 
 def _tree(options: dict[str, Any]) -> tuple[dict[str, Any], dict[tuple[str | int, ...], str]]:
