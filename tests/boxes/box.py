@@ -272,8 +272,8 @@ class Box:
         """Tell whether something is at a path."""
         return not self.run("test", "-e", str(path), check=False).returncode
 
-    def _unpack(self, directory: PurePosixPath, files: Mapping[str, str]) -> None:
-        """Write files below a directory that exists, with one command for all of them."""
+    def write_all(self, directory: PurePosixPath, files: Mapping[str, str]) -> None:
+        """Write files below a directory that exists, as root's, with one command for all."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             for name, text in files.items():
@@ -353,7 +353,7 @@ class Box:
         Args:
             files: File name below /etc/systemd/system (or drop-in path) → text.
         """
-        self._unpack(UNITS, files)
+        self.write_all(UNITS, files)
         self.systemctl("daemon-reload")
         try:
             yield
