@@ -188,7 +188,6 @@ def test_programs_get_what_was_written(box: Box) -> None:
                 {
                     "name": f"quoting-run-{number}",
                     "hardening": "none",
-                    "hardening": "none",
                     "exec": ["/usr/bin/python3", "-c", program, str(len(values)), *words, path],
                     "environment": {f"V{n}": value for n, value in enumerate(values)},
                     "sockets": {"s": {"ListenStream": f"/run/quoting-{number}.sock"}},
