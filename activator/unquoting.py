@@ -272,7 +272,7 @@ def _unescaped(text: str, position: int, mode: str) -> tuple[str, int]:
     """
     if position == len(text):
         if mode in (RELAXED, VARIABLE):
-            return "\\", position
+            return ("\\" if mode == RELAXED else ""), position
         raise ActivatorError("a backslash ends the value", "write \\\\ for a backslash")
     letter = text[position]
     if mode not in _C_ESCAPES:

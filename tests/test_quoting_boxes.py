@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from activator import spec
 from activator.errors import ActivatorError
+from activator.quoting import assignment, command
 from activator.render import Renderer
-from activator.unquoting import unescape
+from activator.unquoting import VARIABLE, split_command, unescape, words
 from tests.boxes.box import Box
 
 LOADER = Path(__file__).parent / "boxes/inside/load_units.py"
@@ -203,6 +204,29 @@ def test_programs_get_what_was_written(box: Box) -> None:
         box.systemctl("start", *names)
         for path, told in wanted.items():
             assert told == json.loads(box.read(path))
+
+
+def test_escapes_are_undone_as_systemd_does(box: Box) -> None:
+    """Unknown escapes, bytes, open quotes: a program gets from systemd what we read."""
+    arguments = r"""a\;b \; \q \x00 \xff \xc3\xa9 \U0000d800 \777 \101\x41\u00e9 "a\qb" 'c d'e"""
+    variables = ['u"n c', r"t\nx", 'a "b c', r"""q"r s"t\nu v""", "'a' \"\" b\\", "\\", "'"]
+    program = "import json, sys; json.dump(sys.argv[1:], open('/run/escapes.json', 'w'))"
+    lines = [
+        "[Service]",
+        "Type=oneshot",
+        *(
+            f"Environment={assignment(f'V{number}', value)}"
+            for number, value in enumerate(variables)
+        ),
+        f"ExecStart={command(['/usr/bin/python3', '-c', program])} {arguments}"
+        + "".join(f" $V{number}" for number in range(len(variables))),
+    ]
+    with box.units({"escapes.service": "\n".join(lines)}):
+        box.systemctl("start", "escapes.service")
+        told = json.loads(box.read("/run/escapes.json"))
+    (expected,) = split_command(f"/bin/x {arguments}")
+    split = [word for value in variables for word in words(value, VARIABLE)]
+    assert told == [*expected.argv[1:], *split]
 
 
 @pytest.mark.parametrize(
