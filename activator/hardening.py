@@ -7,13 +7,13 @@ sufficient is tested with real services.
 
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from activator import directives, quoting
 from activator.errors import ActivatorError
+from activator.suggest import nearest
 
 DEFAULT = "strict"
 SECTION = "Service"
@@ -162,8 +162,8 @@ def find(text: str) -> tuple[Need, str]:
         hint = f"write {' or '.join(need.form for need in forms)}"
         raise ActivatorError(f"the need {text!r} is incomplete or has too much", hint)
     every = dict.fromkeys(need.name for need in needs().values())
-    near = get_close_matches(name.lower().replace("_", "-"), every, n=1)
-    guess = f"did you mean {near[0]!r}? " if near else ""
+    near = nearest(name, every)
+    guess = f"did you mean {near!r}? " if near else ""
     raise ActivatorError(f"unknown need {text!r}", f"{guess}There are {', '.join(sorted(every))}")
 
 

@@ -171,6 +171,11 @@ MISTAKES = [
     (GOOD.replace('"127.0.0.1:7777"', '[\n  "80",\n  "localhost:80",\n]'), 7, "ListenStream="),
     (GOOD.replace("sockets.echo", 'sockets."a:b"'), 4, "cannot be a descriptor's name"),
     (GOOD + 'SocketMode = ["0600", "0660"]\n', 6, "only the last would count"),
+    (
+        GOOD.replace("127.0.0.1:7777", "%t/echo/s") + "[service]\nRuntimeDirectory = 'echo'\n",
+        5,
+        "would vanish whenever the service stops",
+    ),
     (GOOD + "Accept = true\n", 6, "Accept= is not set here"),
     (GOOD + "[service]\nEnvironment = 'A=b\\'\n", 7, "ends with a backslash"),
     (GOOD + '[service]\nEnvironment = "A=b\\nUser=root"\n', 7, "line break"),

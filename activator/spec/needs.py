@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -10,6 +9,7 @@ from activator import directives, hardening, values
 from activator.errors import ActivatorError
 from activator.spec.model import Spec
 from activator.spec.settings import Report
+from activator.suggest import nearest
 
 # systemd-sysusers(8) and systemd's own limit for a user's name; a number is one as well.
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}|[0-9]+")
@@ -54,8 +54,6 @@ def check(spec: Spec, report: Report) -> None:
             report(ActivatorError(message, hint), ("needs",))
         if need.form == "write:PATH":
             _check_own(spec, argument, report)
-    if "runtime" in names:
-        _check_runtime(spec, report)
 
 
 def _check(text: Any, before: list[Any], version: int) -> None:
@@ -120,8 +118,8 @@ def _capability(name: str) -> None:
     """Check the name of a capability."""
     known = hardening.capabilities()
     if name not in known:
-        near = get_close_matches(f"CAP_{name.upper().removeprefix('CAP_')}", known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "capabilities(7) lists them"
+        near = nearest(f"CAP_{name.upper().removeprefix('CAP_')}", known)
+        hint = f"did you mean {near!r}?" if near else "capabilities(7) lists them"
         raise ActivatorError(f"there is no capability {name!r}", hint)
 
 
@@ -151,15 +149,3 @@ def _check_own(spec: Spec, path: str, report: Report) -> None:
             hint = f"say {need!r}: systemd then makes {parent}/{spec.name} for the service"
             error = ActivatorError(f"nobody makes {path!r} for the service", hint)
             report(error, ("needs", spec.needs.index(f"write:{path}")))
-
-
-def _check_runtime(spec: Spec, report: Report) -> None:
-    """Note sockets in the directory that goes when the service stops."""
-    directory = f"/run/{spec.name}"
-    for socket in spec.sockets:
-        for setting in socket.settings:
-            value = setting.value.replace("/var/run/", "/run/", 1)
-            if setting.name.startswith("Listen") and value.startswith(f"{directory}/"):
-                message = f"{value} would vanish whenever the service stops, with {directory}"
-                hint = f"listen at {directory}.sock or leave out the need 'runtime'"
-                report(ActivatorError(message, hint), setting.path)

@@ -6,11 +6,10 @@ from typing import Any, TypeVar
 
 from activator import directives, quoting, unquoting
 from activator.errors import ActivatorError, combine
-from activator.spec import intents, names, needs, proxy, target
-from activator.spec.model import Mode, Setting, Socket, Spec
+from activator.spec import directories, intents, names, target
+from activator.spec.model import Mode, Proxy, Setting, Socket, Spec
 from activator.spec.settings import Newer, check, one_line, read_table
 from activator.spec.source import OptionSource, Path, TomlSource
-from activator.values.times import to_microseconds
 
 # Seconds: the longest drain; a day.
 DRAIN_MAX = 86_400
@@ -75,8 +74,8 @@ class Reader:
             drain=self._drain(),
             idle_exit=self._idle_exit(mode),
             hardening=self._get("hardening"),
-            needs=tuple(needs.read(self._get("needs") or [], self.version, self._note)),
-            proxy=proxy.read(self.tree, sockets, settings, self.version, self._note),
+            needs=self._needs(),
+            proxy=self._proxy(sockets, settings),
             systemd=self.version,
             source=self.source.name,
             dropped=tuple(self.dropped),
@@ -84,7 +83,11 @@ class Reader:
         )
         self._check_handlers(spec)
         self._check_isolation(spec)
-        needs.check(spec, self._note)
+        directories.check(spec, self._note)
+        if spec.needs:
+            from activator.spec import needs  # noqa: PLC0415 - few specs have any
+
+            needs.check(spec, self._note)
         if self.problems:
             raise combine(sorted(self.problems, key=_line))
         return spec
@@ -222,6 +225,25 @@ class Reader:
             elif self._attempt(path, quoting.assignment, name, value):
                 yield name, value
 
+    def _needs(self) -> tuple[str, ...]:
+        """Return what is open in spite of the hardening."""
+        items = self._get("needs")
+        if not items:
+            return ()
+        from activator.spec import needs  # noqa: PLC0415 - few specs have any
+
+        return tuple(needs.read(items, self.version, self._note))
+
+    def _proxy(self, sockets: tuple[Socket, ...], settings: tuple[Setting, ...]) -> Proxy | None:
+        """Return what mode "proxy" needs, and note its keys where they have no place."""
+        if not any("modes" in intents.intents().get(key, ()) for key in self.tree) and (
+            self._get("mode") != Mode.PROXY.value
+        ):
+            return None
+        from activator.spec import proxy  # noqa: PLC0415 - few specs have one
+
+        return proxy.read(self.tree, sockets, settings, self.version, self._note)
+
     def _absolute(self, key: str) -> str:
         """Return an absolute path, or nothing."""
         value = self._get(key)
@@ -241,7 +263,10 @@ class Reader:
         value = self.tree.get("idle-exit")
         if mode is Mode.PROXY or "handler" not in self.tree or "idle-exit" not in self.right:
             return 0.0
-        text = self._attempt(("idle-exit",), proxy.timespan, value)
+        from activator.spec.proxy import timespan  # noqa: PLC0415 - few specs have one
+        from activator.values.times import to_microseconds  # noqa: PLC0415 - the same
+
+        text = self._attempt(("idle-exit",), timespan, value)
         seconds = (to_microseconds(text) or 0.0) / 1e6 if text else 0.0
         if text and not seconds:
             hint = 'give a time span, as "10min", or leave it out'
