@@ -1,5 +1,6 @@
 """Specs to texts, many at once: by every processor where that is worth it."""
 
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
@@ -13,7 +14,7 @@ from activator.spec import Spec
 # From so many specs on, other processes are started: they take some hundredths of a second.
 MANY = 200
 # Specs a process is given at a time.
-PORTION = 50
+PORTION = 64
 
 
 class Settings(NamedTuple):
@@ -64,12 +65,14 @@ def make_all(paths: Sequence[str], settings: Settings, *, whole: bool = False) -
     if whole or len(paths) < MANY or processors == 1 or "-" in paths:
         yield from _portion(settings, paths)
         return
+    # What the first one loads, tables and templates, the other processes have by the fork.
+    yield from _portion(settings, paths[:1])
     from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - few calls are so large
     from multiprocessing import get_context  # noqa: PLC0415 - the same
 
-    portions = [paths[start : start + PORTION] for start in range(0, len(paths), PORTION)]
-    # The imports are shared by a fork, and there is one thread.
-    with ProcessPoolExecutor(processors, mp_context=get_context("fork")) as pool:
+    portions = [paths[start : start + PORTION] for start in range(1, len(paths), PORTION)]
+    context = get_context("fork")  # safe: there is one thread
+    with ProcessPoolExecutor(processors, context, initializer=gc.disable) as pool:
         for made in pool.map(partial(_far, settings), portions):
             yield from made
 
