@@ -166,6 +166,8 @@ def test_agrees_with_systemd(tmp_path: Path) -> None:
         name
         for name in expected
         for line in done.stderr.splitlines()
+        # From 257 on it tells that it reads /var/run as /run.
+        if "legacy directory" not in line
         if f"/{name}.socket" in line or f"{name}.socket:" in line
     }
 

@@ -46,6 +46,7 @@ UNSEEN = {
     "cannot forward ListenFIFO=",
     "are the same",
     "RuntimeDirectory=",
+    "would vanish whenever the service stops",
 }
 # What ECMA-262 allows behind a backslash in a pattern with the flag "u".
 ESCAPES = frozenset("\\^$.*+?()[]{}|/sSdDwWbBnrtx")

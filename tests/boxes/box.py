@@ -89,6 +89,8 @@ class Box:
             self.directory = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{PREFIX}-"))
             )
+            # Kept open: when the box ends by itself, its directory goes with it.
+            self._log = stack.enter_context((self.directory / "console").open("w+b"))
             stack.enter_context(locked(use_lock(self._tree), fcntl.LOCK_SH))
             stack.callback(self._stop)
             self._boot()
@@ -112,7 +114,7 @@ class Box:
 
     def _boot(self) -> None:
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        with notify, (self.directory / "console").open("wb") as console:
+        with notify:
             address = str(self.directory / "notify")
             notify.bind(address)
             self._process = subprocess.Popen(
@@ -121,7 +123,7 @@ class Box:
                     *(str(self.cgroup), str(self.directory), *self._command()),
                 ],
                 stdin=subprocess.PIPE,
-                stdout=console,
+                stdout=self._log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env=os.environ
@@ -193,7 +195,8 @@ class Box:
 
     def console(self) -> str:
         """Return what the box wrote to its console so far."""
-        return (self.directory / "console").read_text(errors="replace")
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
 
     # ---- commands
 
