@@ -5,23 +5,14 @@ from functools import partial
 import pytest
 
 from tests.boxes.box import Box
-from tests.test_activation_boxes import clients, ended, example, installed
+from tests.test_activation_boxes import clients, ended, example, installed, restart_under_load
 
 pytestmark = pytest.mark.stress
 
 
 def test_twenty_restarts(box: Box) -> None:
     """100 clients and twenty restarts: none is refused, cut short or left without an answer."""
-    with installed(box, example(box, "echo")):
-        box.systemctl("start", "echo.socket")
-        with clients(box, "127.0.0.1:7777", 100) as process:
-            assert process.stdout
-            assert "ready\n" == process.stdout.readline()
-            for _ in range(20):
-                box.run("systemctl", "restart", "echo.service", timeout=120)
-            counts = ended(process)
-        assert ["served"] == list(counts)
-        assert "Traceback" not in box.journal("echo.service")
+    assert ["served"] == list(restart_under_load(box, number=100, times=20))
 
 
 def replaced(box: Box, before: str) -> bool:
