@@ -9,8 +9,9 @@ version, systemd's own parsers for what a value may be and whether ``%`` is expa
 """
 
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
+
+from activator import tables
 
 # The versions whose parsers were asked, and the Debian suites that ship them.
 VERSIONS = (252, 254, 257, 262)
@@ -21,7 +22,6 @@ SECTIONS = ("Unit", "Install", "Socket", "Service")
 
 # The column "specifiers" holds a version where older ones do not expand them.
 _EXPANDED = {"yes": OLDEST, "no": 0}
-_TABLE = Path(__file__).with_name("directives.tsv")
 
 
 class Directive(NamedTuple):
@@ -176,13 +176,10 @@ def suggest(section: str, name: str) -> str:
 def _rows() -> dict[tuple[str, str], str]:
     """Return section and name of every directive with its unparsed line."""
     rows = {}
-    lines = _TABLE.read_text(encoding="utf-8").split("\n")
-    for line in lines[1:]:
-        sections, _, rest = line.partition("\t")
-        name = rest.partition("\t")[0]
-        if name:
-            for section in sections.split(","):
-                rows[section, name] = line
+    for line in tables.lines(__file__, "directives.tsv"):
+        sections, name, _ = line.split("\t", 2)
+        for section in sections.split(","):
+            rows[section, name] = line
     return rows
 
 

@@ -80,15 +80,15 @@ def keys() -> Iterator[str]:
     """Yield the table of the spec's own keys."""
     yield from _head("Key", "Values", "Default", "Meaning")
     for key, row in intents().items():
-        values = ", ".join(f"`{value}`" for value in row.get("values", ()))
-        default = row.get("default")
-        shown = "**required**" if row.get("required") else ""
+        values = ", ".join(f"`{value}`" for value in row.values)
+        default = row.default
+        shown = "**required**" if row.required else ""
         if default is not None:
             shown = f"`{str(default).lower() if isinstance(default, bool) else default}`"
-        modes = " or ".join(f"`{mode}`" for mode in row.get("modes", ()))
-        modes += " or with a handler" if row.get("or-handler") else ""
-        meaning = _escaped(row["summary"]) + (f" Only with mode {modes}." if modes else "")
-        yield _row(f"`{key}`", values or TYPES[row["type"]], shown, meaning)
+        modes = " or ".join(f"`{mode}`" for mode in row.modes)
+        modes += " or with a handler" if row.handler else ""
+        meaning = _escaped(row.summary) + (f" Only with mode {modes}." if modes else "")
+        yield _row(f"`{key}`", values or TYPES[row.type], shown, meaning)
 
 
 def suites() -> Iterator[str]:

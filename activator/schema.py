@@ -1,7 +1,7 @@
 """The spec's JSON Schema: what an editor needs to complete, explain and check one.
 
 Made from the tables alone: the catalogue of directives with its value forms, the spec's own
-keys (``intents.toml``), and what the reader reserves. What ``activator gen`` takes fits the
+keys (``intents.tsv``), and what the reader reserves. What ``activator gen`` takes fits the
 schema, but for a few forms that are legal and pointless, see :func:`schema`; what does not fit
 is wrong. Relations between values (a handler for every socket) are left to the reader.
 
@@ -16,7 +16,7 @@ from typing import Any
 from activator import directives, forms, hardening, manual
 from activator.directives import Directive
 from activator.spec import names
-from activator.spec.intents import TYPES, intents
+from activator.spec.intents import TYPES, Intent, intents
 from activator.spec.model import Mode
 from activator.spec.reader import DRAIN_MAX, RESERVED, SERVICE_TABLES, SOCKET_TABLES
 from activator.values import judge
@@ -124,10 +124,10 @@ def schema(version: int | None = None) -> Node:
     return _Schema(version).root()
 
 
-def _only_with(row: Node) -> Node:
+def _only_with(row: Intent) -> Node:
     """Return what else must be in a spec that has a key for some modes only."""
-    node: Node = {"required": ["mode"], "properties": {"mode": {"enum": row["modes"]}}}
-    if not row.get("or-handler"):
+    node: Node = {"required": ["mode"], "properties": {"mode": {"enum": list(row.modes)}}}
+    if not row.handler:
         return node
     per_connection = {"properties": {"mode": {"const": Mode.PER_CONNECTION.value}}}
     handler = {
@@ -157,11 +157,9 @@ class _Schema:
             "description": "A service and its sockets, for activator gen.",
             "type": "object",
             "properties": properties,
-            "required": [key for key, row in table.items() if row.get("required")],
+            "required": [key for key, row in table.items() if row.required],
             "oneOf": [{"required": ["exec"]}, {"required": ["handler"]}],
-            "dependentSchemas": {
-                key: _only_with(row) for key, row in table.items() if row.get("modes")
-            },
+            "dependentSchemas": {key: _only_with(row) for key, row in table.items() if row.modes},
             "if": {"required": ["mode"], "properties": {"mode": {"const": Mode.PROXY.value}}},
             "then": {
                 "required": ["exec", "backend"],
@@ -175,16 +173,16 @@ class _Schema:
 
     # --- the spec's own keys -----------------------------------------------------------
 
-    def intent(self, key: str, row: Node) -> Node:
+    def intent(self, key: str, row: Intent) -> Node:
         """Return the schema of one of the spec's own keys."""
-        node: Node = {"description": row["summary"]}
-        if "default" in row:
-            node["default"] = row["default"]
-        if row.get("values"):
-            return {**node, "enum": row["values"]}
+        node: Node = {"description": row.summary}
+        if row.default is not None:
+            node["default"] = row.default
+        if row.values:
+            return {**node, "enum": list(row.values)}
         return {**node, **self.intent_value(key, row)}
 
-    def intent_value(self, key: str, row: Node) -> Node:
+    def intent_value(self, key: str, row: Intent) -> Node:
         """Return the schema of a key's value."""
         if key in SERVICE_TABLES:
             return self.section(SERVICE_TABLES[key])
@@ -192,8 +190,8 @@ class _Schema:
             return {**_SOCKETS, "additionalProperties": self.define("socket", self.socket())}
         if key == "needs":
             return {"type": "array", "items": _need(), "uniqueItems": True}
-        plain = {"type": [_JSON[kind] for kind in TYPES[row["type"]]]}
-        return _KEYS.get(key) or _TYPES.get(row["type"], plain)
+        plain = {"type": [_JSON[kind] for kind in TYPES[row.type]]}
+        return _KEYS.get(key) or _TYPES.get(row.type, plain)
 
     # --- tables of directives ----------------------------------------------------------
 

@@ -55,7 +55,7 @@ def test_every_key_is_described() -> None:
     text = SPEC.read_text()
     for key, row in intents().items():
         assert f"| `{key}` | " in text
-        assert row["type"] in reference.TYPES
+        assert row.type in reference.TYPES
 
 
 def test_every_directive_is_described() -> None:

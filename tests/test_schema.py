@@ -143,9 +143,9 @@ def test_every_key_is_there() -> None:
     properties = schema_of(None)["properties"]
     assert list(intents()) == list(properties)
     for key, row in intents().items():
-        assert row["summary"] == properties[key]["description"]
-        assert row.get("default") == properties[key].get("default")
-    assert schema_of(None)["properties"]["mode"]["enum"] == intents()["mode"]["values"]
+        assert row.summary == properties[key]["description"]
+        assert row.default == properties[key].get("default")
+    assert schema_of(None)["properties"]["mode"]["enum"] == list(intents()["mode"].values)
 
 
 def test_every_key_has_its_types() -> None:
@@ -154,7 +154,7 @@ def test_every_key_has_its_types() -> None:
         part = schema_of(None)["properties"][key]
         for value in (True, 1, 0.5, "/a:b", ["a"], {"a": "b:c"}):
             kind = type(value)
-            if kind not in TYPES[row["type"]] and not (kind is int and float in TYPES[row["type"]]):
+            if kind not in TYPES[row.type] and not (kind is int and float in TYPES[row.type]):
                 assert list(validator().descend(value, part)), f"{key} takes {value!r}"
 
 

@@ -48,8 +48,8 @@ def intents(_: click.Context, parameter: click.Parameter, incomplete: str) -> "I
     """Offer the values of one of the spec's own keys, by the option's name."""
     from activator.spec.intents import intents as table
 
-    row = table().get((parameter.name or "").replace("_", "-"), {})
-    return _beginning(incomplete, row.get("values", ()))
+    row = table().get((parameter.name or "").replace("_", "-"))
+    return _beginning(incomplete, row.values if row else ())
 
 
 def needs(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":

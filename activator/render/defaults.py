@@ -1,11 +1,10 @@
-"""The generator's own lines, from the table ``defaults.toml``."""
+"""The generator's own lines, from the table ``defaults.tsv``."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
+from activator import tables
 from activator.render.model import Line, line
 
 
@@ -23,18 +22,10 @@ class Default(NamedTuple):
 @cache
 def table(unit: str) -> tuple[Default, ...]:
     """Return the rows for a kind of unit: ``socket``, ``service`` or ``proxy``."""
-    file = "proxy.toml" if unit == "proxy" else "defaults.toml"
-    rows = tomllib.loads(Path(__file__).with_name(file).read_text())[unit]
     return tuple(
-        Default(
-            row["section"],
-            row["name"],
-            row["value"],
-            frozenset(row["when"]),
-            row["why"],
-            row.get("since", 0),
-        )
-        for row in rows
+        Default(section, name, value, frozenset(when.split()), why, int(since or 0))
+        for kind, section, name, value, when, since, why in tables.rows(__file__, "defaults.tsv")
+        if kind == unit
     )
 
 

@@ -1,10 +1,9 @@
-"""The keys of a spec that are not directives, from the table ``intents.toml``."""
+"""The keys of a spec that are not directives, from the table ``intents.tsv``."""
 
-import tomllib
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from activator import tables
 from activator.errors import ActivatorError
 from activator.suggest import nearest
 
@@ -33,10 +32,45 @@ _WORDS: dict[type, str] = {
 }
 
 
+class Intent(NamedTuple):
+    """One key.
+
+    Attributes:
+        type: A word of :data:`TYPES`.
+        required: Whether a spec must have it.
+        default: What holds without it, or None.
+        values: All the values there are; empty if there are more than can be listed.
+        modes: The only modes that it is for; empty for all.
+        handler: Whether a handler of shared sockets may have it in spite of that.
+        summary: What it says.
+    """
+
+    type: str
+    required: bool
+    default: Any
+    values: tuple[str, ...]
+    modes: tuple[str, ...]
+    handler: bool
+    summary: str
+
+
 @cache
-def intents() -> dict[str, dict[str, Any]]:
-    """Return the table: key → its type, summary, default and whether it is required."""
-    return tomllib.loads((Path(__file__).parent / "intents.toml").read_text())
+def intents() -> dict[str, Intent]:
+    """Return the table by key."""
+    return {
+        key: Intent(
+            kind,
+            required == "yes",
+            _default(kind, default),
+            tuple(values.split()),
+            tuple(modes.split()),
+            handler == "yes",
+            summary,
+        )
+        for key, kind, required, default, values, modes, handler, summary in tables.rows(
+            __file__, "intents.tsv"
+        )
+    }
 
 
 def check(key: str, value: Any) -> None:
@@ -48,13 +82,21 @@ def check(key: str, value: Any) -> None:
     intent = intents().get(key)
     if intent is None:
         raise ActivatorError(f"unknown key {key!r}", _suggest(key))
-    types = TYPES[intent["type"]]
+    types = TYPES[intent.type]
     if not isinstance(value, types) or isinstance(value, bool) is not (types == (bool,)):
         words = " or ".join(dict.fromkeys(_WORDS[kind] for kind in types))
         raise ActivatorError(f"{key} is not {words}", f"give {words}")
-    values = intent.get("values")
-    if values and value not in values:
-        raise ActivatorError(f"{key} = {value!r} is unknown", f"give {' or '.join(values)}")
+    if intent.values and value not in intent.values:
+        raise ActivatorError(f"{key} = {value!r} is unknown", f"give {' or '.join(intent.values)}")
+
+
+def _default(kind: str, text: str) -> Any:
+    """Return a default as TOML would give it."""
+    if not text:
+        return None
+    if bool in TYPES[kind]:
+        return text == "yes"
+    return int(text) if text.isdecimal() else text
 
 
 def _suggest(key: str) -> str:

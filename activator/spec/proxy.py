@@ -98,7 +98,7 @@ class _Values:
         try:
             intents.check(key, self.tree[key])
         except (KeyError, ActivatorError):
-            return intents.intents()[key].get("default")
+            return intents.intents()[key].default
         return self.tree[key]
 
     def checked(self, key: str, step: Callable[[Any], str | int]) -> Any:
@@ -206,9 +206,9 @@ def runtime_directory(backend: str) -> str:
 def _others(tree: Mapping[str, Any], report: Report) -> None:
     """Report keys that only mode "proxy" understands."""
     for key, row in intents.intents().items():
-        if key in tree and row.get("modes") == [Mode.PROXY.value]:
+        if key in tree and row.modes == (Mode.PROXY.value,):
             error = ActivatorError(f'{key} is for mode = "proxy" alone', "remove it")
-            if row.get("or-handler"):
+            if row.handler:
                 if "handler" in tree and tree.get("mode") != Mode.PER_CONNECTION.value:
                     continue
                 what = f'{key} is for mode = "proxy", and for a handler of shared sockets'

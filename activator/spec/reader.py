@@ -118,7 +118,7 @@ class Reader:
         """Return a key's value if it is right, else the table's default."""
         if key in self.right:
             return self.tree[key]
-        return intents.intents()[key].get("default")
+        return intents.intents()[key].default
 
     def _check_keys(self) -> None:
         """Note unknown keys, wrong types and missing keys."""
@@ -236,9 +236,9 @@ class Reader:
 
     def _proxy(self, sockets: tuple[Socket, ...], settings: tuple[Setting, ...]) -> Proxy | None:
         """Return what mode "proxy" needs, and note its keys where they have no place."""
-        if not any("modes" in intents.intents().get(key, ()) for key in self.tree) and (
-            self._get("mode") != Mode.PROXY.value
-        ):
+        known = intents.intents()
+        own = any(key in known and known[key].modes for key in self.tree)
+        if not own and self._get("mode") != Mode.PROXY.value:
             return None
         from activator.spec import proxy  # noqa: PLC0415 - few specs have one
 

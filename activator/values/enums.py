@@ -8,17 +8,15 @@ word obsolete: systemd takes it and complains.
 import errno as errnos
 import re
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
-from activator import specifiers
+from activator import specifiers, tables
 from activator.unquoting import words
 from activator.values.names import fdname
 from activator.values.numbers import BOOLEANS, to_integer
 from activator.values.paths import absolute
 from activator.values.verdict import Context, Rejected, Verdict, note
 
-_TABLE = Path(__file__).parent.with_name("enums.tsv")
 _ERRNO_MAX = 4095
 _HOSTNAME_SINCE = 258
 _HOSTNAME = re.compile(
@@ -164,9 +162,8 @@ def _hint(value: str, version: int, name: str) -> str:
 @cache
 def _tables() -> dict[str, dict[str, Word]]:
     """Return all enumerations."""
-    tables: dict[str, dict[str, Word]] = {}
-    for line in _TABLE.read_text(encoding="utf-8").splitlines()[1:]:
-        name, since, remark, row = line.split("\t")
+    found: dict[str, dict[str, Word]] = {}
+    for name, since, remark, row in tables.rows(__file__, "enums.tsv"):
         word = Word(int(since or 0), remark)
-        tables.setdefault(name, {}).update(dict.fromkeys(row.split(), word))
-    return tables
+        found.setdefault(name, {}).update(dict.fromkeys(row.split(), word))
+    return found

@@ -1,4 +1,4 @@
-"""The profiles of ``hardening`` and the needs, from the table ``hardening.toml``.
+"""The profiles of ``hardening`` and the needs, from the tables beside this module.
 
 A profile closes all it can, and a need opens exactly what it names. What the lines do is in
 systemd.exec(5) and systemd.resource-control(5); that each need is both necessary and
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from activator import directives, quoting
+from activator import directives, quoting, tables
 from activator.errors import ActivatorError
 from activator.suggest import nearest
 
@@ -90,32 +90,32 @@ class Need(NamedTuple):
 
 
 @cache
-def _table() -> dict[str, Any]:
-    return tomllib.loads(Path(__file__).with_name("hardening.toml").read_text())
-
-
-@cache
 def profiles() -> Mapping[str, Profile]:
     """Return the profiles by name."""
-    rows = _table()["profiles"].items()
-    return {name: Profile(tuple(row["needs"]), row["summary"]) for name, row in rows}
+    rows = tables.rows(__file__, "profiles.tsv")
+    return {name: Profile(tuple(needs.split()), summary) for name, needs, summary in rows}
 
 
 @cache
 def rows() -> tuple[Row, ...]:
     """Return the profiles' lines, in order."""
     return tuple(
-        Row(
-            row["name"],
-            row["value"],
-            row["why"],
-            frozenset(row.get("when", ())),
-            row.get("since", 0),
-            row.get("more", False),
-            row.get("unless", ""),
-        )
-        for row in _table()["lines"]
+        Row(name, value, why, frozenset(when.split()), int(since or 0), more == "yes", unless)
+        for name, value, when, since, more, unless, why in tables.rows(__file__, "lines.tsv")
     )
+
+
+@cache
+def _hidden() -> dict[str, dict[str, str]]:
+    """Return the directories that are hidden, and what is set to show a part of one."""
+    rows = tables.rows(__file__, "hidden.tsv")
+    return {path: dict(word.split("=", 1) for word in effect.split()) for path, effect in rows}
+
+
+@cache
+def _table() -> dict[str, Any]:
+    """Return the table of needs and capabilities, which few specs ask for."""
+    return tomllib.loads(Path(__file__).with_name("needs.toml").read_text())
 
 
 @cache
@@ -169,9 +169,9 @@ def find(text: str) -> tuple[Need, str]:
 
 def hiding(path: str) -> str:
     """Return the directory with which a path is hidden from the service, or nothing."""
-    for directory in _table()["hidden"]:
+    for directory in _hidden():
         if PurePosixPath(path).is_relative_to(directory):
-            return str(directory)
+            return directory
     return ""
 
 
@@ -179,7 +179,7 @@ def effect(need: Need, argument: str) -> Effect:
     """Return what a need does, given its argument; the values are still to be filled."""
     values, words = need.effect.set, need.effect.add
     if (need.hidden.set or need.hidden.add) and (directory := hiding(argument)):
-        values = {**_table()["hidden"][directory], **need.hidden.set}
+        values = {**_hidden()[directory], **need.hidden.set}
         words = need.hidden.add
     if need.capability:
         name = need.capability.format(argument=argument)
