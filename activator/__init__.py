@@ -12,6 +12,7 @@ from activator.version import __version__
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would cost too much
 if TYPE_CHECKING:
     from activator import fdstore, notify
+    from activator.descriptor import Credentials, peer_credentials
     from activator.errors import ActivatorError
     from activator.listen import Listener, Listeners, listen_fds
     from activator.serving import serve
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ActivatorError",
+    "Credentials",
     "Listener",
     "Listeners",
     "Message",
@@ -28,12 +30,14 @@ __all__ = [
     "fdstore",
     "listen_fds",
     "notify",
+    "peer_credentials",
     "serve",
 ]
 
 # Name → the module that has it; a module that has no such name is meant itself.
 HOMES = {
     "ActivatorError": "activator.errors",
+    "Credentials": "activator.descriptor",
     "Listener": "activator.listen",
     "Listeners": "activator.listen",
     "Message": "activator.serving.messages",
@@ -41,6 +45,7 @@ HOMES = {
     "fdstore": "activator.fdstore",
     "listen_fds": "activator.listen",
     "notify": "activator.notify",
+    "peer_credentials": "activator.descriptor",
     "serve": "activator.serving",
 }
 

@@ -19,6 +19,7 @@ from socket import (
     SOCK_STREAM,
     SOL_SOCKET,
     if_indextoname,
+    inet_pton,
     socket,
 )
 from sys import byteorder
@@ -28,7 +29,7 @@ from systemd import daemon
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import AddressFamily
-    from typing import Any, Literal
+    from typing import Any, Literal, Protocol
 
     Kind = Literal[
         "stream",
@@ -43,7 +44,22 @@ if TYPE_CHECKING:
         "other",
     ]
 
+    class HasOptions(Protocol):
+        """A socket, or what asyncio gives in its place."""
+
+        @property
+        def family(self) -> int:
+            """The address family."""
+
+        def getsockopt(self, level: int, optname: int, buflen: int, /) -> bytes:
+            """Return an option."""
+
+
 VSOCK_ANY = 0xFFFFFFFF
+# Linux's numbers, which Python's socket module lacks.
+SO_COOKIE = 57
+SO_PEERGROUPS = 59
+GROUPS_MAX = 4 * 65536  # bytes: NGROUPS_MAX numbers
 
 
 def describe(fd: int) -> "tuple[Kind, AddressFamily | None, str]":
@@ -95,16 +111,86 @@ def peer(sock: socket) -> str:
         return ""
 
 
-def credentials(sock: socket) -> "tuple[int, int, int] | None":
-    """Return the process, user and group on an AF_UNIX connection's other side, by number.
+class Credentials:
+    """Who is on the other side of an AF_UNIX connection, as of its connect(2).
 
-    They are those of connect(2), not of now; None for other families (unix(7), SO_PEERCRED).
+    Attributes:
+        pid: The process; 0 if it is in a namespace that is not seen from here.
+        uid: Its effective user.
+        gid: Its effective group.
+        groups: Its supplementary groups.
+    """
+
+    __slots__ = ("gid", "groups", "pid", "uid")
+
+    def __init__(self, pid: int, uid: int, gid: int, groups: tuple[int, ...] = ()) -> None:
+        self.pid = pid
+        self.uid = uid
+        self.gid = gid
+        self.groups = groups
+
+    def __repr__(self) -> str:
+        return f"Credentials(pid={self.pid}, uid={self.uid}, gid={self.gid}, groups={self.groups})"
+
+
+def peer_credentials(sock: "HasOptions") -> Credentials | None:
+    """Return who is on the other side of an AF_UNIX connection; None for other families.
+
+    The kernel vouches for it (unix(7), SO_PEERCRED; SO_PEERGROUPS), so a service can decide by
+    it what the client may do.
+
+    Args:
+        sock: The connection, or an asyncio writer's ``get_extra_info("socket")``.
     """
     if sock.family != AF_UNIX:
         return None
-    data = sock.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)
-    pid, uid, gid = (int.from_bytes(data[at : at + 4], byteorder) for at in (0, 4, 8))
-    return pid, uid, gid
+    pid, uid, gid = _integers(sock.getsockopt(SOL_SOCKET, SO_PEERCRED, 12))
+    try:
+        groups = _integers(sock.getsockopt(SOL_SOCKET, SO_PEERGROUPS, GROUPS_MAX))
+    except OSError:
+        groups = ()
+    return Credentials(pid, uid, gid, groups)
+
+
+def cookie(sock: socket) -> int | None:
+    """Return the kernel's number of a socket, or None if it gives none."""
+    try:
+        return int.from_bytes(sock.getsockopt(SOL_SOCKET, SO_COOKIE, 8), byteorder)
+    except OSError:
+        return None
+
+
+def is_at(address: str, family: "AddressFamily | None", wanted: str) -> bool:
+    """Tell whether an address is meant by another way to write it.
+
+    Args:
+        address: As :func:`describe` returns it.
+        family: Its family.
+        wanted: As systemd.socket(5) allows; a port alone stands for every address with it.
+    """
+    if wanted == address:
+        return True
+    if family not in (AF_INET, AF_INET6):
+        return False
+    if wanted.isdecimal():
+        return address.partition("%")[0].endswith(f":{wanted}")
+    return _binary(address) == _binary(wanted)
+
+
+def _binary(text: str) -> tuple[bytes, str] | None:
+    """Return an internet address's bytes, and all that follows it."""
+    host, bracket, rest = text.rpartition("]")
+    if not bracket:
+        host, _, rest = text.rpartition(":")
+    family = AF_INET6 if bracket else AF_INET
+    try:
+        return inet_pton(family, host.removeprefix("[")), rest.lstrip(":")
+    except (OSError, ValueError):
+        return None
+
+
+def _integers(data: bytes) -> tuple[int, ...]:
+    return tuple(int.from_bytes(data[at : at + 4], byteorder) for at in range(0, len(data), 4))
 
 
 def _socket_address(sock: socket) -> str:

@@ -15,13 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activator import ActivatorError, Listener, Listeners
+from activator.descriptor import is_at
 from tests.support.services import (
     PATIENCE,
     ROOT,
     activated,
     clean_environment,
+    connect,
     connected,
     launched,
+    read_all,
+    reset,
     tcp_listener,
 )
 
@@ -364,5 +368,141 @@ def test_credentials() -> None:
     with one:
         connection = Listener("x", two.detach())
         assert "" == connection.peer
-        assert (os.getpid(), os.getuid(), os.getgid()) == connection.credentials
+        who = connection.credentials
+        assert who
+        assert (os.getpid(), os.getuid(), os.getgid()) == (who.pid, who.uid, who.gid)
+        assert sorted(os.getgroups()) == sorted(who.groups)
+        assert f"Credentials(pid={os.getpid()}, " in repr(who)
         connection.close()
+
+
+def test_cookie() -> None:
+    """A socket's cookie is the number by which the kernel tells it from all others."""
+    with tcp_listener() as listener:
+        fds = [os.dup(listener.fileno()), listener.detach()]
+    fds += [socket.socket().detach(), os.open(os.devnull, os.O_RDONLY)]
+    passed = Listeners(Listener("x", fd) for fd in fds)
+    first, same, other, none = (item.cookie for item in passed)
+    assert first
+    assert other
+    assert first == same != other
+    assert none is None
+    passed.close()
+
+
+def test_addresses_in_other_words(passed: Listeners) -> None:
+    """A listener is found by its port, or by its address however that is written."""
+    first, second, _ = passed
+    port = first.address.rpartition(":")[2]
+    assert (first,) == passed.find(address=port)
+    assert first is passed.one(address=f"127.0.0.1:{port}")
+    assert first is passed.one("web", kind="stream", address=port)
+    assert () == passed.find(address="127.0.0.1") == passed.find(address="[::1]:1")
+    with pytest.raises(ActivatorError, match="named 'web' of kind fifo at 1, got none; passed: "):
+        passed.one("web", kind="fifo", address="1")
+    assert second.is_at(second.address)
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        ("[0:0::1]:80", True),
+        ("80", True),
+        ("[::1]:81", False),
+        ("[::2]:80", False),
+        ("[::1]:8080", False),
+        ("[::1]:80%lo", False),
+        ("@80", False),
+        ("", False),
+    ],
+)
+def test_same_address(written: str, same: bool) -> None:  # noqa: FBT001
+    """An IPv6 address can be written in more than one way."""
+    assert same == is_at("[::1]:80", socket.AF_INET6, written)
+    assert not is_at("/run/80", socket.AF_UNIX, "80")
+
+
+# What comes on descriptor 0.
+
+
+# Takes the only descriptor and tells its client about it.
+TELL = """
+import json, os, activator
+listener = activator.listen_fds().one()
+sock = listener.socket()
+about = [listener.name, listener.fd > 2, listener.kind, listener.address]
+about += [os.get_inheritable(listener.fd), os.read(0, 1).decode(), len(activator.listen_fds())]
+(sock.accept()[0] if listener.kind == "stream" else sock).sendall(json.dumps(about).encode())
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "kind"),
+    [(("--accept",), "connection", "connection"), ((), "unknown", "stream")],
+)
+def test_standard_input(tmp_path: Path, options: tuple[str, ...], name: str, kind: str) -> None:
+    """The socket of StandardInput=socket is taken once, and standard input is empty then."""
+    path = str(tmp_path / "s")
+    with (
+        activated((sys.executable, "-c", TELL), [path], "--inetd", *options),
+        connected(path, socket.AF_UNIX) as client,
+    ):
+        about = json.loads(read_all(client))
+    assert [name, True, kind, path, False, "", 0] == about
+
+
+def test_standard_input_that_is_no_socket_of_a_unit() -> None:
+    """One end of a pair, and what is no socket at all, stay where they are."""
+    one, two = socket.socketpair()
+    code = "import activator; print(activator.listen_fds().absence); print(input())"
+    for stdin in (one, None):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env=clean_environment(),
+            stdin=stdin.fileno() if stdin else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        two.sendall(b"left\n")
+        output, _ = process.communicate(None if stdin else "left\n", PATIENCE)
+        why = "descriptor 0 is a socket, but has no name: no .socket unit passes such a one"
+        assert f"{why if stdin else ''}\nleft\n" == output
+    one.close()
+    two.close()
+
+
+def test_standard_streams_that_are_closed() -> None:
+    """Without descriptor 0 there is nothing to say, and nothing to take."""
+    code = "import os; os.close(0); import activator; print(activator.listen_fds())"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "<Listeners none>\n" == run.stdout
+
+
+def test_client_that_has_gone() -> None:
+    """With Accept=yes, who has been on the other side is known after it has gone."""
+    code = (
+        "import activator; item = activator.listen_fds().one(); print(item.peer);"
+        "print(activator.peer_credentials(item.socket()))"
+    )
+    for host, port, expected in (
+        ("192.0.2.7", "99", "192.0.2.7:99"),
+        ("2001:db8::1", "99", "[2001:db8::1]:99"),
+        ("@x", None, "@x"),
+        (None, None, ""),
+    ):
+        with tcp_listener() as listener:
+            client = connect(listener.getsockname())
+            connection, _ = listener.accept()
+            with connection:
+                reset(client)
+                words = (sys.executable, "-c", code)
+                with launched(words, [connection], REMOTE_ADDR=host, REMOTE_PORT=port) as service:
+                    assert f"{expected}\nNone\n" == service.stdout

@@ -12,8 +12,10 @@ from tests.support.services import (
     ROOT,
     SERVE,
     Options,
+    activated,
     ask,
     command,
+    connected,
     finished_quietly,
     flavours,
     launched,
@@ -90,12 +92,12 @@ def test_not_activated_because_of_a_wrapper() -> None:
     ):
         assert 1 == service.wait()
         assert "LISTEN_PID is '1' but this process is" in service.stderr
-        assert "where it must use exec" in service.stderr
+        assert "have it use exec, or run the program with activator exec --" in service.stderr
         assert 1 == service.stderr.count("\n")
 
 
 def test_not_activated_with_socket_as_stdin() -> None:
-    """StandardInput=socket passes no descriptors, which is easily overlooked."""
+    """A pair of sockets, by which a program talks to its child, is not StandardInput=socket."""
     one, two = socket.socketpair()
     with one, two:
         result = subprocess.run(
@@ -107,7 +109,23 @@ def test_not_activated_with_socket_as_stdin() -> None:
             check=False,
         )
     assert 1 == result.returncode
-    assert "with StandardInput=socket, systemd passes no other" in result.stderr
+    assert "descriptor 0 is a socket, but has no name" in result.stderr
+
+
+@pytest.mark.parametrize("accept", [("--accept",), ()])
+@pytest.mark.parametrize("handler", ["echo=tests.support.handlers:a_echo", f"{HANDLERS}:p_echo"])
+def test_standard_input_is_served(tmp_path: Path, accept: tuple[str, ...], handler: str) -> None:
+    """The socket of StandardInput=socket is served in both modes, by a named handler too."""
+    path = str(tmp_path / "s")
+    with activated((*SERVE, handler), [path], "--inetd", *accept) as service:
+        with connected(path, socket.AF_UNIX) as client:
+            client.sendall(b"hello")
+            assert b"hello" == client.recv(100)
+            client.shutdown(socket.SHUT_WR)
+            assert b"" == client.recv(100)
+        if not accept:
+            service.notifications.await_message("READY=1")
+            assert 0 == service.end()
 
 
 def test_names_do_not_match() -> None:

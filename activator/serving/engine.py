@@ -1,8 +1,5 @@
 """Choose the service that fits what was passed, and run it."""
 
-import os
-import stat
-
 from activator.errors import ActivatorError, UsageError
 from activator.listen import were_passed
 from activator.serving.handlers import CONNECTED, LISTENING, assign
@@ -162,8 +159,6 @@ def run_program(argv: "Sequence[str]", listeners: "Listeners", settings: Setting
 
 def not_activated(absence: str) -> ActivatorError:
     """Say that no descriptors were passed, and why if that is known."""
-    if not absence and _stdin_is_socket():
-        absence = "standard input is one: with StandardInput=socket, systemd passes no other"
     because = f" ({absence})" if absence else ""
     return ActivatorError(
         f"no sockets were passed{because}: this program is started by socket activation", TRY_IT
@@ -186,10 +181,3 @@ def _check_connections(listeners: "Listeners") -> None:
                 f"{item} cannot have a process for each connection: it is no listening socket",
                 "with Accept=yes, systemd starts the processes; messages have no connections",
             )
-
-
-def _stdin_is_socket() -> bool:
-    try:
-        return stat.S_ISSOCK(os.fstat(0).st_mode)
-    except OSError:
-        return False

@@ -186,7 +186,8 @@ def _callable(handler: "Any") -> "Handler":
 def _match(listeners: "Listeners", named: "Mapping[str, Handler]") -> tuple[Route, ...]:
     items = tuple(listeners)
     per_connection = len(items) == 1 and items[0].kind == CONNECTED
-    if per_connection and items[0].name in UNNAMED and len(named) == 1:
+    # Nor does StandardInput=socket, which passes one only, tell its name.
+    if len(items) == 1 and items[0].name in UNNAMED and len(named) == 1:
         return tuple(Route(items[0], _callable(handler)) for handler in named.values())
     lonely = [name for name in listeners.names if name not in named]
     idle = [name for name in named if name not in listeners and not per_connection]
