@@ -6,9 +6,9 @@ Nothing here looks at the machine, except :meth:`Address.resolved` and
 :meth:`Address.sockaddr`, which are for those who open sockets.
 """
 
+import _socket as socket  # without the enumerations that the rest of it makes when imported
 import os
 import re
-import socket
 from typing import NamedTuple
 
 from activator.errors import ActivatorError
@@ -60,16 +60,17 @@ _MAX_PORT = 65535
 _MAX_UNSIGNED = 0xFFFFFFFF
 _PATH_MAX = 4095
 _NAME_MAX = 255
+# systemd 254 and later take the type in front; the directive decides all the same.
+_VSOCK_SCHEMES = ("vsock", "vsock-stream", "vsock-dgram", "vsock-seqpacket")
 _SHORTEST = 2  # "/" or "@" and one character
 _API_TREES = ("/proc", "/sys", "/dev")
 
 # systemd's integers: C's base prefixes, plus 0b and 0o; a leading 0 means octal.
-_INTEGER = re.compile(
-    r"\+?(?:0x(?P<b16>[0-9a-f]+)|0b(?P<b2>[01]+)|0o?(?P<b8>[0-7]+)|(?P<b10>0|[1-9][0-9]*))",
-    re.IGNORECASE | re.ASCII,
+_INTEGER = (
+    r"(?ia)\+?(?:0x(?P<b16>[0-9a-f]+)|0b(?P<b2>[01]+)|0o?(?P<b8>[0-7]+)|(?P<b10>0|[1-9][0-9]*))"
 )
 # An interface's name, alternative name or number.
-_SCOPE = re.compile(r"(?!\.{1,2}$)[!-$&-.0-9;-~]{1,127}")
+_SCOPE = r"(?!\.{1,2}$)[!-$&-.0-9;-~]{1,127}"
 
 
 class Address(NamedTuple):
@@ -230,9 +231,8 @@ def _socket(kind: str, text: str) -> Address:
     """Read an address of ListenStream=, ListenDatagram= or ListenSequentialPacket=."""
     if text[0] in "/@":
         return Address(kind, socket.AF_UNIX, path=_unix_path(text))
-    # systemd 254 and later take the type in front; the directive decides all the same.
-    scheme = re.match(r"vsock(-stream|-dgram|-seqpacket)?:", text)
-    address = _vsock(kind, text[scheme.end() :]) if scheme else _ip(kind, text)
+    scheme, colon, rest = text.partition(":")
+    address = _vsock(kind, rest) if colon and scheme in _VSOCK_SCHEMES else _ip(kind, text)
     if kind == "seqpacket":
         raise _Refused(
             "sequential packets exist on Unix sockets only",
@@ -312,11 +312,11 @@ def _ip(kind: str, text: str) -> Address:
     """Read ``PORT``, ``a.b.c.d:PORT`` or ``[v6]:PORT[%scope]``."""
     if (number := _integer(text)) is not None:
         return Address(kind, socket.AF_INET6, port=_checked_port(number))
-    if re.fullmatch(r"[-+0-9]+", text):
+    if not text.strip("-+0123456789"):
         raise _Refused("this is no port", "write 1 to 65535 in decimal, without a leading 0")
     _refuse_misplaced_scope(text)
     rest, percent, scope = text.partition("%")
-    if percent and not _SCOPE.fullmatch(scope):
+    if percent and not re.fullmatch(_SCOPE, scope):
         raise _Refused(f"'{scope}' is no interface", "write [ADDRESS]:PORT%INTERFACE")
     host, _, port_text = rest.rpartition(":")
     number = _integer(port_text)
@@ -340,9 +340,9 @@ def _ip(kind: str, text: str) -> Address:
 
 def _refuse_misplaced_scope(text: str) -> None:
     """Refuse ``[fe80::1%eth0]:80``: systemd wants the scope after the port."""
-    match = re.fullmatch(r"\[([^%\]]*)%([^\]]*)\]:(.*)", text)
-    if match:
-        host, scope, port = match.groups()
+    host, bracket, port = text.partition("]:")
+    host, percent, scope = host.removeprefix("[").partition("%")
+    if text[0] == "[" and bracket and percent and "]" not in host + scope:
         raise _Refused(
             "the scope follows the port", f"write [{host}]:{port}%{scope} (in a unit, %%{scope})"
         )
@@ -400,7 +400,9 @@ def _netlink(text: str) -> Address:
 
 def _integer(text: str) -> int | None:
     """Read an unsigned integer as systemd does, or return None."""
-    match = _INTEGER.fullmatch(text)
+    if text.strip("+0123456789abcdefoxABCDEFOX"):
+        return None  # as most addresses, and quicker
+    match = re.fullmatch(_INTEGER, text)
     if match is None or match.lastgroup is None:
         return None
     return int(match[match.lastgroup], int(match.lastgroup[1:]))

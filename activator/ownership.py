@@ -13,8 +13,7 @@ import hashlib
 import re
 from typing import NamedTuple
 
-_SEAL = re.compile(r"^# activator: name=(\S+) sha256=([0-9a-f]{64})$", re.MULTILINE)
-_COMMENTS = re.compile(r"(?:#[^\n]*\n)*")
+_SEAL = r"(?m)^# activator: name=(\S+) sha256=([0-9a-f]{64})$"
 
 
 class Seal(NamedTuple):
@@ -49,7 +48,7 @@ def read(unit: str, text: str) -> Seal | None:
         unit: The file's name.
         text: A file's text, undecodable bytes as surrogates.
     """
-    found = _SEAL.search(text, 0, _head(text))
+    found = re.compile(_SEAL).search(text, 0, _head(text))
     if found is None:
         return None
     digest = _digest(unit, text[: found.start(2)], text[found.end(2) :])
@@ -58,14 +57,16 @@ def read(unit: str, text: str) -> Seal | None:
 
 def name_of(text: str) -> str | None:
     """Return the spec's name that a text carries, intact or not; None if it carries none."""
-    found = _SEAL.search(text, 0, _head(text))
+    found = re.compile(_SEAL).search(text, 0, _head(text))
     return None if found is None else found[1]
 
 
 def _head(text: str) -> int:
     """Return where the comment at a text's beginning ends."""
-    match = _COMMENTS.match(text)
-    return match.end() if match else 0
+    end = 0
+    while text.startswith("#", end) and (found := text.find("\n", end)) >= 0:
+        end = found + 1
+    return end
 
 
 def _digest(unit: str, before: str, after: str) -> str:

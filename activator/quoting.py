@@ -17,8 +17,8 @@ from activator.errors import ActivatorError
 from activator.unquoting import PREFIXES, WHITESPACE
 
 # Words of these characters alone need no quotes.
-_PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./$^~!?(){}\[\]|&<>*-]+\Z")
-_SPECIAL = re.compile(r'[\\"\x00-\x1f\x7f]')
+_PLAIN = r"[A-Za-z0-9_@%+=:,./$^~!?(){}\[\]|&<>*-]+\Z"
+_SPECIAL = r'[\\"\x00-\x1f\x7f]'
 
 
 def representable(text: str, what: str = "the value") -> str:
@@ -85,10 +85,10 @@ def word(
     if specifiers:
         text = escape_specifiers(text)
     # Outside quotes a lone ";" would separate commands.
-    if _PLAIN.match(text):
+    if re.match(_PLAIN, text):
         return text
     if escapes:
-        return '"' + _SPECIAL.sub(_escape, text) + '"'
+        return '"' + re.sub(_SPECIAL, _escape, text) + '"'
     if "\n" in text or "\r" in text:
         raise ActivatorError(f"{what} holds a line break", "write it on one line")
     return '"' + text.replace("\\", r"\\").replace('"', r"\"") + '"'

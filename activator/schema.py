@@ -36,7 +36,7 @@ _ADDING = ("lines", "words", "words-kept")
 _QUOTED = ("words", "environment", "command")
 
 _TEXT = {"type": "string", "pattern": _LINE}
-_HANDLER = {"type": "string", "pattern": f"^{names.HANDLER.pattern}$"}
+_HANDLER = {"type": "string", "pattern": f"^{names.HANDLER}$"}
 _JSON: dict[type, str] = {
     str: "string",
     bool: "boolean",
@@ -85,7 +85,7 @@ _TYPES: dict[str, Node] = {
 _KEYS: dict[str, Node] = {
     "name": {
         "type": "string",
-        "pattern": f"^{names.NAME.pattern}$",
+        "pattern": f"^{names.NAME}$",
         "not": {"pattern": r"^\."},
         "maxLength": names.NAME_MAX,
     },
@@ -100,7 +100,7 @@ _SOCKETS: Node = {
     "type": "object",
     "minProperties": 1,
     "propertyNames": {
-        "pattern": f"^{names.FDNAME.pattern}$",
+        "pattern": f"^{names.FDNAME}$",
         "not": {"pattern": r"^\s|\s$"},
         "maxLength": names.FDNAME_MAX,
     },

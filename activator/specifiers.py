@@ -76,7 +76,7 @@ SPECIFIERS = {
     "Y": Specifier("unit file's directory", "/etc/systemd/system"),
 }
 
-_SPECIFIER = re.compile(r"%([%A-Za-z0-9])")
+_SPECIFIER = r"%([%A-Za-z0-9])"
 _SAMPLES = {letter: specifier.sample for letter, specifier in SPECIFIERS.items()}
 
 
@@ -88,7 +88,7 @@ def fault(text: str, version: int, *, in_names: bool = False) -> str:
         version: The version of systemd.
         in_names: Whether the text is a unit's name, where fewer are known.
     """
-    for letter in _SPECIFIER.findall(text):
+    for letter in re.findall(_SPECIFIER, text):
         if letter != "%":
             known = SPECIFIERS.get(letter)
             if known is None or known.since > version or (in_names and not known.in_names):
@@ -145,11 +145,11 @@ def expand(text: str, table: Mapping[str, str]) -> str:
             raise ActivatorError(f"unknown specifier %{letter} in {text!r}", f"write %%{letter}")
         return table[letter]
 
-    return _SPECIFIER.sub(replacement, text)
+    return re.sub(_SPECIFIER, replacement, text)
 
 
 def sample(text: str) -> str:
     """Replace the known specifiers of a text by samples; the others stay."""
-    return _SPECIFIER.sub(
-        lambda match: "%" if match[1] == "%" else _SAMPLES.get(match[1], match[0]), text
+    return re.sub(
+        _SPECIFIER, lambda match: "%" if match[1] == "%" else _SAMPLES.get(match[1], match[0]), text
     )

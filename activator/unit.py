@@ -20,7 +20,7 @@ from activator.unquoting import WHITESPACE
 LINE_MAX = 1024 * 1024
 
 # A line with its end, which is what systemd's reader takes for one.
-_PHYSICAL_LINE = re.compile(r"[^\n\r\0]*(?:\r\n|[\n\r\0])|[^\n\r\0]+")
+_PHYSICAL_LINE = r"[^\n\r\0]*(?:\r\n|[\n\r\0])|[^\n\r\0]+"
 
 
 class Entry(NamedTuple):
@@ -175,7 +175,7 @@ def _logical_lines(text: str) -> Iterator[tuple[str, int, str]]:
     """Yield (raw text, first line number, joined content) of each logical line."""
     raw = joined = ""
     start = 0
-    for number, physical in enumerate(_PHYSICAL_LINE.findall(text), 1):
+    for number, physical in enumerate(re.findall(_PHYSICAL_LINE, text), 1):
         content = physical.lstrip("\ufeff") if number == 1 else physical
         content = content.rstrip("\r\n\0").lstrip(WHITESPACE)
         if raw:

@@ -41,14 +41,14 @@ _ESCAPES = {
     **{char: char for char in "\\\"'"},
     "s": " ",
 }
-_NUMERIC = re.compile(r"x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})")
-_WORDS = re.compile(r"[^ \t\n\r]+")
+_NUMERIC = r"x([0-9a-fA-F]{2})|([0-7]{3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})"
+_WORDS = r"[^ \t\n\r]+"
 # What can be taken at once: ordinary characters, or a quoted text without escapes.
-_PIECE = re.compile(r"""([^\\"' \t\n\r]+)|"([^"\\]*)"|'([^'\\]*)'""")
+_PIECE = r"""([^\\"' \t\n\r]+)|"([^"\\]*)"|'([^'\\]*)'"""
 _LAST_BYTE = 0xFF
 _LAST = 0x10FFFF
 _SURROGATES = range(0xD800, 0xE000)
-_SEMICOLONS = re.compile(r"(\\?;)(?=[ \t\n\r]|$)")
+_SEMICOLONS = r"(\\?;)(?=[ \t\n\r]|$)"
 
 
 class Command(NamedTuple):
@@ -79,7 +79,7 @@ def words(text: str, mode: str = UNQUOTE) -> Iterator[str]:
     quoted = mode not in _QUOTES_KEPT and ('"' in text or "'" in text)
     if not quoted and ("\\" not in text or mode in _SLASHES_KEPT):
         # str.split() knows more white space than systemd, all of it unprintable.
-        yield from text.split() if text.isprintable() else _WORDS.findall(text)
+        yield from text.split() if text.isprintable() else re.findall(_WORDS, text)
         return
     position = 0
     while (found := next_word(text, position, mode)) is not None:
@@ -112,7 +112,7 @@ def next_word(text: str, position: int, mode: str = RELAXED) -> tuple[str, int] 
     quote = ""
     quotes = "" if mode in _QUOTES_KEPT else "\"'"
     while position < end:
-        if quotes and not quote and (piece := _PIECE.match(text, position)):
+        if quotes and not quote and (piece := re.compile(_PIECE).match(text, position)):
             out.append(piece[piece.lastindex or 0])
             position = piece.end()
             continue
@@ -247,7 +247,7 @@ def next_argument(value: str, position: int, mode: str = RELAXED) -> tuple[str |
         ActivatorError: A quote is not closed, or an escape is unknown.
     """
     position = _skip(value, position)
-    if match := _SEMICOLONS.match(value, position):
+    if match := re.compile(_SEMICOLONS).match(value, position):
         return (None if match[1] == ";" else ";"), match.end()
     return next_word(value, position, mode)
 
@@ -279,7 +279,7 @@ def _unescaped(text: str, position: int, mode: str) -> tuple[str, int]:
         return letter, position + 1
     if letter in _ESCAPES:
         return _ESCAPES[letter], position + 1
-    if match := _NUMERIC.match(text, position):
+    if match := re.compile(_NUMERIC).match(text, position):
         byte, octal, short, long = match.groups()
         number = int(octal, 8) if octal else int(byte or short or long, 16)
         last = _LAST if short or long else _LAST_BYTE

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     Items: TypeAlias = list[CompletionItem[str]]
 
 # Names that reach every shell as they are.
-_PLAIN = re.compile(r"[A-Za-z0-9_./+@-]*")
+_PLAIN = r"[A-Za-z0-9_./+@-]*"
 # Typed behind --set: a table, a directive's name and the beginning of its value.
-_ASSIGNMENT = re.compile(r"(?P<table>[a-z]*)(?P<dot>\.(?P<name>\w*)(?P<equals>=(?P<value>.*))?)?")
+_ASSIGNMENT = r"(?P<table>[a-z]*)(?P<dot>\.(?P<name>\w*)(?P<equals>=(?P<value>.*))?)?"
 
 
 def specs(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
@@ -88,7 +88,7 @@ def assignments(_: click.Context, __: click.Parameter, incomplete: str) -> "Item
     """Offer TABLE., then directives of that table, then values of that directive."""
     from activator.cli.gen import TABLES
 
-    match = _ASSIGNMENT.fullmatch(incomplete)
+    match = re.fullmatch(_ASSIGNMENT, incomplete)
     if match is None:
         return []
     table = match["table"]
@@ -158,7 +158,7 @@ def _files(start: str, suffixes: tuple[str, ...]) -> "Items":
     except OSError:
         pass
     files = any(path.endswith(suffixes) for path in found)
-    if not files or not all(map(_PLAIN.fullmatch, found)):
+    if not files or not all(re.fullmatch(_PLAIN, path) for path in found):
         return [_item(start, kind="file")]
     return [_item(path) for path in sorted(found)]
 

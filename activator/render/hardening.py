@@ -13,7 +13,7 @@ from activator.spec.model import Mode, Spec
 Groups = dict[str, list[Line]]
 
 # What systemd takes for the name of a user: 31 characters at most.
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}")
+_USER = r"[A-Za-z_][A-Za-z0-9_-]{0,30}"
 # A value that stands for an empty list; words that are added take its place.
 _EMPTY = {"", "none", "yes"}
 # Values of Type= by which a program reports to systemd, and other reasons to do so.
@@ -89,7 +89,7 @@ def user(name: str) -> str:
     Without one, DynamicUser= makes one for each service (not for each instance), and each
     service that starts would take the directories over from the others.
     """
-    if _USER.fullmatch(name):
+    if re.fullmatch(_USER, name):
         return name
     return f"_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
@@ -97,8 +97,10 @@ def user(name: str) -> str:
 def needs(spec: Spec) -> list[tuple[hardening.Need, str]]:
     """Return what the profile and the spec need, with the arguments, in the table's order."""
     texts = dict.fromkeys((*hardening.profiles()[spec.hardening].needs, *spec.needs))
-    order = list(hardening.needs())
     found = [*map(hardening.find, texts), *_own_needs(spec)]
+    if not found:
+        return []  # most services; the table of needs is not even read
+    order = list(hardening.needs())
     return sorted(found, key=lambda pair: order.index(pair[0].form))
 
 
@@ -195,14 +197,13 @@ def _programs(spec: Spec) -> Iterator[str]:
 
 def _own_needs(spec: Spec) -> Iterator[tuple[hardening.Need, str]]:
     """Yield the needs that come from the spec itself: to read its own program."""
-    need = hardening.needs()["read:PATH"]
     for path in dict.fromkeys(_programs(spec)):
         if not hardening.hiding(path):
             continue
         # An interpreter comes with its library: PREFIX/bin/python.
         prefix = str(PurePosixPath(path).parent.parent) if path == spec.python else path
         shown = prefix if hardening.hiding(prefix) != prefix and hardening.hiding(prefix) else path
-        yield need, shown
+        yield hardening.needs()["read:PATH"], shown
 
 
 def _holds_program(spec: Spec, directory: str) -> bool:

@@ -18,7 +18,7 @@ from activator.errors import ActivatorError
 _PACKAGE = Path(__file__).parent.parent
 # What a user's templates call the built-in ones.
 PREFIX = "builtin"
-_PURPOSE = re.compile(r"\{#-?\s*(.*?)\.?\s*-?#\}")
+_PURPOSE = r"\{#-?\s*(.*?)\.?\s*-?#\}"
 
 
 @cache
@@ -55,7 +55,7 @@ def source(name: str) -> str:
 
 def purpose(name: str) -> str:
     """Return what a built-in template is for: the comment in its first line."""
-    match = _PURPOSE.match(source(name))
+    match = re.match(_PURPOSE, source(name))
     return match[1] if match else ""
 
 

@@ -8,11 +8,11 @@ from activator.errors import ActivatorError
 # systemd.unit(5): a unit's name is at most 255 characters, the longest suffix we add among
 # them; the prefix has these characters. "@" marks templates, which we add ourselves.
 NAME_MAX = 200
-NAME = re.compile(r"[A-Za-z0-9:_.\\-]+")
+NAME = r"[A-Za-z0-9:_.\\-]+"
 # sd_listen_fds(3), FileDescriptorName=: printable ASCII without ":".
 FDNAME_MAX = 255
-FDNAME = re.compile(r"[\x20-\x39\x3b-\x7e]+")
-HANDLER = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+FDNAME = r"[\x20-\x39\x3b-\x7e]+"
+HANDLER = r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*"
 
 
 def unit_prefix(name: str) -> str:
@@ -25,8 +25,8 @@ def unit_prefix(name: str) -> str:
         raise ActivatorError("the name is empty", 'give one, as in name = "echo"')
     if len(name) > NAME_MAX:
         raise ActivatorError("the name is too long", f"use at most {NAME_MAX} characters")
-    if not NAME.fullmatch(name):
-        bad = next(char for char in name if not NAME.fullmatch(char))
+    if not re.fullmatch(NAME, name):
+        bad = next(char for char in name if not re.fullmatch(NAME, char))
         hint = "use letters, digits, and any of : _ . -"
         raise ActivatorError(f"the name {name!r} holds {bad!r}", hint)
     if name.startswith("."):
@@ -42,7 +42,7 @@ def fdname(name: str) -> str:
     """
     if not name or len(name) > FDNAME_MAX:
         raise ActivatorError("a socket's name is empty or too long", "use 1 to 255 characters")
-    if not FDNAME.fullmatch(name) or name != name.strip():
+    if not re.fullmatch(FDNAME, name) or name != name.strip():
         hint = "use printable ASCII without a colon, no space at either end"
         raise ActivatorError(f"{name!r} cannot be a descriptor's name", hint)
     quoting.raw(name, "the descriptor's name")
@@ -55,7 +55,7 @@ def handler(name: str) -> str:
     Raises:
         ActivatorError: It has not.
     """
-    if not isinstance(name, str) or not HANDLER.fullmatch(name):
+    if not isinstance(name, str) or not re.fullmatch(HANDLER, name):
         hint = 'write "module:function", as in "activator.examples.echo:echo"'
         raise ActivatorError(f"{name!r} names no handler", hint)
     return name

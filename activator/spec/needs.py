@@ -12,8 +12,8 @@ from activator.spec.settings import Report
 from activator.suggest import nearest
 
 # systemd-sysusers(8) and systemd's own limit for a user's name; a number is one as well.
-_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}|[0-9]+")
-_NAME = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@-]*(/[A-Za-z0-9_.][A-Za-z0-9_.@-]*)*")
+_USER = r"[A-Za-z_][A-Za-z0-9_-]{0,30}|[0-9]+"
+_NAME = r"[A-Za-z0-9_.][A-Za-z0-9_.@-]*(/[A-Za-z0-9_.][A-Za-z0-9_.@-]*)*"
 # The need to use instead of writing to a service's own directory, which it also makes.
 _OWN = {"/var/lib": "state", "/var/cache": "cache", "/var/log": "logs", "/run": "runtime"}
 
@@ -103,13 +103,13 @@ def _device(path: str) -> None:
 
 def _user(name: str) -> None:
     """Check the name of a user or group."""
-    if not _USER.fullmatch(name):
+    if not re.fullmatch(_USER, name):
         raise ActivatorError(f"{name!r} cannot be a user or group", "name one, as www-data")
 
 
 def _name(name: str) -> None:
     """Check the name of a directory below /var/lib."""
-    if not _NAME.fullmatch(name) or ".." in name.split("/"):
+    if not re.fullmatch(_NAME, name) or ".." in name.split("/"):
         hint = "write a name, or some with / between them"
         raise ActivatorError(f"{name!r} cannot be a directory's name", hint)
 

@@ -11,11 +11,11 @@ from activator.values.verdict import IGNORED, REFUSED, Context, Rejected, Verdic
 _SHELL_SINCE = 258
 # From then on a program's path holds none of these.
 _GLOB_SINCE = 262
-_GLOB = re.compile(r"[*?\[]")
+_GLOB = r"[*?\[]"
 _NAME_MAX = 255
 _PATH_MAX = 4095
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f\"'\\]")
-_DIRECTORY = re.compile(r"(^|/)\.{0,2}$")
+_UNSAFE = r"[\x00-\x1f\x7f\"'\\]"
+_DIRECTORY = r"(^|/)\.{0,2}$"
 
 
 def command(value: str, context: Context) -> Verdict | None:
@@ -90,9 +90,9 @@ def _program(program: str, prefixes: str, version: int) -> str:
         return path
     if not path:
         raise Rejected("the program is missing", "begin with an absolute path")
-    if _UNSAFE.search(path) or (version >= _GLOB_SINCE and _GLOB.search(path)):
+    if re.search(_UNSAFE, path) or (version >= _GLOB_SINCE and re.search(_GLOB, path)):
         raise Rejected("the program holds special characters", "rename it or link to it")
-    if _DIRECTORY.search(path):
+    if re.search(_DIRECTORY, path):
         raise Rejected(f"{path!r} is a directory", "give the program's path")
     if "/" in path and path[0] != "/":
         raise Rejected(f"{path!r} is a relative path", "give an absolute path or a bare name")

@@ -19,7 +19,7 @@ from activator.values.verdict import Context, Rejected, Verdict, note
 
 _ERRNO_MAX = 4095
 _HOSTNAME_SINCE = 258
-_HOSTNAME = re.compile(
+_HOSTNAME = (
     r"(?=.{1,64}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*"
 )
 
@@ -73,7 +73,7 @@ def protect_hostname(value: str, context: Context) -> Verdict | None:
             if bad := specifiers.fault(host, context.version):
                 raise Rejected(f"unknown specifier {bad}", specifiers.advice(bad, context.version))
             name = specifiers.sample(host)
-            if not _HOSTNAME.fullmatch(name) or BOOLEANS.get(kind.lower()) is False:
+            if not re.fullmatch(_HOSTNAME, name) or BOOLEANS.get(kind.lower()) is False:
                 raise Rejected("no host name can stand here", "write private:NAME or yes:NAME")
             value = kind
     if not value:

@@ -30,31 +30,30 @@ UNIT_TYPES = (
     "scope",
 )
 _UNIT_NAME_MAX = 255
-_UNIT = re.compile(rf"[A-Za-z0-9:_.\\@-]+\.({'|'.join(UNIT_TYPES)})", re.ASCII)
+_UNIT = rf"[A-Za-z0-9:_.\\@-]+\.({'|'.join(UNIT_TYPES)})"
 _NAME_MAX = 255
 _IFNAME_MAX = 15
 _ALTIFNAME_MAX = 127
 _ALTIFNAME_SINCE = 257
-_IFNAME = re.compile(r"[!-$&-.0-9;-~]+")
-_STRICT_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,30}", re.ASCII)
-_SUSPICIOUS_USER = re.compile(r"-?[0-9]*|\.\.?|.*[:/].*|.*[\x00-\x1f\x7f].*", re.ASCII | re.DOTALL)
+_IFNAME = r"[!-$&-.0-9;-~]+"
+_STRICT_USER = r"[A-Za-z_][A-Za-z0-9_-]{0,30}"
+_SUSPICIOUS_USER = r"(?s)-?[0-9]*|\.\.?|.*[:/].*|.*[\x00-\x1f\x7f].*"
 # 16 and 32 bits of ones mean "no user".
 _NO_USERS = (0xFFFF, UINT_MAX)
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
-_FIELD = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
-_BUS_NAME = re.compile(r":?[A-Za-z_-][A-Za-z0-9_-]*(\.[A-Za-z_-][A-Za-z0-9_-]*)+", re.ASCII)
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+_FIELD = r"[A-Z][A-Z0-9_]{0,63}"
+_BUS_NAME = r":?[A-Za-z_-][A-Za-z0-9_-]*(\.[A-Za-z_-][A-Za-z0-9_-]*)+"
 _SIGNALS = 64
 _REAL_TIME = 30
 _URLS = ("http://", "https://", "file:/", "info:", "man:")
 _OPEN_OPTIONS = ("read-only", "append", "truncate", "graceful")
-_LOG_NAMESPACE = re.compile(r"[A-Za-z0-9:_.@-]{1,221}", re.ASCII)
+_LOG_NAMESPACE = r"[A-Za-z0-9:_.@-]{1,221}"
 # What is special to shells, quotes and control characters.
-_UNSAFE = re.compile(r"[*?\[\"'\\\x00-\x1f\x7f]")
-_INSTANCE = re.compile(r"[A-Za-z0-9:_.\\@-]*", re.ASCII)
-_CGROUP_RESERVED = re.compile(
-    r"[_.].*|notify_on_release|release_agent|tasks"
-    r"|(cgroup|cpu|cpuacct|cpuset|io|blkio|memory|devices|pids)\..*",
-    re.DOTALL,
+_UNSAFE = r"[*?\[\"'\\\x00-\x1f\x7f]"
+_INSTANCE = r"[A-Za-z0-9:_.\\@-]*"
+_CGROUP_RESERVED = (
+    r"(?s)[_.].*|notify_on_release|release_agent|tasks"
+    r"|(cgroup|cpu|cpuacct|cpuset|io|blkio|memory|devices|pids)\..*"
 )
 
 
@@ -83,14 +82,14 @@ def install_names(value: str, context: Context) -> Verdict | None:
     """Check the units of [Install]; systemd reads them when the unit is enabled."""
     for word in words(value):
         name = _sampled(word, context, BROKEN)
-        if not _UNIT.fullmatch(name):
+        if not re.fullmatch(_UNIT, name):
             raise Rejected(f"{word!r} is no unit", _unit_hint(word, "target"), BROKEN)
     return None
 
 
 def instance(value: str, _: Context) -> Verdict | None:
     """Check an instance's name."""
-    if not _INSTANCE.fullmatch(value):
+    if not re.fullmatch(_INSTANCE, value):
         raise Rejected("this is no instance's name", "escape it with systemd-escape", BROKEN)
     return None
 
@@ -136,7 +135,7 @@ def interfaces(value: str, context: Context) -> Verdict | None:
 
 def bus_name(value: str, _: Context) -> Verdict | None:
     """Check a D-Bus name, such as org.example.Service."""
-    if len(value) > _NAME_MAX or not _BUS_NAME.fullmatch(value):
+    if len(value) > _NAME_MAX or not re.fullmatch(_BUS_NAME, value):
         raise Rejected("this is no bus name", "write two or more parts: org.example.Service")
     return None
 
@@ -169,14 +168,14 @@ def log_fields(value: str, _: Context) -> Verdict | None:
     """Check a list of journal fields, FIELD=VALUE."""
     for word in words(value, CUNESCAPE):
         name, equals, _text = word.partition("=")
-        if not equals or not _FIELD.fullmatch(name):
+        if not equals or not re.fullmatch(_FIELD, name):
             raise Rejected(f"{word!r} is no journal field", f"write {name.upper().strip('_')}=...")
     return None
 
 
 def log_namespace(value: str, _: Context) -> Verdict | None:
     """Check the name of a journal namespace."""
-    if not _LOG_NAMESPACE.fullmatch(value) or value in (".", ".."):
+    if not re.fullmatch(_LOG_NAMESPACE, value) or value in (".", ".."):
         raise Rejected("this is no journal namespace", "use letters, digits, - and _")
     return None
 
@@ -264,7 +263,7 @@ def cgroup_name(value: str, context: Context) -> Verdict | None:
         raise Rejected("a socket unit cannot delegate", "set it in the service")
     if "/" in value or len(value.encode(errors="replace")) > _NAME_MAX:
         raise Rejected("this is no control group's name", "write one name without a slash")
-    if _CGROUP_RESERVED.fullmatch(value):
+    if re.fullmatch(_CGROUP_RESERVED, value):
         raise Rejected("the kernel reserves this name", "choose another")
     return None
 
@@ -273,7 +272,7 @@ def luo_session(value: str, _: Context) -> Verdict | None:
     """Check a list of live update sessions' names."""
     seen: set[str] = set()
     for word in words(value, RETAIN):
-        if not word.isascii() or ":" in word or _UNSAFE.search(word):
+        if not word.isascii() or ":" in word or re.search(_UNSAFE, word):
             raise Rejected(f"{word!r} is no session's name", "use letters, digits and -")
         if word in seen:
             raise Rejected(f"{word!r} stands there twice", "write it once")
@@ -292,7 +291,7 @@ def regex(value: str, _: Context) -> Verdict | None:
 def oom_rules(value: str, _: Context) -> Verdict | None:
     """Check a list of rule names."""
     for word in words(value, RETAIN):
-        if "/" in word or word in (".", "..") or _UNSAFE.search(word):
+        if "/" in word or word in (".", "..") or re.search(_UNSAFE, word):
             raise Rejected(f"{word!r} is no rule's name", "use letters, digits and -")
     return None
 
@@ -318,7 +317,7 @@ def _unit(word: str, context: Context) -> tuple[str, str]:
         Rejected: It is none, or of a wrong type.
     """
     name = _sampled(word, context)
-    match = _UNIT.fullmatch(name)
+    match = re.fullmatch(_UNIT, name)
     wanted = context.argument
     if match is None or len(name) > _UNIT_NAME_MAX or name[0] == "@":
         raise Rejected(f"{word!r} is no unit", _unit_hint(word, wanted or "service"))
@@ -348,9 +347,9 @@ def _user(name: str, context: Context) -> Verdict | None:
         if int(name) in _NO_USERS or int(name) > UINT_MAX:
             raise Rejected(f"{name} is nobody's number", "give a name", REFUSED)
         return None
-    if not name or _SUSPICIOUS_USER.fullmatch(name) or name != name.strip(" "):
+    if not name or re.fullmatch(_SUSPICIOUS_USER, name) or name != name.strip(" "):
         raise Rejected(f"{name!r} is no name or number", "use letters, digits and -", REFUSED)
-    if not _STRICT_USER.fullmatch(name):
+    if not re.fullmatch(_STRICT_USER, name):
         return note("the name is unusual", "use letters, digits, - and _")
     if name == "nobody" and "User" in context.directive.name:
         return note("nobody is not safe to share", "use DynamicUser=yes or a user of its own")
@@ -365,7 +364,7 @@ def _interface(name: str, longest: int) -> None:
     """
     if len(name) > longest:
         raise Rejected(f"{name!r} is longer than {longest} characters", "give its short name")
-    if not _IFNAME.fullmatch(name) or name in (".", "..", "all", "default"):
+    if not re.fullmatch(_IFNAME, name) or name in (".", "..", "all", "default"):
         raise Rejected(f"{name!r} is no interface", "write a name such as eth0")
     if name.isdecimal() or (to_integer(name) or 0) > 0:
         raise Rejected(f"{name!r} is a number", "write the interface's name")
@@ -377,5 +376,5 @@ def _variable(name: str) -> None:
     Raises:
         Rejected: It is none.
     """
-    if not _VARIABLE.fullmatch(name):
+    if not re.fullmatch(_VARIABLE, name):
         raise Rejected(f"{name!r} is no variable's name", "use letters, digits and _")

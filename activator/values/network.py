@@ -1,7 +1,7 @@
 """Addresses to listen on, and filters on the network."""
 
+import _socket as socket  # without the enumerations that the rest of it makes when imported
 import re
-import socket
 
 from activator.errors import ActivatorError
 from activator.unquoting import CUNESCAPE, RETAIN, fields, words
@@ -13,11 +13,11 @@ from activator.values.verdict import BROKEN, Context, Rejected, Verdict, note
 _VSOCK_TYPES_SINCE = 254
 _API_TREES_SINCE = 257
 _PORT_MAX = 65535
-_NFT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9/\\_.]{0,30}", re.ASCII)
+_NFT_NAME = r"[A-Za-z][A-Za-z0-9/\\_.]{0,30}"
 _VAR_RUN_SINCE = 257
 _ZERO_PORT_SINCE = 257
 _UNIX_PATH_MAX = 107
-_LOCALHOST = re.compile(r"(.*\.)?localhost(\.localdomain)?\.?", re.IGNORECASE)
+_LOCALHOST = r"(?i)(.*\.)?localhost(\.localdomain)?\.?"
 _SHORTCUTS = ("any", "link-local", "multicast")
 
 
@@ -56,7 +56,7 @@ def address(value: str, context: Context) -> Verdict | None:
 def ip_prefixes(value: str, _: Context) -> Verdict | None:
     """Check a list of ADDRESS[/LENGTH], ``any``, ``localhost`` and the like."""
     for word in words(value, "plain"):
-        if word not in _SHORTCUTS and not _LOCALHOST.fullmatch(word) and not _is_prefix(word):
+        if word not in _SHORTCUTS and not re.fullmatch(_LOCALHOST, word) and not _is_prefix(word):
             hint = "write 192.0.2.0/24, 2001:db8::/32, any, localhost, link-local or multicast"
             raise Rejected(f"{word!r} is no address or network", hint)
     return None
@@ -86,7 +86,7 @@ def nft_sets(value: str, context: Context) -> Verdict | None:
         if parts[1] not in families:
             raise Rejected(f"{parts[1]!r} is no family", f"write {', '.join(sorted(families))}")
         for name in parts[2:]:
-            if not _NFT_NAME.fullmatch(name):
+            if not re.fullmatch(_NFT_NAME, name):
                 raise Rejected(f"{name!r} is no name", "use letters, digits and _, 31 at most")
     return None
 

@@ -13,12 +13,11 @@ ULONG_MAX = 2**64 - 1
 _MODE_MAX = 0o7777
 
 # C's integers: a sign, a base prefix or a leading 0 for octal, and no fraction.
-_INTEGER = re.compile(
-    r"\s*(?:0[bB](?P<bin>\s*[+-]?[01]+)|0[oO](?P<oct>\s*[+-]?[0-7]+)"
-    r"|(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|(?P<c>0[0-7]*)|(?P<dec>[1-9][0-9]*)))",
-    re.ASCII,
+_INTEGER = (
+    r"(?a)\s*(?:0[bB](?P<bin>\s*[+-]?[01]+)|0[oO](?P<oct>\s*[+-]?[0-7]+)"
+    r"|(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|(?P<c>0[0-7]*)|(?P<dec>[1-9][0-9]*)))"
 )
-_SPLIT_PERCENT = re.compile(r"(?P<whole>.*?)(?:\.(?P<places>[0-9]+))?(?P<sign>[%‰‱])", re.DOTALL)
+_SPLIT_PERCENT = r"(?s)(?P<whole>.*?)(?:\.(?P<places>[0-9]+))?(?P<sign>[%‰‱])"
 # How many places a percent sign leaves to the two that systemd keeps.
 _PLACES = {"%": 2, "‰": 1, "‱": 0}
 _ALL = 10_000
@@ -28,7 +27,7 @@ def to_integer(text: str) -> int | None:
     """Read an integer as systemd does: decimal, 0x, 0b, 0o, or octal after a leading 0."""
     if text.isdecimal() and text.isascii() and text[0] != "0":
         return int(text)
-    match = _INTEGER.fullmatch(text)
+    match = re.fullmatch(_INTEGER, text)
     if match is None:
         return None
     if match["bin"] is not None:
@@ -43,7 +42,7 @@ def to_integer(text: str) -> int | None:
 
 def to_permyriad(text: str) -> int | None:
     """Read a percentage in hundredths of a percent, or return None."""
-    match = _SPLIT_PERCENT.fullmatch(text)
+    match = re.fullmatch(_SPLIT_PERCENT, text)
     if match is None:
         return None
     whole = to_integer(match["whole"])

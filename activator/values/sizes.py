@@ -9,7 +9,7 @@ from activator.values.verdict import Context, Rejected, Verdict
 
 _SUFFIXES = "EPTGMKB"
 # Spaces may stand between number and suffix, and between terms.
-_TERM = re.compile(r"\s*(\+?[0-9]+)(?:\.([0-9]*))?[ \t\n\r]*([EPTGMKB]?)", re.ASCII)
+_TERM = r"(?a)\s*(\+?[0-9]+)(?:\.([0-9]*))?[ \t\n\r]*([EPTGMKB]?)"
 _WHOLE_PERCENT = 10_000
 # Where systemd takes 0, which it refuses as a limit elsewhere.
 _ZERO = {
@@ -41,7 +41,7 @@ def to_bytes(text: str, base: int = 1024) -> int | None:
     position = total = 0
     last = -1
     while position < len(text) or not position:
-        match = _TERM.match(text, position)
+        match = re.compile(_TERM).match(text, position)
         if match is None:
             return None
         # A number without a suffix comes last, after one with "B".

@@ -1,6 +1,7 @@
 """Time spans, as systemd.time(7) has them."""
 
 import re
+from functools import cache
 from typing import cast
 
 from activator.values.verdict import Context, Rejected, Verdict
@@ -24,16 +25,6 @@ _LONG_MAX = 2**63 - 1
 _SPACE = " \t\n\r"
 
 
-def _pattern(units: dict[str, int]) -> re.Pattern[str]:
-    """Return what matches one term; longer units come first, as "m" begins "min"."""
-    names = "|".join(sorted(units, key=len, reverse=True))
-    return re.compile(rf"\s*(?:\+(?=[0-9]))?([0-9]*)(\.[0-9]+)?(?:[{_SPACE}]*({names}))?", re.ASCII)
-
-
-_TERM = _pattern(UNITS)
-_NANO_TERM = _pattern(NANOSECONDS)
-
-
 def to_microseconds(text: str, default: int = _SECOND) -> float | None:
     """Read a time span such as ``5``, ``2min 200ms`` or ``infinity``, or return None.
 
@@ -44,12 +35,12 @@ def to_microseconds(text: str, default: int = _SECOND) -> float | None:
     Returns:
         Microseconds as an int; ``float("inf")`` for infinity.
     """
-    return _read(text, UNITS, _TERM, default)
+    return _read(text, UNITS, default)
 
 
 def to_nanoseconds(text: str) -> float | None:
     """Read a time span in nanoseconds, the same way; a plain number counts nanoseconds."""
-    return _read(text, NANOSECONDS, _NANO_TERM, 1)
+    return _read(text, NANOSECONDS, 1)
 
 
 def format_microseconds(number: int) -> str:
@@ -75,11 +66,12 @@ def timespan(value: str, context: Context) -> Verdict | None:
     return None
 
 
-def _read(text: str, units: dict[str, int], term: re.Pattern[str], default: int) -> float | None:
+def _read(text: str, units: dict[str, int], default: int) -> float | None:
     """Read a time span with its units."""
     text = text.strip(_SPACE)
     if text == "infinity":
         return float("inf")
+    term = _term(tuple(units))
     position = total = 0
     while position < len(text) or not position:
         match = term.match(text, position)
@@ -95,6 +87,13 @@ def _read(text: str, units: dict[str, int], term: re.Pattern[str], default: int)
         if number > min(_LONG_MAX, _ENDLESS // factor - 1) or total >= _ENDLESS:
             return None
     return total
+
+
+@cache
+def _term(units: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what matches one term; longer units come first, as "m" begins "min"."""
+    names = "|".join(sorted(units, key=len, reverse=True))
+    return re.compile(rf"(?a)\s*(?:\+(?=[0-9]))?([0-9]*)(\.[0-9]+)?(?:[{_SPACE}]*({names}))?")
 
 
 def _fraction(digits: str, factor: int) -> int:
