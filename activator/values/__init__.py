@@ -3,7 +3,8 @@
 Offline and without a look at the machine: whether a user, a file or a device exists is not
 asked. :func:`judge` tells what systemd would do; :func:`check` raises what a user should
 see. A type of ``directives.tsv`` names its checker: a function of that name in the module
-that :data:`TYPES` gives, imported when it is needed.
+that :data:`TYPES` gives, imported when it is needed. Patterns are texts there, which
+:mod:`re` compiles when one is first used, and then keeps.
 
 Source: systemd's parsers for each directive (``load-fragment``), compared with
 ``systemd-analyze verify`` of each version in :data:`activator.directives.VERSIONS`.
