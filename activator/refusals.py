@@ -11,11 +11,11 @@ Source: systemd's own checks of sockets and services after loading, compared wit
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from activator import directives, specifiers
+from activator import specifiers
 from activator.errors import ActivatorError
+from activator.settings import Settings
 from activator.unit import Entry
 from activator.unquoting import split_command
-from activator.values import judge
 from activator.values.numbers import BOOLEANS, to_integer
 from activator.values.times import to_microseconds
 from activator.values.verdict import NOTICE, REFUSED
@@ -48,67 +48,15 @@ class Refusal(NamedTuple):
         return ActivatorError(self.message, self.hint, place=place)
 
 
-class _Settings:
-    """The lines of a unit that count, by directive."""
-
-    def __init__(self, entries: Iterable[Entry], version: int) -> None:
-        self.version = version
-        self.refused: list[Refusal] = []
-        self.lines: dict[str, list[Entry]] = {}
-        self.last_listen: Entry | None = None
-        for entry in entries:
-            self._add(entry)
-
-    def _add(self, entry: Entry) -> None:
-        """Take one line, as the parser does: a wrong one changes nothing."""
-        directive = directives.lookup(entry.section, entry.name)
-        if directive is None:
-            return
-        listens = directive.type == "address"
-        if listens:
-            self.last_listen = entry
-        verdict = judge(directive, entry.value, self.version)
-        if verdict.outcome == REFUSED:
-            self.refused.append(Refusal(entry, verdict.message, verdict.hint))
-        if verdict.outcome == "broken" or verdict.accepted:
-            # An empty Listen*= clears the others too; all but these keep to themselves.
-            kept = self.lines.setdefault("Listen" if listens else entry.name, [])
-            if not entry.value:
-                if directive.resets:
-                    kept.clear()
-            elif directive.repeat.startswith("single"):
-                kept[:] = [entry]
-            else:
-                kept.append(entry)
-
-    def all(self, name: str) -> list[Entry]:
-        """Return the lines of a directive that count; ``Listen`` stands for all Listen*=."""
-        return self.lines.get(name, [])
-
-    def get(self, name: str) -> Entry | None:
-        """Return the line of a directive that counts, if there is one."""
-        lines = self.all(name)
-        return lines[-1] if lines else None
-
-    def value(self, name: str, default: str = "") -> str:
-        """Return the value that counts."""
-        entry = self.get(name)
-        return entry.value if entry is not None else default
-
-    def on(self, name: str) -> bool:
-        """Return whether a switch is on."""
-        return BOOLEANS.get(self.value(name).lower(), False)
-
-
-def socket(entries: Iterable[Entry], version: int) -> Iterator[Refusal]:
+def socket(entries: Iterable[Entry] | Settings, version: int) -> Iterator[Refusal]:
     """Yield why systemd refuses a socket unit.
 
     Args:
-        entries: The lines of the unit, of all sections.
+        entries: The lines of the unit, of all sections, or what they set.
         version: The version of systemd.
     """
-    unit = _Settings(entries, version)
-    yield from unit.refused
+    unit = entries if isinstance(entries, Settings) else Settings(entries, version)
+    yield from _alone(unit)
     listens = unit.all("Listen")
     if not listens:
         hint = "add ListenStream=, or another one; an empty one clears those before it"
@@ -134,15 +82,15 @@ def socket(entries: Iterable[Entry], version: int) -> Iterator[Refusal]:
         yield Refusal(processes, "PrivatePIDs= is for services", "set it in the service")
 
 
-def service(entries: Iterable[Entry], version: int) -> Iterator[Refusal]:
+def service(entries: Iterable[Entry] | Settings, version: int) -> Iterator[Refusal]:
     """Yield why systemd refuses a service unit.
 
     Args:
-        entries: The lines of the unit, of all sections.
+        entries: The lines of the unit, of all sections, or what they set.
         version: The version of systemd.
     """
-    unit = _Settings(entries, version)
-    yield from unit.refused
+    unit = entries if isinstance(entries, Settings) else Settings(entries, version)
+    yield from _alone(unit)
     starts = unit.all("ExecStart")
     kind = unit.value("Type") or _implied_type(unit)
     action = unit.value("SuccessAction", "none") != "none"
@@ -168,7 +116,14 @@ def service(entries: Iterable[Entry], version: int) -> Iterator[Refusal]:
     yield from _complaints(unit, kind)
 
 
-def _accepting(unit: _Settings) -> Iterator[Refusal]:
+def _alone(unit: Settings) -> Iterator[Refusal]:
+    """Yield the lines that make a unit be refused by themselves."""
+    for entry, _, verdict in unit.remarks:
+        if verdict.outcome == REFUSED:
+            yield Refusal(entry, verdict.message, verdict.hint)
+
+
+def _accepting(unit: Settings) -> Iterator[Refusal]:
     """Yield what does not go with Accept=yes."""
     for entry in unit.all("Listen"):
         if entry.name not in ("ListenStream", "ListenSequentialPacket"):
@@ -191,7 +146,7 @@ def _has_node(entry: Entry) -> bool:
     return entry.name in sockets and specifiers.sample(entry.value).startswith("/")
 
 
-def _execution(unit: _Settings, modes: tuple[str, ...]) -> Iterator[Refusal]:
+def _execution(unit: Settings, modes: tuple[str, ...]) -> Iterator[Refusal]:
     """Yield what does not go together in any unit that runs commands."""
     mode = unit.get("KillMode")
     if unit.value("PAMName") and mode is not None and mode.value not in modes:
@@ -203,7 +158,7 @@ def _execution(unit: _Settings, modes: tuple[str, ...]) -> Iterator[Refusal]:
         yield Refusal(home, "DynamicUser=yes has no home directory", "write StateDirectory=")
 
 
-def _implied_type(unit: _Settings) -> str:
+def _implied_type(unit: Settings) -> str:
     """Return the type of a service that names none."""
     if unit.value("BusName"):
         return "dbus"
@@ -215,7 +170,7 @@ def _implied_type(unit: _Settings) -> str:
     return "simple" if unit.all("ExecStart") else "oneshot"
 
 
-def _without_start(unit: _Settings, kind: str, *, action: bool) -> Iterator[Refusal]:
+def _without_start(unit: Settings, kind: str, *, action: bool) -> Iterator[Refusal]:
     """Yield why a service without ExecStart= is refused, once."""
     hint = "add ExecStart="
     stops = unit.all("ExecStop")
@@ -229,7 +184,7 @@ def _without_start(unit: _Settings, kind: str, *, action: bool) -> Iterator[Refu
         yield Refusal(entry, "a service with ExecStop= alone ends at once", hint)
 
 
-def _oneshot(unit: _Settings) -> Iterator[Refusal]:
+def _oneshot(unit: Settings) -> Iterator[Refusal]:
     """Yield what does not go with Type=oneshot."""
     restart = unit.get("Restart")
     if restart is not None and restart.value in ("always", "on-success"):
@@ -244,7 +199,7 @@ def _oneshot(unit: _Settings) -> Iterator[Refusal]:
         yield Refusal(entry, "Type=oneshot excludes ExitType=cgroup", "write ExitType=main")
 
 
-def _complaints(unit: _Settings, kind: str) -> Iterator[Refusal]:
+def _complaints(unit: Settings, kind: str) -> Iterator[Refusal]:
     """Yield what systemd only complains about."""
     for one, other in (
         ("USBFunctionDescriptors", "USBFunctionStrings"),

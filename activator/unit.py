@@ -11,7 +11,7 @@ skipped).
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from activator.errors import ActivatorError
 from activator.unquoting import WHITESPACE
@@ -77,7 +77,7 @@ class UnitFile:
         self.chunks = list(chunks)
 
     @classmethod
-    def parse(cls, text: str, name: str = "") -> "UnitFile":
+    def parse(cls, text: str, name: str = "") -> Self:
         """Read a unit file's text; what systemd would skip is kept as a problem.
 
         Args:

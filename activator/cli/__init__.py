@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # Command → its one-line help. The command's object is activator.cli.NAME:command.
 COMMANDS = {
+    "check": "Tell what is wrong with units, before it happens.",
     "completion": "Print the script that completes words in bash, zsh or fish.",
     "demo": "Show both modes at work, step by step, without systemd.",
     "directives": "Look up directives: meaning, values, default, versions.",

@@ -1,0 +1,125 @@
+"""The directives of every unit type: the catalogue's four sections, and all the others.
+
+Mounts and swaps share the catalogue's directives of processes with sockets, slices and scopes
+those of resources; what is their own is in ``sections.tsv``.
+
+Source: ``systemd --dump-configuration-items`` of each version, and systemd's parsers.
+"""
+
+import os
+from functools import cache
+
+from activator import directives
+from activator.directives import SECTIONS, Directive
+
+# Unit type → the section that belongs to it alone; [Unit] and [Install] are for all.
+OWN_SECTION = {
+    "automount": "Automount",
+    "device": "Device",
+    "mount": "Mount",
+    "path": "Path",
+    "scope": "Scope",
+    "service": "Service",
+    "slice": "Slice",
+    "socket": "Socket",
+    "swap": "Swap",
+    "target": "Target",
+    "timer": "Timer",
+}
+_RESOURCES = "systemd.resource-control(5)"
+_KILL = "systemd.kill(5)"
+# Section → the pages whose directives it takes as [Socket] does; None for all but sockets' own.
+_SHARED: dict[str, tuple[str, ...] | None] = {
+    "Mount": None,
+    "Swap": None,
+    "Slice": (_RESOURCES,),
+    "Scope": (_RESOURCES, _KILL),
+}
+_SOCKETS = "systemd.socket(5)"
+# Known to mounts and swaps, but to no slice and scope, and no page describes them.
+_EXEC_LEGACY = ("ReadWriteDirectories", "ReadOnlyDirectories", "InaccessibleDirectories")
+_TABLE = os.path.join(os.path.dirname(__file__), "sections.tsv")
+
+
+def sections_of(kind: str) -> tuple[str, ...]:
+    """Return the sections that a unit of a type may have."""
+    own = OWN_SECTION.get(kind)
+    return ("Unit", "Install", own) if own else ("Unit", "Install")
+
+
+def type_of(section: str) -> str:
+    """Return the unit type that a section belongs to; empty if it is of no or of all types."""
+    return next((kind for kind, own in OWN_SECTION.items() if own == section), "")
+
+
+@cache
+def lookup(section: str, name: str) -> Directive | None:
+    """Return a directive of any section, or None if systemd knows none of that name there.
+
+    Args:
+        section: The section's name without brackets.
+        name: The directive's name; upper and lower case matter, as they do to systemd.
+    """
+    if section in SECTIONS:
+        return directives.lookup(section, name)
+    if section not in OWN_SECTION.values():
+        return None
+    if (row := _rows().get((section, name))) is not None:
+        return _directive(section, name, row)
+    if section not in _SHARED:
+        return None
+    found = directives.lookup("Socket", name)
+    return found._replace(section=section) if found and _shares(section, found) else None
+
+
+def _shares(section: str, directive: Directive) -> bool:
+    """Return whether a section takes a directive as [Socket] does."""
+    pages = _SHARED[section]
+    if pages is None:
+        return directive.man != _SOCKETS
+    if not directive.man:
+        return directive.name not in _EXEC_LEGACY
+    return directive.man in pages
+
+
+def suggest(section: str, name: str) -> str:
+    """Return a hint for a name that does not fit, as :func:`activator.directives.suggest`."""
+    if section in SECTIONS:
+        return directives.suggest(section, name)
+    own = [known for where, known in _rows() if where == section]
+    shared = directives.names("Socket") if section in _SHARED else ()
+    from activator.suggest import nearest  # noqa: PLC0415 - only a mistake needs it
+
+    candidates = [*own, *(other for other in shared if lookup(section, other))]
+    near = nearest(name, candidates)
+    return f"did you mean {near}=?" if near else ""
+
+
+def _directive(section: str, name: str, row: list[str]) -> Directive:
+    """Return the directive that a row of the table tells of."""
+    kind, since, repeat, expands, default = row
+    return Directive(
+        section=section,
+        name=name,
+        type=kind,
+        since=int(since),
+        added=int(since) if int(since) > directives.OLDEST else 0,
+        until=0,
+        status="documented",
+        use="",
+        repeat=repeat,
+        expanded=directives.OLDEST if expands == "yes" else 0,
+        quoting="raw",
+        default=default,
+        man=f"systemd.{section.lower()}(5)",
+        kinds="",
+        summary="",
+    )
+
+
+@cache
+def _rows() -> dict[tuple[str, str], list[str]]:
+    """Return section and name → the rest of each row."""
+    with open(_TABLE, encoding="utf-8") as file:
+        rows = [line.rstrip("\n").split("\t") for line in file]
+    return {(section, name): rest for section, name, *rest in rows[1:]}

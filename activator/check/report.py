@@ -1,0 +1,114 @@
+"""Findings as text, JSON, SARIF and commands of GitHub's workflows."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from activator.check.model import ERROR, INFO, WARNING, Finding
+from activator.version import __version__
+
+Style = Callable[..., str]
+_COLOURS = {ERROR: "red", WARNING: "yellow", INFO: "cyan"}
+_LEVELS = {ERROR: "error", WARNING: "warning", INFO: "note"}
+_COMMANDS = {ERROR: "error", WARNING: "warning", INFO: "notice"}
+_SARIF = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def text(finding: Finding) -> str:
+    """Return a finding as one line."""
+    place = f"{finding.file}:{finding.line}:{finding.column}"
+    hint = f"; {finding.hint}" if finding.hint else ""
+    return f"{place}: {finding.severity} {finding.rule}: {finding.message}{hint}"
+
+
+def coloured(finding: Finding, style: Style, line: str = "") -> Iterator[str]:
+    """Yield a finding's lines for a terminal.
+
+    Args:
+        finding: The finding.
+        style: Adds colour, as :func:`click.style` does.
+        line: The line of the file that it is about; empty not to show it.
+    """
+    place = style(f"{finding.file}:{finding.line}:{finding.column}", bold=True)
+    severity = style(f"{finding.severity} {finding.rule}", fg=_COLOURS[finding.severity], bold=True)
+    yield f"{place}: {severity}: {finding.message}"
+    if line.strip():
+        shown = line.expandtabs(1)
+        yield f"    {shown}"
+        caret = " " * (finding.column - 1) + "^"
+        yield f"    {style(caret, fg=_COLOURS[finding.severity], bold=True)}"
+    if finding.hint:
+        yield f"  {style('hint:', fg='green')} {finding.hint}"
+
+
+def as_json(findings: Iterable[Finding]) -> str:
+    """Return findings as a JSON list of objects."""
+    rows = [finding._asdict() for finding in findings]
+    return json.dumps(rows, indent=2, ensure_ascii=False)
+
+
+def github(finding: Finding) -> str:
+    """Return a finding as a command that GitHub shows beside the line."""
+    properties = ",".join(
+        f"{name}={_property(value)}"
+        for name, value in (
+            ("file", finding.file),
+            ("line", finding.line),
+            ("col", finding.column),
+            ("title", finding.rule),
+        )
+    )
+    message = finding.message + (f"; {finding.hint}" if finding.hint else "")
+    return f"::{_COMMANDS[finding.severity]} {properties}::{_data(message)}"
+
+
+def sarif(findings: Sequence[Finding]) -> str:
+    """Return findings as a SARIF 2.1.0 log, with the rules that found something."""
+    from urllib.parse import quote  # noqa: PLC0415 - only this format needs it
+
+    from activator.check.rules import rules  # noqa: PLC0415 - the same
+
+    used = {finding.rule for finding in findings}
+    known = [rule for rule in rules() if rule.id in used]
+    index = {rule.id: number for number, rule in enumerate(known)}
+    described: list[dict[str, Any]] = [
+        {
+            "id": rule.id,
+            "name": "".join(word.capitalize() for word in rule.name.split("-")),
+            "shortDescription": {"text": rule.summary},
+            "fullDescription": {"text": rule.page.partition("\n\n")[0].replace("\n", " ")},
+            "help": {"text": rule.page},
+            "defaultConfiguration": {"level": _LEVELS[rule.severity]},
+        }
+        for rule in known
+    ]
+    results: list[dict[str, Any]] = [
+        {
+            "ruleId": finding.rule,
+            **({"ruleIndex": index[finding.rule]} if finding.rule in index else {}),
+            "level": _LEVELS[finding.severity],
+            "message": {"text": ". ".join(filter(None, (finding.message, finding.hint)))},
+            "locations": [
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": quote(finding.file)},
+                        "region": {"startLine": finding.line, "startColumn": finding.column},
+                    }
+                }
+            ],
+        }
+        for finding in findings
+    ]
+    driver = {"name": "activator", "version": __version__, "rules": described}
+    run = {"tool": {"driver": driver}, "results": results, "columnKind": "unicodeCodePoints"}
+    return json.dumps({"$schema": _SARIF, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def _data(message: str) -> str:
+    """Escape the text of a workflow command."""
+    return message.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(value: object) -> str:
+    """Escape a property of a workflow command."""
+    return _data(str(value)).replace(":", "%3A").replace(",", "%2C")

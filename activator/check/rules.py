@@ -1,0 +1,110 @@
+"""The rules: a table of identifiers, and the functions that find problems.
+
+A rule is a generator named like its row, in the module that the row names; its docstring is
+its page. What it is called with depends on what it is about: a unit, a pair of socket and
+service, or the world of all units.
+"""
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
+from typing import NamedTuple
+
+from activator.check.model import Problem
+from activator.errors import UsageError
+
+_TABLE = os.path.join(os.path.dirname(__file__), "rules.tsv")
+# What a rule may be about: its function gets that and the world.
+UNIT, PAIR, WORLD, SPEC = "unit", "pair", "world", "spec"
+
+
+Check = Callable[..., Iterator[Problem]]
+
+
+class Rule(NamedTuple):
+    """One rule.
+
+    Attributes:
+        id: Its identifier, such as ``ACT101``; it never changes.
+        name: Its name, such as ``unknown-section``.
+        about: ``unit``, ``pair``, ``world`` or ``spec``.
+        severity: ``error``, ``warning`` or ``info``, unless a problem says otherwise.
+        module: The module of its function.
+        needs: What users asked for, by number.
+        summary: One line.
+    """
+
+    id: str
+    name: str
+    about: str
+    severity: str
+    module: str
+    needs: str
+    summary: str
+
+    @property
+    def function(self) -> Check:
+        """Return the generator that finds problems."""
+        module = import_module(f"activator.check.{self.module}")
+        found: Check = getattr(module, self.name.replace("-", "_"))
+        return found
+
+    @property
+    def page(self) -> str:
+        """Return what its docstring says, as text."""
+        return inspect.cleandoc(self.function.__doc__ or "")
+
+
+class Example(NamedTuple):
+    """An example of a rule's page: file name → text."""
+
+    files: dict[str, str]
+    bad: bool
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    """Return all rules, in the order of their identifiers."""
+    with open(_TABLE, encoding="utf-8") as file:
+        rows = [line.rstrip("\n").split("\t") for line in file]
+    return tuple(Rule(*row) for row in rows[1:])
+
+
+@cache
+def functions(about: str) -> tuple[tuple[Rule, Check], ...]:
+    """Return the rules about something, each with its function."""
+    return tuple((rule, rule.function) for rule in rules() if rule.about == about)
+
+
+def named(word: str) -> Rule:
+    """Return a rule by its identifier or name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    wanted = word.strip().lower()
+    for rule in rules():
+        if wanted in (rule.id.lower(), rule.name):
+            return rule
+    from activator.suggest import nearest  # noqa: PLC0415 - only a mistake needs it
+
+    near = nearest(word, [text for rule in rules() for text in (rule.id, rule.name)])
+    hint = f"did you mean {near}?" if near else "activator check --explain all lists them"
+    raise UsageError(f"there is no rule {word!r}", hint)
+
+
+def examples(rule: Rule) -> list[Example]:
+    """Return the examples of a rule's page; a comment with a file's name begins each file."""
+    found = []
+    for match in re.finditer(r"^(Bad|Good)::\n((?:\n|    .*\n?)+)", rule.page, re.MULTILINE):
+        text = inspect.cleandoc(match[2])
+        parts = re.split(r"^# (\S+\.\S+)(?: \(.*\))?\n", text, flags=re.MULTILINE)
+        files = {
+            name: body.rstrip("\n") + "\n"
+            for name, body in zip(parts[1::2], parts[2::2], strict=True)
+        }
+        found.append(Example(files, match[1] == "Bad"))
+    return found

@@ -1,0 +1,200 @@
+"""Load units for the rules: from folders, from a root directory, from texts."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from activator import directives
+from activator.check.model import File, Unit, World
+from activator.errors import UsageError
+from activator.search import Search, UnitFiles, template_of
+
+_LIBRARY = re.compile(r"libsystemd-shared-([0-9]+)[^/]*\.so")
+_LIBRARIES = ("usr/lib", "lib")
+
+
+class Files(World):
+    """The units of some directories, loaded when they are asked for.
+
+    Args:
+        search: Where they are.
+        version: The version of systemd they are for.
+        root: The root directory of the system; None if nothing is known of it.
+        user: Whether the units are for a user's manager.
+        complete: Whether all units of that system are known.
+    """
+
+    def __init__(
+        self,
+        search: Search,
+        version: int,
+        *,
+        root: str | None = None,
+        user: bool = False,
+        complete: bool = False,
+    ) -> None:
+        super().__init__(root=root, user=user, complete=complete)
+        self.search = search
+        self.version = version
+
+    def find(self, name: str) -> Unit | None:
+        """Return a unit by its name or an alias, None if there is none."""
+        if name not in self.units:
+            files = self.search.find(name)
+            self.units[name] = None if files is None else self._load(files)
+        return self.units[name]
+
+    def _load(self, files: UnitFiles) -> Unit:
+        """Read a unit, or return it if it was read under another name."""
+        known = self.units.get(files.name)
+        if known is not None:
+            return known
+        paths = [] if files.masked else [files.path, *files.dropins]
+        unit = Unit(
+            files.name,
+            [_read(path) for path in paths],
+            self.version,
+            aliases=files.aliases,
+            masked=files.masked,
+            user=self.user,
+        )
+        self.units[files.name] = unit
+        return unit
+
+    def check_all(self) -> None:
+        """Look at every unit, and at the instances that links name."""
+        names = [*self.search.names, *(link.unit for link in self.search.links)]
+        for name in dict.fromkeys(names):
+            unit = self.find(name)
+            if unit is not None:
+                self._check(unit)
+        for name in self.search.orphans:
+            paths = self.search.dropins(name)
+            self._check(Unit(name, map(_read, paths), self.version, user=self.user))
+
+    def _check(self, unit: Unit) -> None:
+        """Look at a unit, once."""
+        if unit not in self._seen:
+            self._seen.add(unit)
+            self.checked.append(unit)
+
+    @cached_property
+    def _seen(self) -> set[Unit]:
+        """Return the units that are already among those to look at."""
+        return set()
+
+    def check_one(self, name: str, path: str) -> None:
+        """Look at one unit.
+
+        Raises:
+            ActivatorError: There is no such file.
+        """
+        unit = self.find(name)
+        if unit is None and name in self.search.orphans:
+            paths = self.search.dropins(name)
+            unit = Unit(name, map(_read, paths), self.version, user=self.user)
+        if unit is None:
+            raise UsageError(f"there is no file {path}", "check the path")
+        self._check(unit)
+
+    def alias_of(self, name: str) -> Unit | None:
+        """Return the unit that takes a name when it is enabled, by Alias= in [Install]."""
+        return self._install_aliases.get(name)
+
+    @cached_property
+    def _install_aliases(self) -> dict[str, Unit]:
+        """Return the units by their aliases of [Install]; all of the directories are read."""
+        found: dict[str, Unit] = {}
+        for name in self.search.names:
+            unit = self.find(name)
+            if unit is not None:
+                for entry in unit.lines("Install", "Alias"):
+                    found.update(dict.fromkeys(entry.value.split(), unit))
+        return found
+
+    @cached_property
+    def _wanted(self) -> dict[str, list[str]]:
+        """Return who wants a unit through links, by the unit's name."""
+        found: dict[str, list[str]] = {}
+        for link in self.search.links:
+            found.setdefault(link.unit, []).append(link.owner)
+            template = template_of(link.unit)
+            if template:
+                found.setdefault(template, []).append(link.owner)
+        return found
+
+    def enabled(self, unit: Unit) -> list[str]:
+        """Return the units that want or require one through links."""
+        return [
+            owner for name in (unit.name, *unit.aliases) for owner in self._wanted.get(name, ())
+        ]
+
+
+class Texts(World):
+    """Units that are given as texts.
+
+    Args:
+        texts: File name → text.
+        version: The version of systemd they are for.
+        places: What to call them in messages: file name → path.
+    """
+
+    def __init__(
+        self, texts: Mapping[str, str], version: int, places: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__()
+        for name, text in texts.items():
+            file = File.parse(text, (places or {}).get(name, name))
+            self.units[name] = Unit(name, [file], version)
+        self.checked = [unit for unit in self.units.values() if unit is not None]
+
+    def alias_of(self, name: str) -> Unit | None:
+        """Return the unit that takes a name when it is enabled, by Alias= in [Install]."""
+        return next((unit for unit in self.checked if name in _aliases(unit)), None)
+
+
+def _aliases(unit: Unit) -> list[str]:
+    """Return the aliases of a unit's [Install]."""
+    return [word for entry in unit.lines("Install", "Alias") for word in entry.value.split()]
+
+
+def _read(path: str) -> File:
+    """Read a unit file; one that cannot be read is empty, and says why."""
+    try:
+        return File.read(path)
+    except OSError as error:
+        found = File(path)
+        found.unreadable = (error.strerror or str(error)).lower()
+        return found
+
+
+def version_in(root: str = "") -> int:
+    """Return the version of the systemd in a root directory, the oldest if there is none.
+
+    Its private library has the version in its name.
+
+    Args:
+        root: The root directory; empty for this machine's.
+    """
+    found = [
+        int(match[1])
+        for top in _LIBRARIES
+        for directory in _library_directories(f"{root}/{top}")
+        for name in _names(directory)
+        if (match := _LIBRARY.fullmatch(name))
+    ]
+    return max(max(found, default=0), directives.OLDEST)
+
+
+def _library_directories(top: str) -> Sequence[str]:
+    """Return the directories that may hold systemd's library: one for each architecture."""
+    more = [f"{top}/{name}/systemd" for name in _names(top) if name.count("-") > 1]
+    return [f"{top}/systemd", *more]
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []

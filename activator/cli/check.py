@@ -1,0 +1,146 @@
+"""``activator check``: what is wrong with units, before it happens."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from activator.cli import complete
+from activator.errors import UsageError
+
+if TYPE_CHECKING:
+    from activator.check import Found
+
+SEVERITIES = ("error", "warning", "info")
+
+
+@click.command(short_help="Tell what is wrong with units, before it happens.")
+@click.argument("paths", nargs=-1, metavar="[PATH|SPEC]...", shell_complete=complete.specs)
+@click.option("--installed", is_flag=True, help="Check all units of this machine.")
+@click.option(
+    "--root",
+    metavar="DIR",
+    help="Check the units of the system below DIR; with PATH, those PATHs within it.",
+    shell_complete=complete.directories,
+)
+@click.option("--user", is_flag=True, help="The units are for a user's manager.")
+@click.option(
+    "--systemd",
+    metavar="VERSION",
+    help="The systemd they are for, as 257 or trixie; that of the system, or of the spec.",
+    shell_complete=complete.versions,
+)
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json", "sarif", "github"]),
+    default="text",
+    help="How to tell the findings.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice([*SEVERITIES, "never"]),
+    default="warning",
+    show_default=True,
+    help="The least severity that makes the exit status 1.",
+)
+@click.option("--explain", metavar="RULE", help="Print a rule's page, or the list with `all`.")
+def command(
+    paths: tuple[str, ...],
+    root: str | None,
+    systemd: str | None,
+    *,
+    style: str,
+    fail_on: str,
+    explain: str | None,
+    installed: bool,
+    user: bool,
+) -> int:
+    """Tell what is wrong with units, before it happens.
+
+    PATH is a unit file, a drop-in, a spec (.toml) or a folder. What systemd itself would say
+    is told for any version, also where none is installed; rules across units tell what it
+    does not say. A comment `# activator: ignore=ACT301 REASON` in a unit silences a rule there.
+
+    The exit status is 0 without findings, 1 with some, 2 for wrong usage.
+
+    \b
+    Examples:
+      activator check units/ --systemd trixie
+      activator check echo.socket echo.service --format github
+      activator check --installed
+      activator check --root /srv/image --fail-on error
+      activator check --explain ACT110
+    """  # noqa: D301 - click wants the character itself
+    if explain is not None:
+        _explain(explain)
+        return 0
+    if installed and root is not None:
+        raise UsageError("--installed and --root exclude each other", "leave one out")
+    if not paths and not installed and root is None:
+        raise UsageError("what to check?", "name units, a folder or a spec, or give --installed")
+    from activator.check import check, inputs, worst
+
+    version = 0
+    if systemd:
+        from activator.spec.target import version as version_of
+
+        version = version_of(systemd)
+    where = "" if installed else root.rstrip("/") if root is not None else None
+    scope = inputs.Scope(paths, where, not paths, user, version)
+    found = [one for world in inputs.worlds(scope) for one in check(world)]
+    _show(found, style)
+    gravest = worst(one.finding for one in found)
+    if not gravest or fail_on == "never":
+        return 0
+    return int(SEVERITIES.index(gravest) <= SEVERITIES.index(fail_on))
+
+
+def _show(found: "list[Found]", style: str) -> None:
+    """Print findings."""
+    from activator.check import report
+
+    findings = [one.finding for one in found]
+    if style == "json":
+        click.echo(report.as_json(findings))
+    elif style == "sarif":
+        click.echo(report.sarif(findings))
+    elif style == "github":
+        for finding in findings:
+            click.echo(report.github(finding))
+    elif sys.stdout.isatty():
+        _show_on_terminal(found)
+    else:
+        for finding in findings:
+            click.echo(report.text(finding))
+
+
+def _show_on_terminal(found: "list[Found]") -> None:
+    """Print findings in colour, each with its line and a caret, and a count."""
+    from linecache import getline
+
+    from activator.check import report
+
+    for one in found:
+        line = getline(one.finding.file, one.finding.line).rstrip("\n")
+        for text in report.coloured(one.finding, click.style, line):
+            click.echo(text)
+    counts = [
+        f"{count} {severity}{'s' * (count > 1 and severity != 'info')}"
+        for severity in SEVERITIES
+        if (count := sum(one.finding.severity == severity for one in found))
+    ]
+    click.echo(", ".join(counts) or click.style("nothing found", fg="green"))
+
+
+def _explain(word: str) -> None:
+    """Print the page of a rule, or the list of all."""
+    from activator.check.rules import named, rules
+
+    if word == "all":
+        for rule in rules():
+            click.echo(f"{rule.id}  {rule.severity:<8} {rule.name:<28} {rule.summary}")
+        return
+    rule = named(word)
+    head = f"{rule.id} {rule.name} ({rule.severity})"
+    click.echo(f"{click.style(head, bold=True)}\n\n{rule.page}")

@@ -1,0 +1,94 @@
+"""What the lines of a unit set, together: a wrong line changes nothing, as in systemd."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from activator import directives
+from activator.directives import Directive
+from activator.unit import Entry
+from activator.values import judge
+from activator.values.numbers import BOOLEANS
+from activator.values.verdict import BROKEN, OK, Verdict
+
+Lookup = Callable[[str, str], Directive | None]
+
+
+class Remark(NamedTuple):
+    """A line that is not simply taken, and what systemd makes of it."""
+
+    entry: Entry
+    directive: Directive
+    verdict: Verdict
+
+
+class Settings:
+    """The lines of a unit that count, by directive.
+
+    Args:
+        entries: The lines in order, of all files of the unit.
+        version: The version of systemd.
+        lookup: Finds the directive of a section and name.
+
+    Attributes:
+        version: The version of systemd.
+        remarks: The lines that are not simply taken.
+        unknown: The lines whose directive nobody knows.
+        replaced: Pairs of lines of a directive that counts once: the earlier and the later.
+        last_listen: The last Listen*= line, whether it counts or not.
+    """
+
+    def __init__(
+        self, entries: Iterable[Entry], version: int, lookup: Lookup = directives.lookup
+    ) -> None:
+        self.version = version
+        self.remarks: list[Remark] = []
+        self.unknown: list[Entry] = []
+        self.replaced: list[tuple[Entry, Entry]] = []
+        self.last_listen: Entry | None = None
+        self._lines: dict[str, list[Entry]] = {}
+        for entry in entries:
+            self._add(entry, lookup(entry.section, entry.name))
+
+    def _add(self, entry: Entry, directive: Directive | None) -> None:
+        """Take one line, as the parser does: a wrong one changes nothing."""
+        if directive is None:
+            self.unknown.append(entry)
+            return
+        listens = directive.type == "address"
+        if listens:
+            self.last_listen = entry
+        verdict = judge(directive, entry.value, self.version)
+        if verdict.outcome != OK:
+            self.remarks.append(Remark(entry, directive, verdict))
+            if verdict.outcome != BROKEN and not verdict.accepted:
+                return
+        # An empty Listen*= clears the others too; all but these keep to themselves.
+        kept = self._lines.setdefault("Listen" if listens else entry.name, [])
+        if not entry.value:
+            if directive.resets:
+                kept.clear()
+        elif directive.repeat.startswith("single"):
+            if kept:
+                self.replaced.append((kept[-1], entry))
+            kept[:] = [entry]
+        else:
+            kept.append(entry)
+
+    def all(self, name: str) -> list[Entry]:
+        """Return the lines of a directive that count; ``Listen`` stands for all Listen*=."""
+        return self._lines.get(name, [])
+
+    def get(self, name: str) -> Entry | None:
+        """Return the line of a directive that counts, if there is one."""
+        lines = self._lines.get(name)
+        return lines[-1] if lines else None
+
+    def value(self, name: str, default: str = "") -> str:
+        """Return the value that counts."""
+        lines = self._lines.get(name)
+        return lines[-1].value if lines else default
+
+    def on(self, name: str, *, default: bool = False) -> bool:
+        """Return whether a switch is on."""
+        value = self.value(name)
+        return BOOLEANS.get(value.lower(), default) if value else default
