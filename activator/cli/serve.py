@@ -12,8 +12,10 @@ HELP = """Serve the descriptors that systemd passed, with MODULE:HANDLER.
 
 The handler is async def h(reader, writer), def h(sock), or a class: asyncio.Protocol or
 socketserver's. It serves listening sockets until SIGTERM, or one connection with Accept=yes.
-For datagrams it is def h(data, addr), or an asyncio.DatagramProtocol class. To give sockets
-of different names (FileDescriptorName=) different handlers, write NAME=MODULE:HANDLER for each.
+For datagrams and netlink it is def h(data, addr), or an asyncio.DatagramProtocol class; for
+a message queue def h(message, priority); for a FIFO or special file async def h(reader) or
+def h(stream). To give sockets of different names (FileDescriptorName=) different handlers, write
+NAME=MODULE:HANDLER for each.
 
 \b
 Example:

@@ -8,10 +8,12 @@ How the files build on each other, each using only those before it::
     requests                     socketserver's classes as plain handlers
     handlers, load               which handler serves which descriptor; MODULE:HANDLER
     stop                         SIGTERM and SIGINT
-    messages                     datagrams whole, answered from where they came to
+    messages, queues             datagrams whole, answered from where they came to; queues
     plain, pool                  def h(sock), def h(data, addr): one call; threads for them
     streams, loops               async def h(reader, writer): one call; which event loop
+    inbox, files                 def h(data, addr), def h(message, priority); def h(stream)
     protocols, datagrams         asyncio.Protocol and DatagramProtocol classes
+    readers                      async def h(reader), of FIFOs and special files
     single, threaded, aio        the three services: one plain call, threads, an event loop
     children, starters           processes of connections: how they end, how they begin
     warm                         the service with a process for each connection
@@ -71,6 +73,20 @@ def serve(
     It is called in a thread, for one message of a socket at a time and in their order. Or they
     take an ``asyncio.DatagramProtocol`` class. In both cases ``data`` is a
     :class:`activator.Message`, and an answer leaves from the address that the message came to.
+    Netlink sockets are served likewise; the sender of what the kernel says is ``(0, group)``.
+
+    A POSIX message queue takes ``def h(message, priority)``, called as for datagrams; there are
+    no answers.
+
+    A FIFO or a special file has no connections either. Its handler is called when there is
+    something to read, can go on as long as the service, and is called again if it returns:
+
+    - ``async def h(reader)`` with an ``asyncio.StreamReader``;
+    - ``def h(stream)`` with a buffered binary file of a FIFO, so that ``for line in stream``
+      does it; of a special file with an unbuffered one, each ``read(n)`` being one read(2).
+
+    When the service drains, its stream ends after what has been read; the rest stays for the next
+    process. A line that was written to a FIFO at once is never torn by that (pipe(7), PIPE_BUF).
 
     On SIGTERM or SIGINT no connection is accepted any more; those that wait in the kernel's
     queue stay there for the next process. Running handlers have ``drain`` seconds to end, then

@@ -23,7 +23,7 @@ from activator.serving.accept import (
     accept,
     anything_waits,
 )
-from activator.serving.handlers import CONNECTED, DATAGRAMS, MESSAGES, PROTOCOL, STREAMS
+from activator.serving.handlers import CALLED, CONNECTED, DATAGRAMS, PROTOCOL, READER, STREAMS
 from activator.serving.life import NEVER, Life
 from activator.serving.loops import new_loop
 from activator.serving.protocols import Connection, connect
@@ -40,9 +40,11 @@ if TYPE_CHECKING:
 
     from activator.serving.datagrams import Transport
     from activator.serving.engine import Ending, Settings
+    from activator.serving.files import File
     from activator.serving.handlers import Route
     from activator.serving.inbox import Inbox
     from activator.serving.pool import Pool
+    from activator.serving.readers import Reading
 
 # How long cancelled handlers may take to end, in seconds.
 GRACE = 1.0
@@ -82,7 +84,8 @@ class _Service:
         self._tasks: set[asyncio.Task[int]] = set()
         self._connections: set[Connection] = set()
         self._transports: list[Transport] = []
-        self._inboxes: dict[Route, Inbox] = {}
+        self._readings: list[Reading] = []
+        self._inboxes: dict[Route, Inbox | File] = {}
         self._pool: Pool | None = None
         self._connected = False  # the per-connection mode
         self._watched: set[Route] = set()  # whose listeners are looked at now
@@ -112,6 +115,15 @@ class _Service:
 
             self._pool = Pool(self._settings.threads, self._announce_freed)
         for route in routes:
+            if route.sort == READER:
+                self._begin_reading(route)
+                continue
+            if route.sort in CALLED:
+                from activator.serving.inbox import inbox  # noqa: PLC0415 - rarely needed
+
+                self._inboxes[route] = inbox(route, self._settings.message_max)
+                self._watch(route)
+                continue
             sock = route.listener.socket()
             sock.setblocking(False)
             if route.listener.kind == CONNECTED:
@@ -119,10 +131,6 @@ class _Service:
             elif route.sort == DATAGRAMS:
                 self._begin_datagrams(route)
             else:
-                if route.sort == MESSAGES:
-                    from activator.serving.inbox import Inbox  # noqa: PLC0415 - rarely needed
-
-                    self._inboxes[route] = Inbox(route, self._settings.message_max)
                 self._watch(route)
         self._life.ready()
 
@@ -134,7 +142,7 @@ class _Service:
         for route in list(self._watched):
             self._unwatch(route)
         self._waiting.clear()
-        for transport in self._transports:
+        for transport in (*self._transports, *self._readings):
             transport.close()
         self._life.drain()
         if self._pool:
@@ -149,6 +157,8 @@ class _Service:
             task.cancel()
         for connection in list(self._connections):
             connection.abort()
+        for reading in self._readings:
+            reading.abort()
         if self._pool:
             self._pool.abandon()
         self._loop.call_later(GRACE, self._finish)
@@ -172,7 +182,12 @@ class _Service:
         self._loop.set_exception_handler(lambda *_: None)
 
     def _check_over(self) -> None:
-        if (self._draining or self._connected) and not self._busy():
+        if not (self._draining or self._connected) or self._busy():
+            return
+        # What lasts does not make it busy.
+        if not any(reading.busy for reading in self._readings) and not (
+            self._pool and self._pool.unfinished
+        ):
             # Not at once: a protocol hears of its end right after the connection has.
             self._loop.call_soon(self._finish)
 
@@ -196,7 +211,7 @@ class _Service:
     def _tick(self) -> None:
         self._timer = None
         if self._pool:
-            self._life.used(self._pool.ended)
+            self._life.used(max([self._pool.ended, *(box.used for box in self._inboxes.values())]))
         if self._life.is_idle():
             if not anything_waits(self._routes):
                 self.stop()
@@ -208,11 +223,17 @@ class _Service:
 
     def _watch(self, route: "Route") -> None:
         if not self._draining and route not in self._watched:
+            box = self._inboxes.get(route)
+            if box and not box.can_be_watched:
+                self._take(route)
+                return
             self._watched.add(route)
-            ready = self._take if route in self._inboxes else self._accept
+            ready = self._take if box else self._accept
             self._loop.add_reader(route.listener.fd, ready, route)
 
     def _unwatch(self, route: "Route") -> None:
+        if route not in self._watched:
+            return
         self._watched.discard(route)
         self._loop.remove_reader(route.listener.fd)
 
@@ -369,15 +390,37 @@ class _Service:
             self._loop.call_soon_threadsafe(self._answered, route)
 
     def _answered(self, route: "Route") -> None:
-        inbox = self._inboxes[route]
-        self._count(inbox.count)
-        if inbox.broken:
-            self._break(inbox.broken)
-        elif inbox.scarce:
-            self._pause(route, inbox.scarce)
+        box = self._inboxes[route]
+        self._count(box.count)
+        if box.broken:
+            self._break(box.broken)
+        elif box.over:
+            self._leave(route)
+        elif box.scarce:
+            self._pause(route, box.scarce)
         else:
             self._watch(route)
         self._ended()
+
+    # Files.
+
+    def _begin_reading(self, route: "Route") -> None:
+        from activator.serving.readers import Reading  # noqa: PLC0415 - rarely needed
+
+        def ended() -> None:
+            if reading.over and not self._draining:
+                self._leave(route)
+            self._check_over()
+
+        reading = Reading(route, self._loop, traffic=self._count, broken=self._break, ended=ended)
+        self._readings.append(reading)
+        reading.resume_reading()
+
+    def _leave(self, route: "Route") -> None:
+        """Serve a file no more that is at its end; without others, the service ends."""
+        self._routes = [other for other in self._routes if other is not route]
+        if not self._routes:
+            self.stop()
 
     def on_exception(self, _: asyncio.AbstractEventLoop, context: "dict[str, Any]") -> None:
         """Report what no handler caught, as the exception of a task that it started."""

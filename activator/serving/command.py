@@ -5,12 +5,15 @@ import os
 import sys
 
 from activator.errors import ActivatorError, UsageError
+from activator.serving.handlers import FILES
 from activator.serving.options import PROCESS, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
+
+    from activator.listen import Listeners
 
 
 def main(words: "Sequence[str]") -> int:
@@ -49,6 +52,7 @@ def _run(words: "Sequence[str]") -> int:
             from activator.serving import workers as parent  # noqa: PLC0415 - rarely needed
 
             if not parent.is_worker():
+                _check_shared(listeners)
                 return parent.run(listeners, workers, settings.drain)
             settings.batch = 1  # for the others to get some
         if program:
@@ -81,6 +85,21 @@ def _check(
         raise UsageError("each connection has its process already", place="--workers")
     if workers > 1 and values["idle-exit"]:
         raise UsageError("workers cannot end one by one", "leave one out", place="--idle-exit")
+
+
+def _check_shared(listeners: "Listeners") -> None:
+    """Refuse what several processes would tear to pieces.
+
+    Raises:
+        UsageError: There is a FIFO or special file.
+    """
+    for item in listeners:
+        if item.kind in FILES:
+            raise UsageError(
+                f"{item} has one reader only",
+                "leave it out, or give it a service of its own",
+                place="--workers",
+            )
 
 
 def _leave_threads(status: int) -> None:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from activator.serving.handlers import PlainHandler, Route
     from activator.serving.messages import Channel
+    from activator.serving.queues import Queue
 
 
 def converse(route: "Route", sock: "socket") -> int:
@@ -34,7 +35,7 @@ def converse(route: "Route", sock: "socket") -> int:
     return 0
 
 
-def answer(route: "Route", channel: "Channel", more: "Callable[[], bool]") -> int:
+def answer(route: "Route", channel: "Channel | Queue", more: "Callable[[], bool]") -> int:
     """Call the handler with each message that waits, in their order, and send its answers.
 
     An exception is the handler's bug: one record on stderr, and no answer.
@@ -57,7 +58,7 @@ def answer(route: "Route", channel: "Channel", more: "Callable[[], bool]") -> in
             break
         count += 1
         try:
-            data = route.handler(message, message.sender)
+            data = channel.hand(message, route.handler)
             if data is not None:
                 channel.answer(data, message)
         except Exception as error:  # noqa: BLE001 - a handler may fail in any way
