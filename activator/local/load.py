@@ -1,11 +1,10 @@
 """From the files that were named to a plan of what runs: units found, read and joined."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from activator.errors import ActivatorError, Problems
+from activator.errors import ActivatorError, combine
 from activator.local.command import find_program, search_path
 from activator.local.models import Activation, Plan, ServiceUnit, SocketUnit
 from activator.local.paths import RuntimeDir
@@ -13,66 +12,10 @@ from activator.local.reader import Reader
 from activator.local.service_unit import read_service
 from activator.local.socket_unit import read_socket
 from activator.local.specifier_table import table_of
-from activator.unit import UnitFile
+from activator.local.units import SUFFIXES, Units, is_template
 
 # What %i looks like, to read a template before its first connection.
 SAMPLE_INSTANCE = "0-127.0.0.1:1-127.0.0.1:2"
-
-
-class Units:
-    """Find unit files by name, beside the files that were named and among given texts.
-
-    Args:
-        texts: Unit name → its text and what to call it in messages.
-    """
-
-    def __init__(self, texts: Mapping[str, tuple[str, str]]) -> None:
-        self._texts = texts
-        self._directories: list[Path] = []
-        self._parsed: dict[str, list[UnitFile] | None] = {}
-
-    def search(self, directory: Path) -> None:
-        """Look in a directory, too."""
-        if directory not in self._directories:
-            self._directories.append(directory)
-
-    def find(self, name: str) -> list[UnitFile] | None:
-        """Return a unit's file and its drop-ins, or None if there is none.
-
-        An instance ``a@b.service`` without a file of its own is made from ``a@.service``.
-
-        Raises:
-            ActivatorError: A file cannot be read, or holds what systemd would skip.
-        """
-        if name not in self._parsed:
-            files = self._read(name)
-            self._parsed[name] = files
-        return self._parsed[name]
-
-    def _read(self, name: str) -> list[UnitFile] | None:
-        """Read a unit and its drop-ins."""
-        template = template_of(name)
-        names = [name] if template is None else [template, name]
-        found = next((u for u in map(self._fragment, reversed(names)) if u is not None), None)
-        if found is None:
-            return None
-        drop_ins = {
-            path.name: path
-            for directory in self._directories
-            for unit in names
-            for path in sorted(directory.glob(f"{_literal(unit)}.d/*.conf"))
-        }
-        return [found, *(_parse(_text(drop_ins[n]), str(drop_ins[n])) for n in sorted(drop_ins))]
-
-    def _fragment(self, name: str) -> UnitFile | None:
-        """Return the parsed unit file, or None if there is none."""
-        if name in self._texts:
-            return _parse(*self._texts[name])
-        for directory in self._directories:
-            path = directory / name
-            if path.exists():
-                return _parse(_text(path), str(path))
-        return None
 
 
 def load(
@@ -84,7 +27,8 @@ def load(
 
     Args:
         paths: Unit files: sockets, and services that are needed by them. A service alone
-            stands for the socket of its name beside it.
+            stands for the socket of its name beside it, a folder for all sockets in it, and a
+            name that is no file for the unit that the system has.
         texts: More units: name → text and what to call it in messages. All their sockets
             run, too.
         runtime: Where paths below /run go.
@@ -117,7 +61,7 @@ def load(
         except ActivatorError as error:
             problems.append(error)
     if problems:
-        raise problems[0] if len(problems) == 1 else Problems(problems)
+        raise combine(problems)
     ignored = dict.fromkeys(f"{name}=" for reader in readers for name in reader.ignored())
     notes = [note for reader in readers for note in reader.unknown()]
     return Plan(tuple(activations), tuple(ignored), tuple(notes))
@@ -128,40 +72,57 @@ def units_in(texts: Mapping[str, tuple[str, str]]) -> list[str]:
     return [name for name in texts if name.endswith(".socket") and not name.endswith("@.socket")]
 
 
-def template_of(name: str) -> str | None:
-    """Return the template's name of an instance, None for what is none."""
-    stem, _, suffix = name.rpartition(".")
-    prefix, at, instance = stem.partition("@")
-    return f"{prefix}@.{suffix}" if at and instance else None
-
-
 def _named(paths: Sequence[str], units: Units) -> list[str]:
     """Return the sockets' names that the arguments stand for, and note where they are."""
-    names = []
-    for text in paths:
-        path = Path(text)
+    found = [each for text in paths for each in _expanded(text)]
+    places: dict[str, Path] = {}
+    for path in found:
         units.search(path.parent)
-        if path.suffix not in (".socket", ".service"):
-            raise ActivatorError(
-                f"{text} is no unit", "give a .socket file, or a spec that ends in .toml"
-            )
+        other = places.setdefault(path.name, path)
+        if path.exists() and other.absolute() != path.absolute():
+            raise ActivatorError(f"{other} and {path} have one name", "give one of them")
         # An instance is not a file itself, its template is.
         if not path.exists() and units.find(path.name) is None:
-            raise ActivatorError(f"there is no file {text}", "check the path")
-        if path.suffix == ".socket":
-            if path.name.endswith("@.socket"):
-                instance = f"{text.removesuffix('.socket')}NAME.socket"
-                raise ActivatorError(f"{text} is a template", f"name an instance: {instance}")
-            names.append(path.name)
-    services = [Path(text) for text in paths if text.endswith(".service")]
-    for path in services:
-        if names:
-            break  # it only says where a service is
+            _search_elsewhere(path, units)
+        if is_template(path.name) and path.suffix == ".socket":
+            instance = f"{str(path).removesuffix('.socket')}NAME.socket"
+            raise ActivatorError(f"{path} is a template", f"name an instance: {instance}")
+    names = [path.name for path in found if path.suffix == ".socket"]
+    for path in (path for path in found if path.suffix == ".service" and not names):
         name = f"{path.stem.removesuffix('@')}.socket"
         if units.find(name) is None:
             raise ActivatorError(f"there is no {name} beside {path}", "give the .socket file")
         names.append(name)
     return names
+
+
+def _expanded(text: str) -> list[Path]:
+    """Return the units that one argument names: itself, or what can be run in a folder."""
+    path = Path(text)
+    if not path.is_dir():
+        if path.suffix not in SUFFIXES:
+            raise ActivatorError(
+                f"{text} is no unit", "give a .socket file, or a spec that ends in .toml"
+            )
+        return [path]
+    sockets = sorted(each for each in path.glob("*.socket") if not is_template(each.name))
+    if not sockets:
+        raise ActivatorError(f"there is no .socket in {text}", "give a folder that has one")
+    return sockets
+
+
+def _search_elsewhere(path: Path, units: Units) -> None:
+    """Look for a mere name where the system's units are.
+
+    Raises:
+        ActivatorError: It is not there, or it is a path.
+    """
+    if path.parent != Path():
+        raise ActivatorError(f"there is no file {path}", "check the path")
+    units.forget(path.name)
+    units.search_system()
+    if units.find(path.name) is None:
+        raise ActivatorError(f"there is no file {path}, nor does the system have it", "check it")
 
 
 def _reader(units: Units, name: str, runtime: RuntimeDir, instance: str = "") -> Reader:
@@ -222,26 +183,3 @@ def _check_streams(unit: ServiceUnit, reader: Reader, sockets: tuple[SocketUnit,
                     "set Accept=yes, or keep one Listen line",
                     place=entry.place,
                 )
-
-
-def _text(path: Path) -> str:
-    """Read a unit file."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ActivatorError(f"cannot read it: {error.strerror}", place=str(path)) from None
-    except UnicodeDecodeError:
-        raise ActivatorError("it is not UTF-8", "save it as UTF-8", place=str(path)) from None
-
-
-def _parse(text: str, name: str) -> UnitFile:
-    """Parse a unit file; what systemd would skip is an error here."""
-    unit = UnitFile.parse(text, name)
-    if unit.problems:
-        raise unit.problems[0] if len(unit.problems) == 1 else Problems(unit.problems)
-    return unit
-
-
-def _literal(name: str) -> str:
-    """Escape a unit's name for a file pattern."""
-    return os.fspath(name).replace("[", "[[]").replace("*", "[*]").replace("?", "[?]")
