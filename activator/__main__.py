@@ -1,6 +1,6 @@
 """The ``activator`` command's entry point; also ``python -m activator``.
 
-``activator serve`` and ``activator wait-for`` are what services run, so they go straight to
+``activator serve``, ``reload`` and ``wait-for`` are what services run, so they go straight to
 the runtime and its own small command lines: neither click nor anything else of the tools is
 loaded for them.
 """
@@ -8,7 +8,11 @@ loaded for them.
 import sys
 
 # Command → the module of the runtime whose main() reads the rest of the command line.
-RUNTIME_COMMANDS = {"serve": "activator.serving.command", "wait-for": "activator.waiting"}
+RUNTIME_COMMANDS = {
+    "reload": "activator.reload",
+    "serve": "activator.serving.command",
+    "wait-for": "activator.waiting",
+}
 HELP = frozenset({"-h", "--help"})
 # How many more objects than before make a tool look for garbage: more than most of them ever
 # make, because a fifth of their time would go there. One that goes on collects all the same.

@@ -26,6 +26,7 @@ COMMANDS = {
     "directives": "Look up directives: meaning, values, default, versions.",
     "gen": "Turn specs into matching .socket and .service units.",
     "install": "Install a spec's units, or bring them up to date, losing no client.",
+    "reload": "Have a service hand over to new processes, for ExecReload=.",
     "run": "Run specs or unit files without systemd.",
     "schema": "Print the spec's JSON Schema, for editors.",
     "serve": "Serve the descriptors that systemd passed, with MODULE:HANDLER.",

@@ -18,7 +18,8 @@ How the files build on each other, each using only those before it::
     children, starters           processes of connections: how they end, how they begin
     warm                         the service with a process for each connection
     engine                       which service is the right one
-    workers                      several processes on the same listeners
+    worker, reloads              one of several processes; who asks for new ones
+    workers                      several processes on the same listeners, and new ones for old
     command                      activator serve
 """
 

@@ -37,24 +37,30 @@ def _run(words: "Sequence[str]") -> int:
     # Only now, so that wrong usage is told even where systemd-python is not installed.
     from activator.listen import listen_fds  # noqa: PLC0415
     from activator.serving.engine import Settings, not_activated, run, run_program  # noqa: PLC0415
+    from activator.serving.handlers import CONNECTED  # noqa: PLC0415
     from activator.serving.load import load  # noqa: PLC0415
 
     app_dir = values.pop("app-dir")
     if app_dir:
         sys.path.insert(0, app_dir)
     program, workers = values.pop("inetd"), values.pop("workers")
+    start_limit = values.pop("start-limit")
     _check(values, targets, program, workers)
     settings = Settings(**{name.replace("-", "_"): value for name, value in values.items()})
     # First the descriptors, so that nothing the module starts inherits or takes them.
     listeners = listen_fds()
     try:
-        if workers > 1 and listeners:
-            from activator.serving import workers as parent  # noqa: PLC0415 - rarely needed
+        if workers and listeners and not all(item.kind == CONNECTED for item in listeners):
+            from activator.serving.worker import is_worker  # noqa: PLC0415 - rarely needed
 
-            if not parent.is_worker():
+            if not is_worker():
+                from activator.serving import workers as parent  # noqa: PLC0415 - the same
+
                 _check_shared(listeners)
-                return parent.run(listeners, workers, settings.drain)
-            settings.batch = 1  # for the others to get some
+                return parent.run(listeners, workers, settings.drain, start_limit)
+            settings.is_worker = True
+            if workers > 1:
+                settings.batch = 1  # for the others to get some
         if program:
             return run_program(program, listeners, settings)[0]
         handlers = load(targets)
@@ -83,8 +89,6 @@ def _check(
         raise UsageError("a handler and a program", "give one", place="--inetd")
     if workers > 1 and is_process:
         raise UsageError("each connection has its process already", place="--workers")
-    if workers > 1 and values["idle-exit"]:
-        raise UsageError("workers cannot end one by one", "leave one out", place="--idle-exit")
 
 
 def _check_shared(listeners: "Listeners") -> None:

@@ -43,6 +43,7 @@ class Settings:
         "batch",
         "drain",
         "idle_exit",
+        "is_worker",
         "isolation",
         "limit",
         "loop",
@@ -93,6 +94,8 @@ class Settings:
         self.message_max = message_max
         # How many connections to accept from one listener before others have their turn.
         self.batch = BATCH
+        # Whether this is a process of several, which the parent of all looks after.
+        self.is_worker = False
         self.isolation = isolation
         self.time_limit = time_limit
         self.limit = limit

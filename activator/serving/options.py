@@ -23,7 +23,8 @@ SHARED = "shared"
 PROCESS = "process"
 ISOLATIONS = (SHARED, PROCESS)
 TIME_LIMIT = 0.0
-WORKERS = 1
+WORKERS = 0
+START_LIMIT = 60.0
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -176,7 +177,14 @@ OPTIONS = (
         "N",
         WORKERS,
         positive,
-        text="Serve with so many processes, each as this one would.",
+        text="Serve with so many processes; a reload replaces them.",
+    ),
+    Option(
+        "start-limit",
+        "SECONDS",
+        START_LIMIT,
+        seconds,
+        text="How long new workers may take to get ready at a reload.",
     ),
     Option(
         "isolation",
