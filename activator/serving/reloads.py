@@ -142,25 +142,36 @@ def _read_surroundings(data: bytes, sock: socket) -> Surroundings | None:
     if not mine.get(INVOCATION) or given.get(INVOCATION) != mine[INVOCATION]:
         return None
     process, user, _ = credentials(sock)
-    if user != os.geteuid() or _unit(process) != _unit(os.getpid()):
+    if user != os.geteuid() or process not in relatives():
         return None
     environ = {name: value for name, value in given.items() if name not in OWN}
     environ |= {name: mine[name] for name in OWN if name in mine}
     return Surroundings(environ, directory)
 
 
-def _unit(process: int) -> str:
-    """Return the control group of a process, up to the unit's own: a unit may have inner ones.
+def relatives() -> "set[int]":
+    """Return the processes of our unit, by its control group; none if that cannot be seen.
 
-    Of a process that cannot be seen it is something that no other has.
+    To look at the process itself would not do: with PrivateUsers= each process that systemd
+    starts has a user namespace of its own, and none may look at another.
     """
     try:
-        with open(f"/proc/{process}/cgroup") as file:  # noqa: PTH123 - pathlib costs too much
+        with open("/proc/self/cgroup") as file:  # noqa: PTH123 - pathlib costs too much
             path = file.read().rpartition("0::")[2].strip()
     except OSError:
-        return f"unknown {process}"
+        return set()
     parts = path.split("/")
     for number, part in enumerate(parts):
+        # A unit may have inner ones; a user's manager is a service itself.
         if part.endswith(".service") and not part.startswith("user@"):
-            return "/".join(parts[: number + 1])
-    return path
+            path = "/".join(parts[: number + 1])
+    found: set[int] = set()
+    for mount in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        # With Delegate=, the second is where ExecReload= runs.
+        for inner in ("", "/.control"):
+            with (
+                suppress(OSError, ValueError),
+                open(f"{mount}{path}{inner}/cgroup.procs") as file,  # noqa: PTH123 - the same
+            ):
+                found.update(map(int, file))
+    return found
