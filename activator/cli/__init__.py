@@ -24,6 +24,7 @@ COMMANDS = {
     "completion": "Print the script that completes words in bash, zsh or fish.",
     "demo": "Show both modes at work, step by step, without systemd.",
     "directives": "Look up directives: meaning, values, default, versions.",
+    "exec": "Run a program with the passed descriptors where it wants them.",
     "gen": "Turn specs into matching .socket and .service units.",
     "install": "Install a spec's units, or bring them up to date, losing no client.",
     "reload": "Have a service hand over to new processes, for ExecReload=.",
