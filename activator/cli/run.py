@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from activator.local.events import Event
     from activator.local.models import Plan
     from activator.local.paths import RuntimeDir
-    from activator.local.report import Reporter
+    from activator.local.report import Report
     from activator.local.supervisor import Supervisor
 
 
@@ -47,6 +47,11 @@ if TYPE_CHECKING:
     shell_complete=complete.directories,
 )
 @click.option(
+    "--free-ports",
+    is_flag=True,
+    help="Listen on free ports in place of those that the units name.",
+)
+@click.option(
     "-E",
     "--env",
     "--setenv",
@@ -56,13 +61,22 @@ if TYPE_CHECKING:
     help="Set a variable for every service, or pass yours on. Repeatable.",
 )
 @click.option("--strict", is_flag=True, help="Fail where a directive has no effect here.")
+@click.option(
+    "--log",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Show what happens for people, or as one JSON object a line.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show only output and problems.")
 def command(
     files: tuple[str, ...],
     runtime_dir: str | None,
     variables: tuple[str, ...],
     *,
+    free_ports: bool,
     strict: bool,
+    log: str,
     quiet: bool,
     **adhoc: Any,
 ) -> int:
@@ -83,19 +97,21 @@ def command(
     import asyncio
     import sys
 
-    from activator.local.report import Reporter
+    from activator.local.report import JsonReporter, Reporter
     from activator.local.supervisor import Supervisor
 
-    runtime = _runtime(runtime_dir)
+    runtime = _runtime(runtime_dir, free_ports=free_ports)
     plan = _plan(files, runtime, strict=strict, **adhoc)
-    reporter = Reporter(sys.stdout, sys.stderr, quiet=quiet)
+    reporter: Report = Reporter(sys.stdout, sys.stderr, quiet=quiet)
+    if log == "json":
+        reporter = JsonReporter(sys.stdout)
     for note in plan.notes:
-        click.echo(note, err=True)
+        reporter.note(note)
     reporter.ignored(plan.ignored)
     show = _Show(reporter)
     supervisor = Supervisor(plan, show, runtime=runtime, environment=_environment(variables))
     show.supervisor = supervisor
-    asked = asyncio.run(_serve(supervisor))
+    asked = asyncio.run(_serve(supervisor, show))
     if show.broken is not None:
         raise show.broken
     return 0 if asked else 1
@@ -104,7 +120,7 @@ def command(
 class _Show:
     """Pass events to the reporter; when its reader has gone, stop."""
 
-    def __init__(self, reporter: "Reporter") -> None:
+    def __init__(self, reporter: "Report") -> None:
         self._reporter = reporter
         self.supervisor: Supervisor | None = None
         self.broken: BrokenPipeError | None = None
@@ -120,7 +136,7 @@ class _Show:
                 self.supervisor.stop()
 
 
-async def _serve(supervisor: "Supervisor") -> bool:
+async def _serve(supervisor: "Supervisor", show: "_Show") -> bool:
     """Run until a signal comes; a second one kills what does not end.
 
     Signals are caught before the first file is made, so that it is removed again.
@@ -128,12 +144,15 @@ async def _serve(supervisor: "Supervisor") -> bool:
     import asyncio
     import signal
 
+    from activator.local.events import Event
+
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, supervisor.stop)
     try:
         supervisor.open()
+        show(Event("open"))
         return await supervisor.run()
     finally:
         for number in numbers:
@@ -229,7 +248,7 @@ def _sorted(files: tuple[str, ...]) -> tuple[list[str], dict[str, tuple[str, str
     return paths, texts
 
 
-def _runtime(directory: str | None) -> "RuntimeDir":
+def _runtime(directory: str | None, *, free_ports: bool) -> "RuntimeDir":
     """Return where /run goes; the directory is made if it is missing."""
     from pathlib import Path
 
@@ -237,14 +256,14 @@ def _runtime(directory: str | None) -> "RuntimeDir":
     from activator.local.paths import RuntimeDir
 
     if directory is None:
-        return RuntimeDir()
+        return RuntimeDir(free_ports=free_ports)
     path = Path(directory).absolute()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         what = f"cannot make {path}: {error.strerror}"
         raise UsageError(what, "name another directory", place="--runtime-dir") from None
-    return RuntimeDir(str(path))
+    return RuntimeDir(str(path), free_ports=free_ports)
 
 
 def _environment(variables: tuple[str, ...]) -> dict[str, str]:
