@@ -15,7 +15,8 @@ How the files build on each other, each using only those before it::
     protocols, datagrams         asyncio.Protocol and DatagramProtocol classes
     readers                      async def h(reader), of FIFOs and special files
     single, threaded, aio        the three services: one plain call, threads, an event loop
-    children, starters           processes of connections: how they end, how they begin
+    remote, children             processes of connections: who their client is, how they end
+    starters, programs           and how they begin: a handler's, a program's
     warm                         the service with a process for each connection
     engine                       which service is the right one
     worker, reloads              one of several processes; who asks for new ones

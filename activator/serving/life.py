@@ -58,6 +58,7 @@ class Life:
         accepted: How many connections there have been.
         refused: How many were closed at once, because of a limit.
         messages: How many times datagrams were taken.
+        quiet: Whether the service manager would like to hear when something comes or ends.
 
     Args:
         settings: What was set.
@@ -79,7 +80,7 @@ class Life:
         self._is_worker = settings.is_worker
         self._told_idle = False
         self._used = monotonic()
-        self._quiet = "NOTIFY_SOCKET" in os.environ  # there is a manager, and nothing to tell it
+        self.quiet = "NOTIFY_SOCKET" in os.environ  # there is a manager, and nothing to tell it
         self._shown = ""
         self._status_at = NEVER
         self._shown_at = -NEVER
@@ -123,8 +124,8 @@ class Life:
             if self._told_idle:
                 self._told_idle = False
                 notify.own(IDLE, "0")
-        if self._quiet:
-            self._quiet = False
+        if self.quiet:
+            self.quiet = False
             self._status_at = max(monotonic() + STATUS_DELAY, self._shown_at + STATUS_INTERVAL)
             self._wake()
 
@@ -180,7 +181,7 @@ class Life:
             notify.status(text)
             if self._is_worker:
                 notify.own(COUNTS, f"{busy} {self.accepted} {self.refused} {self.messages}")
-        self._quiet = not busy
+        self.quiet = not busy
         self._status_at = now + STATUS_INTERVAL if busy else NEVER
 
 
