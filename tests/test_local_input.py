@@ -129,8 +129,8 @@ def test_system_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     for name in ("s.socket", str(lib / "s.socket")):
-        (activation,) = load([name]).activations
-        assert "etc" == activation.sockets[0].fdname
+        (unit,) = load([name]).sockets
+        assert "etc" == unit.fdname
 
 
 # --- drop-ins ----------------------------------------------------------------------------
@@ -166,12 +166,12 @@ def test_drop_ins_apply_in_order(tmp_path: Path) -> None:
         },
     )
     (tmp_path / "foo-bar.socket.d" / "50-hidden.conf").symlink_to(os.devnull)
-    (activation,) = load([str(tmp_path / "foo-bar.socket")]).activations
-    (unit,) = activation.sockets
+    plan = load([str(tmp_path / "foo-bar.socket")])
+    (unit,), (service,) = plan.sockets, plan.services.values()
 
     assert (30, "prefix") == (unit.options.backlog, unit.fdname)
     assert {"Priority": 4, "Mark": 6} == unit.options.values
-    assert {"TYPE": "level"} == activation.sample.environment
+    assert {"TYPE": "level"} == service.execution.environment
 
 
 # --- addresses and a command -------------------------------------------------------------
@@ -295,9 +295,9 @@ def test_wrong_words(tmp_path: Path, arguments: tuple[str, ...], expected: str) 
 def test_any_words_become_units() -> None:
     """Whatever stands on the command line reaches the program as it is."""
     odd = ["a b", "", ";", "%n", "$X", "${X}", "q\"uo'te", "\\", "\t\n", "-x"]
-    (activation,) = load([], units(["@x"], ["/bin/echo", *odd])).activations
+    (service,) = load([], units(["@x"], ["/bin/echo", *odd])).services.values()
     expected = ["/bin/echo", *(word.replace("$", "$$") for word in odd)]
-    assert expected == list(activation.sample.command.argv)
+    assert expected == list(service.commands["ExecStart"][0].argv)
 
 
 # --- strict ------------------------------------------------------------------------------

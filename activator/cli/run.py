@@ -151,7 +151,7 @@ async def _serve(supervisor: "Supervisor", show: "_Show") -> bool:
     for number in numbers:
         loop.add_signal_handler(number, supervisor.stop)
     try:
-        supervisor.open()
+        await supervisor.open()
         show(Event("open"))
         return await supervisor.run()
     finally:

@@ -6,16 +6,18 @@ from pathlib import Path
 
 from activator.errors import ActivatorError, combine
 from activator.local.command import find_program, search_path
-from activator.local.models import Activation, Plan, ServiceUnit, SocketUnit
+from activator.local.models import Plan, SocketUnit, Template
 from activator.local.paths import RuntimeDir
 from activator.local.reader import Reader
+from activator.local.service_model import Relations, ServiceUnit
 from activator.local.service_unit import read_service
 from activator.local.socket_unit import read_socket
 from activator.local.specifier_table import table_of
-from activator.local.units import SUFFIXES, Units, is_template
+from activator.local.units import SUFFIXES, VENDOR_PATH, Units, is_template
 
 # What %i looks like, to read a template before its first connection.
 SAMPLE_INSTANCE = "0-127.0.0.1:1-127.0.0.1:2"
+_STREAMS = ("StandardInput", "StandardOutput", "StandardError")
 
 
 def load(
@@ -23,7 +25,7 @@ def load(
     texts: Mapping[str, tuple[str, str]] | None = None,
     runtime: RuntimeDir | None = None,
 ) -> Plan:
-    """Read the named units, and the services that belong to them.
+    """Read the named units, and those that belong to them or are needed by them.
 
     Args:
         paths: Unit files: sockets, and services that are needed by them. A service alone
@@ -38,33 +40,12 @@ def load(
             as one :class:`~activator.errors.Problems`.
     """
     units = Units(texts or {})
-    names = [name for name in units_in(texts or {}) if name.endswith(".socket")]
-    names += _named(paths, units)
-    runtime = runtime or RuntimeDir()
-    readers: list[Reader] = []
-    problems: list[ActivatorError] = []
-    sockets: list[SocketUnit] = []
-    for name in dict.fromkeys(names):
-        try:
-            reader = _reader(units, name, runtime)
-            sockets.append(read_socket(reader))
-            readers.append(reader)
-        except ActivatorError as error:
-            problems.append(error)
-    activations = []
-    for service in dict.fromkeys(unit.service for unit in sockets):
-        members = tuple(unit for unit in sockets if unit.service == service)
-        try:
-            activation, reader = _activation(units, service, members, runtime)
-            activations.append(activation)
-            readers.append(reader)
-        except ActivatorError as error:
-            problems.append(error)
-    if problems:
-        raise combine(problems)
-    ignored = dict.fromkeys(f"{name}=" for reader in readers for name in reader.ignored())
-    notes = [note for reader in readers for note in reader.unknown()]
-    return Plan(tuple(activations), tuple(ignored), tuple(notes))
+    names = [*units_in(texts or {}), *_named(paths, units)]
+    loader = _Loader(units, runtime or RuntimeDir())
+    for name in names:
+        loader.add_socket(name)
+    loader.add_services()
+    return loader.plan()
 
 
 def units_in(texts: Mapping[str, tuple[str, str]]) -> list[str]:
@@ -125,61 +106,157 @@ def _search_elsewhere(path: Path, units: Units) -> None:
         raise ActivatorError(f"there is no file {path}, nor does the system have it", "check it")
 
 
-def _reader(units: Units, name: str, runtime: RuntimeDir, instance: str = "") -> Reader:
-    """Return the reader of a unit that must be there, of an instance of a template if named."""
-    files = units.find(name)
-    if files is None:
-        raise ActivatorError(f"there is no {name}", "check the name")
-    name = name.replace("@.", f"@{instance}.")
-    table = table_of(name, path=files[0].name, runtime=runtime.directory)
-    return Reader(name, files, table)
+class _Loader:
+    """Collects units, and what is wrong with them.
 
+    Args:
+        units: Where units are found.
+        runtime: Where paths below /run go.
+    """
 
-def _activation(
-    units: Units, service: str, sockets: tuple[SocketUnit, ...], runtime: RuntimeDir
-) -> tuple[Activation, Reader]:
-    """Join a service and its sockets, and check once what would fail at each start."""
-    first = sockets[0]
-    if units.find(service) is None:
-        raise ActivatorError(
-            f"its service {service} is not beside it",
-            "write it there" if first.accept else "write it there, or name it with Service=",
-            place=first.place,
+    def __init__(self, units: Units, runtime: RuntimeDir) -> None:
+        self._units = units
+        self._runtime = runtime
+        self._sockets: dict[str, SocketUnit] = {}
+        self._services: dict[str, ServiceUnit] = {}
+        self._templates: dict[str, Template] = {}
+        self._readers: list[Reader] = []
+        self._problems: list[ActivatorError] = []
+        self._missing: list[str] = []
+        self._tried: set[str] = set()
+
+    def add_socket(self, name: str) -> None:
+        """Read a socket, once."""
+        if name in self._tried:
+            return
+        self._tried.add(name)
+        try:
+            reader = self._reader(name)
+            self._sockets[name] = read_socket(reader)
+            self._readers.append(reader)
+        except ActivatorError as error:
+            self._problems.append(error)
+
+    def add_services(self) -> None:
+        """Read the services of all sockets, and what these need, and so on."""
+        open_ends = [(unit.service, unit.place, unit.accept) for unit in self._sockets.values()]
+        while open_ends:
+            name, place, accept = open_ends.pop(0)
+            if name in self._tried:
+                continue
+            self._tried.add(name)
+            try:
+                unit, reader = self._add_service(name, place, accept=accept)
+            except ActivatorError as error:
+                self._problems.append(error)
+                continue
+            for other in self._needed(unit.relations, reader, unit.sockets):
+                if other.endswith(".socket"):
+                    self.add_socket(other)
+                    if other in self._sockets:
+                        socket = self._sockets[other]
+                        open_ends.append((socket.service, socket.place, socket.accept))
+                else:
+                    open_ends.append((other, reader.place, False))
+        for name in (*self._services, *self._templates):
+            self._check_streams(name)
+
+    def plan(self) -> Plan:
+        """Return the plan.
+
+        Raises:
+            ActivatorError: Something was wrong.
+        """
+        if self._problems:
+            raise combine(self._problems)
+        ignored = dict.fromkeys(f"{name}=" for each in self._readers for name in each.ignored())
+        notes = [note for reader in self._readers for note in reader.unknown()]
+        return Plan(
+            sockets=tuple(self._sockets.values()),
+            services=self._services,
+            templates=self._templates,
+            ignored=tuple(ignored),
+            notes=(*notes, *self._missing),
         )
 
-    reader = _reader(units, service, runtime, SAMPLE_INSTANCE if first.accept else "")
-    unit = read_service(reader)
+    # --- inside ------------------------------------------------------------------------
 
-    def make(instance: str) -> ServiceUnit:
-        if not reader.depends_on_instance:
-            return replace(unit, name=service.replace("@.", f"@{instance}."))
-        return read_service(_reader(units, service, runtime, instance))
+    def _reader(self, name: str, instance: str = "") -> Reader:
+        """Return the reader of a unit that must be there, of an instance if one is named."""
+        files = self._units.find(name)
+        if files is None:
+            raise ActivatorError(f"there is no {name}", "check the name")
+        name = name.replace("@.", f"@{instance}.")
+        table = table_of(name, path=files[0].name, runtime=self._runtime.directory)
+        return Reader(name, files, table)
 
-    _check_program(unit)
-    _check_streams(unit, reader, sockets)
-    return Activation(service, sockets, unit, make), reader
+    def _add_service(self, name: str, place: str, *, accept: bool) -> tuple[ServiceUnit, Reader]:
+        """Read a service, and check once what would fail at each start."""
+        if self._units.find(name) is None:
+            raise ActivatorError(
+                f"its service {name} is not beside it",
+                "write it there" if accept else "write it there, or name it with Service=",
+                place=place,
+            )
+        reader = self._reader(name, SAMPLE_INSTANCE if accept else "")
+        unit = read_service(reader)
+        _check_program(unit)
+        self._readers.append(reader)
+        if not accept:
+            self._services[name] = unit
+            return unit, reader
+
+        def make(instance: str) -> ServiceUnit:
+            if not reader.depends_on_instance:
+                return replace(unit, name=name.replace("@.", f"@{instance}."))
+            return read_service(self._reader(name, instance))
+
+        self._templates[name] = Template(name, unit, make)
+        return unit, reader
+
+    def _needed(self, relations: Relations, reader: Reader, sockets: tuple[str, ...]) -> list[str]:
+        """Return the units that a service needs and that are there; note those that are not.
+
+        What the system's packages brought is taken as running: it is not ours to start.
+        """
+        found = []
+        for name in dict.fromkeys((*relations.requires, *relations.wants, *sockets)):
+            if not name.endswith((".service", ".socket")) or "@." in name:
+                continue
+            files = self._units.find(name)
+            if files is not None and not files[0].name.startswith(VENDOR_PATH):
+                found.append(name)
+            elif name in relations.requires:
+                what = f"{reader.place}: needs {name}, which is not beside it"
+                self._missing.append(f"{what}: taken as there; name it too to have it started")
+        return found
+
+    def _check_streams(self, name: str) -> None:
+        """Note if a standard stream should be the socket and there is not exactly one."""
+        mine = [unit for unit in self._sockets.values() if unit.service == name]
+        count = 1 if name in self._templates else sum(len(unit.listens) for unit in mine)
+        reader = next(each for each in self._readers if _template_name(each.name) == name)
+        for directive in _STREAMS if count != 1 else ():
+            for entry in reader.entries("Service", directive)[-1:]:
+                if entry.value == "socket":
+                    what = f"{directive}=socket needs exactly one socket, and {name} gets {count}"
+                    hint = "set Accept=yes, or keep one Listen line"
+                    self._problems.append(ActivatorError(what, hint, place=entry.place))
+                    return
+
+
+def _template_name(name: str) -> str:
+    """Return a unit's name, of the sample instance that of its template."""
+    return name.replace(f"@{SAMPLE_INSTANCE}.", "@.")
 
 
 def _check_program(unit: ServiceUnit) -> None:
-    """Raise if the program cannot be started, unless it depends on the instance."""
-    if "-" in unit.command.prefixes or SAMPLE_INSTANCE in unit.command.path:
-        return
-    try:
-        find_program(unit.command.path, search_path())
-    except ActivatorError as error:
-        raise error.at(unit.place)  # noqa: B904 - the same error, with its place
-
-
-def _check_streams(unit: ServiceUnit, reader: Reader, sockets: tuple[SocketUnit, ...]) -> None:
-    """Raise if a standard stream should be the socket and there is not exactly one."""
-    count = 1 if sockets[0].accept else sum(len(socket.listens) for socket in sockets)
-    if count == 1:
-        return
-    for name in ("StandardInput", "StandardOutput", "StandardError"):
-        for entry in reader.entries("Service", name)[-1:]:
-            if entry.value == "socket":
-                raise ActivatorError(
-                    f"{name}=socket needs exactly one socket, and {unit.name} gets {count}",
-                    "set Accept=yes, or keep one Listen line",
-                    place=entry.place,
-                )
+    """Raise if a program cannot be started, unless that depends on the instance."""
+    for commands in unit.commands.values():
+        for command in commands:
+            if command.may_fail or SAMPLE_INSTANCE in command.path:
+                continue
+            try:
+                find_program(command.path, search_path())
+            except ActivatorError as error:
+                raise error.at(command.place)  # noqa: B904 - the same error, with its place

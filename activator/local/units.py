@@ -18,6 +18,8 @@ SYSTEM_PATH = (
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
 )
+# Where packages have put theirs.
+VENDOR_PATH = ("/usr/lib/systemd/", "/lib/systemd/")
 SUFFIXES = (".socket", ".service")
 
 
