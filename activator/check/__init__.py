@@ -7,7 +7,6 @@ Dependencies point one way: check → {search, refusals, settings, unit, values}
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from typing import NamedTuple
 
 from activator.check import comments, places
@@ -32,7 +31,7 @@ def check(world: World) -> list[Found]:
     """
     found: dict[tuple[str, int, int, str, str], Found] = {}
     for rule, problem, units in _problems(world):
-        finding = places.finding(rule, problem, chain(units, world.checked))
+        finding = places.finding(rule, problem, units)
         unit = units[0] if units else None
         found.setdefault((*finding[:4], finding.message), Found(finding, rule, problem, unit))
     kept = [

@@ -42,13 +42,11 @@ def unit(spec: Spec, socket: Socket) -> Unit:
     given = {(setting.section, setting.name) for setting in socket.settings}
     conditions = _conditions(socket) | ({"proxied"} if spec.proxy else set())
 
-    kept = limits(socket)
-
     def section(name: str, *own: Line) -> tuple[str, list[Line]]:
         lines = [
-            line(name, setting.name, setting.value)
+            _line(setting)
             for setting in socket.settings
-            if setting.section == name and setting not in kept
+            if setting.section == name and setting not in limits(socket)
         ]
         lines += [made for made in own if (name, made.name) not in given]
         rest = defaults.lines("socket", name, conditions, spec.systemd, {})
@@ -68,6 +66,11 @@ def unit(spec: Spec, socket: Socket) -> Unit:
         f"{name}.socket",
         sections([section("Unit", described), section("Socket", *own), section("Install")]),
     )
+
+
+def _line(setting: Setting) -> Line:
+    """Return a setting of the spec as a line."""
+    return line(setting.section, setting.name, setting.value)
 
 
 def _description(spec: Spec, socket: Socket) -> str:

@@ -7,9 +7,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket
 
-    from activator.serving.handlers import Route
+    from activator.serving.handlers import PlainHandler, Route
     from activator.serving.messages import Channel
-    from activator.serving.queues import Queue
 
 
 def converse(route: "Route", sock: "socket") -> int:
@@ -23,27 +22,19 @@ def converse(route: "Route", sock: "socket") -> int:
     """
     try:
         sock.setblocking(True)  # with NonBlocking=yes, a passed connection is not
-        return call(route, sock)
-    finally:
-        sock.close()
-
-
-def call(route: "Route", sock: "socket") -> int:
-    """Do what :func:`converse` does with a socket that is blocking, and do not close it."""
-    try:
-        result = route.handler(sock)
-        if result is not None:
-            _refuse_awaitable(result)
+        _call(route.handler, sock)
     except Exception as error:  # noqa: BLE001 - a handler may fail in any way
         if not is_about_client(error, sock):
-            failure(f"{route} failed", error, skip=1)
+            failure(f"{route} failed", error, skip=2)
             return 1
     except SystemExit as error:
         return exit_status(error)
+    finally:
+        sock.close()
     return 0
 
 
-def answer(route: "Route", channel: "Channel | Queue", more: "Callable[[], bool]") -> int:
+def answer(route: "Route", channel: "Channel", more: "Callable[[], bool]") -> int:
     """Call the handler with each message that waits, in their order, and send its answers.
 
     An exception is the handler's bug: one record on stderr, and no answer.
@@ -66,7 +57,7 @@ def answer(route: "Route", channel: "Channel | Queue", more: "Callable[[], bool]
             break
         count += 1
         try:
-            data = channel.hand(message, route.handler)
+            data = route.handler(message, message.sender)
             if data is not None:
                 channel.answer(data, message)
         except Exception as error:  # noqa: BLE001 - a handler may fail in any way
@@ -76,7 +67,8 @@ def answer(route: "Route", channel: "Channel | Queue", more: "Callable[[], bool]
     return count
 
 
-def _refuse_awaitable(result: object) -> None:
+def _call(handler: "PlainHandler", sock: "socket") -> None:
+    result = handler(sock)
     if hasattr(result, "__await__"):
         if hasattr(result, "close"):
             result.close()  # else the interpreter would warn as well
