@@ -4,7 +4,13 @@ BIN := .venv/bin
 ARGS ?=
 
 .NOTPARALLEL:
-.PHONY: help demo test lint stress bench docs clean setup-demo setup-test
+# For make deb, as in: make deb SUITES='trixie sid'
+SUITES ?=
+# For make install.
+DESTDIR ?=
+PREFIX ?= /usr/local
+
+.PHONY: help demo test lint stress bench docs deb install clean setup-demo setup-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +43,12 @@ bench: setup-test ## Measure: run every script of bench/
 
 docs: setup-demo ## Fill in the tables of the reference
 	$(BIN)/python -m activator.reference docs/spec.md
+
+deb: setup-test ## Build the Debian packages, in a clean bookworm; SUITES= names others
+	@PYTHONPATH=. $(BIN)/python packaging/deb.py $(SUITES)
+
+install: ## Install below DESTDIR/PREFIX: package, command, manual, completions, examples
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/install
 
 clean: ## Remove what was made in the checkout, .venv too
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -132,7 +132,7 @@ class _Watch:
 @contextlib.asynccontextmanager
 async def _running(supervisor: Supervisor) -> AsyncIterator[None]:
     """Run the local activator in the body, and stop it after it."""
-    supervisor.open()
+    await supervisor.open()
     task = asyncio.create_task(supervisor.run())
     try:
         yield

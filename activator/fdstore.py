@@ -13,6 +13,7 @@ from activator.errors import ActivatorError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from typing import Protocol
 
     class HasFileno(Protocol):
@@ -54,6 +55,16 @@ def forget(name: str) -> bool:
     """
     _check(name)
     return _send(f"FDSTOREREMOVE=1\nFDNAME={name}")
+
+
+def pass_on(fields: "Mapping[str, str]", fds: "Sequence[int]") -> bool:
+    """Send another process's message about the store, whose fields and descriptors these are."""
+    text = "".join(
+        f"{name}={fields[name]}\n"
+        for name in ("FDSTORE", "FDSTOREREMOVE", "FDNAME", "FDPOLL")
+        if name in fields
+    )
+    return _send(text, tuple(fds))
 
 
 def _check(name: str) -> None:

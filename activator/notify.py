@@ -5,12 +5,23 @@ service that is not Type=notify, and also if sending failed, since sd_notify(3) 
 go on then. Import-light, as :mod:`activator.listen`.
 """
 
+from time import CLOCK_MONOTONIC, clock_gettime_ns
+
 from systemd import daemon
 
 
 def ready(text: str = "") -> bool:
     """Say that the service is up (READY=1), with an optional status line."""
     return _send("READY=1\n" + _status(text))
+
+
+def reloading(text: str = "") -> bool:
+    """Say that the service takes up what is new (RELOADING=1); :func:`ready` ends that.
+
+    With the time, by which Type=notify-reload tells whether its request was heard.
+    """
+    now = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
+    return _send(f"RELOADING=1\nMONOTONIC_USEC={now}\n{_status(text)}")
 
 
 def stopping(text: str = "") -> bool:
@@ -31,6 +42,11 @@ def watchdog() -> bool:
 def extend_timeout(seconds: float) -> bool:
     """Ask for so much more time, to start or to stop (EXTEND_TIMEOUT_USEC=)."""
     return _send(f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}")
+
+
+def own(name: str, value: str) -> bool:
+    """Send a field of our own (X_NAME=), which managers ignore that do not know it."""
+    return _send(f"X_{name}={value}")
 
 
 def _status(text: str) -> str:

@@ -34,6 +34,7 @@ class Settings:
         remarks: The lines that are not simply taken.
         unknown: The lines whose directive nobody knows.
         replaced: Pairs of lines of a directive that counts once: the earlier and the later.
+        old: The lines that count whose directive has another name by now.
         last_listen: The last Listen*= line, whether it counts or not.
     """
 
@@ -44,6 +45,7 @@ class Settings:
         self.remarks: list[Remark] = []
         self.unknown: list[Entry] = []
         self.replaced: list[tuple[Entry, Entry]] = []
+        self.old: list[tuple[Entry, Directive]] = []
         self.last_listen: Entry | None = None
         self._lines: dict[str, list[Entry]] = {}
         for entry in entries:
@@ -62,6 +64,8 @@ class Settings:
             self.remarks.append(Remark(entry, directive, verdict))
             if verdict.outcome != BROKEN and not verdict.accepted:
                 return
+        if directive.status == "legacy":
+            self.old.append((entry, directive))
         # An empty Listen*= clears the others too; all but these keep to themselves.
         kept = self._lines.setdefault("Listen" if listens else entry.name, [])
         if not entry.value:

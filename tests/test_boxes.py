@@ -15,7 +15,7 @@ from tests.boxes.box import PREFIX, Box, remove_stale_cgroups
 from tests.boxes.fixtures import PROJECT, box_root
 from tests.boxes.keeper import cgroup_mounts
 from tests.boxes.needs import cgroup_mount
-from tests.boxes.roots import MOVING, SUITES
+from tests.boxes.recipes import MOVING, SUITES
 
 # Boots a box of the tree given, says so, and waits to be killed.
 BOOT_AND_WAIT = """

@@ -23,13 +23,13 @@ pathlib random re shutil string subprocess tempfile tomllib traceback typing url
 """.split()  # noqa: SIM905 - reads better than 23 strings
 
 
-def loaded(code: str) -> set[str]:
+def loaded(code: str, before: str = "systemd.daemon") -> set[str]:
     """Run code in a bare interpreter; return what it loads beyond ``systemd.daemon``.
 
     Without ``site``, whose .pth files may load anything (an editable install loads re).
     """
     script = (
-        "import sys, systemd.daemon\n"
+        f"import sys, {before}\n"
         "before = set(sys.modules)\n"
         f"{code}\n"
         "print(*sorted(set(sys.modules) - before))"

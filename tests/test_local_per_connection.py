@@ -284,7 +284,7 @@ def test_trigger_limit(tmp_path: Path, activate: Activate) -> None:
     run = activate("cat.socket")
     run.until("listening")
     clients = [connect(path) for _ in range(4)]
-    run.until(r"more than 3 times in 60s a client came \(trigger limit\): closed; raise")
+    run.until(r"more than 3 times in 60s a client came \(trigger-limit-hit\): closed; raise")
     assert not Path(path).exists()
     clients[0].sendall(b"still")
     assert b"still" == clients[0].recv(10)
@@ -356,7 +356,9 @@ def test_instance_in_the_command(tmp_path: Path, activate: Activate) -> None:
     run = activate("x.socket")
     run.until("listening")
     assert b"" == read_all(connect(path))
-    run.until(r"^x@\.service: x@\.service:2: /nowhere/0-\d+-\d+ does not exist; install it")
+    run.until(
+        r"^x@0-\d+-\d+\.service: x@\.service:2: /nowhere/0-\d+-\d+ does not exist; install it"
+    )
     assert run.stop() == 0
 
 

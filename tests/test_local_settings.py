@@ -97,7 +97,7 @@ def test_notify_access(tmp_path: Path, activate: Activate) -> None:
         knock(str(tmp_path / name))
 
     run.until(r"^all\[\d+\]: ready$")
-    run.until(r"main\.service: PID \d+ notified.*; set NotifyAccess=all")
+    run.until(r"main\[\d+\]: PID \d+ notified.*; set NotifyAccess=all")
     assert run.stop() == 0
 
 

@@ -298,4 +298,4 @@ def test_options_that_cannot_be_set(tmp_path: Path, activate: Activate) -> None:
     run = activate("a.socket")
     run.until(r"^a\.socket: TCPCongestion= could not be set: ")
     connect(port).close()
-    run.until("trigger limit")
+    run.until("start-limit-hit")

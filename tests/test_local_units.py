@@ -252,7 +252,7 @@ def test_texts_as_units() -> None:
     del texts["b.socket"]
     plan = load([], texts)
 
-    assert ["a.service"] == [activation.service for activation in plan.activations]
+    assert ["a.service"] == list(plan.services)
     assert ("a.toml: a.service:3: systemd skips X= in [Service]",) == tuple(
         note.partition(";")[0] for note in plan.notes
     )
@@ -286,7 +286,7 @@ def test_any_units_load_or_are_refused(socket_lines: list[str], service_lines: l
     except ActivatorError as error:
         errors += error.problems if isinstance(error, Problems) else [error]
     else:
-        assert all(unit.listens for each in plan.activations for unit in each.sockets)
+        assert all(unit.listens for unit in plan.sockets)
     assert [error for error in errors if not error.place] == []
 
 

@@ -2,8 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -12,6 +11,7 @@ from tests.support.services import (
     PATIENCE,
     SERVE,
     activated,
+    bound,
     finished_quietly,
     launched,
 )
@@ -30,18 +30,6 @@ ways = pytest.mark.parametrize("words", WAYS)
 IP_PKTINFO = 8
 SO_TIMESTAMP = 29
 SO_TIMESTAMPNS = 35
-
-
-@contextmanager
-def bound(host: str = "127.0.0.1", family: int = socket.AF_INET) -> Iterator[socket.socket]:
-    """Bind a datagram socket; no operation on it waits forever."""
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.bind((host, 0))
-        except OSError:
-            pytest.skip(f"there is no {host} here")
-        sock.settimeout(PATIENCE)
-        yield sock
 
 
 def no_complaint(text: str) -> str:

@@ -1,6 +1,7 @@
 """Which handler serves which descriptor, and of which sort a handler is."""
 
 import functools
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -30,6 +31,12 @@ def passed() -> Iterator[Passed]:
                     one, two = socket.socketpair(type=types.get(kind, socket.SOCK_STREAM))
                     stack.enter_context(two)
                     sock = stack.enter_context(one)
+                elif kind == "pipe":
+                    end, other = os.pipe()
+                    stack.callback(os.close, other)
+                    items.append(Listener(name, end))
+                    stack.callback(items[-1].close)
+                    continue
                 else:
                     sock = stack.enter_context(tcp_listener())
                 items.append(Listener(name, sock.detach()))
@@ -44,6 +51,10 @@ async def coroutine_function(reader: object, writer: object) -> None:
 
 
 def plain_function(sock: object) -> None:
+    """Do nothing."""
+
+
+async def reader_function(reader: object) -> None:
     """Do nothing."""
 
 
@@ -149,6 +160,8 @@ def message_function(data: bytes, addr: object) -> bytes | None:
         (messages.Shout, "/datagram", "def h(data, addr)"),
         (print, "/datagram", "def h(data, addr)"),
         (lambda *args: args, "", "def h(sock)"),
+        (plain_function, "/pipe", "def h(stream)"),
+        (reader_function, "/pipe", "async def h(reader)"),
     ],
 )
 def test_sorts(passed: Passed, handler: Any, kind: str, expected: str) -> None:
@@ -167,6 +180,10 @@ def test_sorts(passed: Passed, handler: Any, kind: str, expected: str) -> None:
         (protocols.Reply, "", "an asyncio.DatagramProtocol class cannot serve 'x'.*: not a datagr"),
         (protocols.Echo, "/packets", "an asyncio.Protocol class cannot serve 'x'.*: not a stream"),
         (message_function, "", "message_function cannot serve 'x'.*: not a datagram socket; "),
+        (coroutine_function, "/pipe", r"async .* 'x' \(fifo pipe:.*: it has no connections; write"),
+        (message_function, "/pipe", "message_function cannot serve 'x'.*: it has no connections"),
+        (protocols.Echo, "/pipe", "an asyncio.Protocol class cannot serve 'x'.*: it has no conn"),
+        (messages.Shout, "/pipe", r"Shout cannot serve 'x'.*; write async def h\(reader\) or def"),
     ],
 )
 def test_unfit(passed: Passed, handler: Any, kind: str, message: str) -> None:
@@ -181,6 +198,15 @@ def test_streams_know_no_messages(passed: Passed) -> None:
     assert not route.is_async
     with pytest.raises(ActivatorError, match="an async handler cannot serve 'x'"):
         assign(passed("x/packets"), coroutine_function)
+
+
+def test_what_cannot_be_served(passed: Passed) -> None:
+    """Of a descriptor that is nothing to read from, the line says what to do with it."""
+    ours = os.eventfd(0)
+    listeners = Listeners([*passed("a"), Listener("state", ours)])
+    with pytest.raises(ActivatorError, match=r"'state' \(other .* cannot be served; take it with"):
+        assign(listeners, plain_function)
+    os.close(ours)
 
 
 @pytest.mark.parametrize("value", ["text", 42, None])

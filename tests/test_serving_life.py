@@ -9,8 +9,7 @@ import pytest
 
 import activator
 from activator.serving.draining import Draining
-from activator.serving.engine import Settings
-from activator.serving.life import Life
+from activator.serving.life import describe
 from activator.serving.sources import Sources
 from tests.support.services import (
     HANDLERS,
@@ -271,12 +270,11 @@ def test_watchdog_of_another() -> None:
                 assert "STOPPING=1\n" == service.notifications.receive()
 
 
-def test_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts() -> None:
     """The line says what is worth saying."""
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    life = Life(Settings(), lambda: 0, lambda: None)
-    life.accepted, life.refused, life.messages = 3, 2, 1
-    assert "starting: 2 open, 3 accepted, 2 refused, 1 messages" == life.describe(2)
+    assert "ready: 2 open, 3 accepted" == describe("ready", 2, 3, 0, 0)
+    wanted = "starting: 2 open, 3 accepted, 2 refused, 1 messages"
+    assert wanted == describe("starting", 2, 3, 2, 1)
 
 
 # The event.

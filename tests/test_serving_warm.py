@@ -86,6 +86,29 @@ def test_each_connection_has_a_process(prefix: str) -> None:
         finished_quietly(service)
 
 
+def test_each_client_is_told_of_as_what_it_is(tmp_path: Path) -> None:
+    """REMOTE_* are those of an IPv6 client's own, and a Unix client beside it has none."""
+    path = str(tmp_path / "socket")
+    with (
+        socket.socket(socket.AF_UNIX) as unix,
+        socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as tcp,
+    ):
+        unix.bind(path)
+        unix.listen()
+        port = tcp.getsockname()[1]
+        words = (*PROCESS, f"{HANDLERS}:p_facts")
+        with launched(words, [unix, tcp], names="u:t") as service:
+            service.ready()
+            with connected(path, socket.AF_UNIX) as client:
+                assert {} == json.loads(read_all(client))["env"]
+            for host in ("127.0.0.1", "::1"):
+                with socket.create_connection((host, port)) as client:
+                    own = client.getsockname()[1]
+                    env = json.loads(read_all(client))["env"]
+                assert {"REMOTE_ADDR": host, "REMOTE_PORT": str(own)} == env
+            finished_quietly(service)
+
+
 def test_no_descriptor_of_the_service_is_left_open() -> None:
     """A plain handler's process has its standard streams and its connection."""
     with serving(f"{HANDLERS}:p_facts") as (service, address):

@@ -116,7 +116,6 @@ def test_a_handler_that_cannot_be_loaded() -> None:
     [
         ("--workers", "0", "m:h"),
         ("--workers", "2", "--isolation", "process", "m:h"),
-        ("--workers", "2", "--idle-exit", "3", "m:h"),
     ],
 )
 def test_wrong_usage(words: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ Dependencies point one way: check → {search, refusals, settings, unit, values}
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from activator.check import comments, places
@@ -31,7 +32,7 @@ def check(world: World) -> list[Found]:
     """
     found: dict[tuple[str, int, int, str, str], Found] = {}
     for rule, problem, units in _problems(world):
-        finding = places.finding(rule, problem, units)
+        finding = places.finding(rule, problem, chain(units, world.checked))
         unit = units[0] if units else None
         found.setdefault((*finding[:4], finding.message), Found(finding, rule, problem, unit))
     kept = [

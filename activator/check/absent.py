@@ -133,6 +133,8 @@ def missing_program(unit: Unit, world: World) -> Iterator[Problem]:
             if directive is None or directive.type != "command":
                 continue
             for program, why in missing(entry.value, unit, world.root):
+                if _conditional(program, unit):
+                    continue
                 yield Problem(f"{program} {why}", "install it, or mend the path", entry, program)
 
 
@@ -140,3 +142,10 @@ def _instance(word: str, unit: Unit) -> str:
     """Return the unit that a word names; empty if that cannot be told."""
     name = expand(word, unit)
     return name.replace("@.", f"@{unit.instance}.", 1) if "@." in name else name
+
+
+def _conditional(program: str, unit: Unit) -> bool:
+    """Return whether a condition keeps the unit from being started without a program."""
+    names = ("ConditionPathExists", "ConditionFileIsExecutable", "ConditionFileNotEmpty")
+    conditions = (entry.value for name in names for entry in unit.lines("Unit", name))
+    return any(value.lstrip("|") == program for value in conditions)

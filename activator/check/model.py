@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from activator import specifiers
 from activator.check.catalogue import lookup, sections_of
@@ -144,6 +144,8 @@ class Unit:
         self.aliases = tuple(aliases)
         self.masked = masked
         self.user = user
+        # What rules have found out and others may need.
+        self.notes: dict[str, Any] = {}
         self.stem, _, self.type = name.rpartition(".")
 
     @property
@@ -234,6 +236,8 @@ class World:
         self.checked: list[Unit] = []
         self.comments: list[str] = []
         self.failures: list[ActivatorError] = []
+        # What rules have found out and others may need.
+        self.notes: dict[str, Any] = {}
 
     def shown(self, finding: Finding, entry: Entry | None) -> Finding:
         """Return a finding as users should see it: at the file that they wrote."""
@@ -243,6 +247,15 @@ class World:
     def find(self, name: str) -> Unit | None:
         """Return a unit by its name or an alias, None if there is none."""
         return self.units.get(name)
+
+    def known(self) -> list[Unit]:
+        """Return the units that were loaded so far, and are not masked."""
+        found = {unit: None for unit in self.units.values() if unit is not None}
+        return [unit for unit in found if not unit.masked]
+
+    def loose_links(self) -> Iterator[tuple[str, str]]:
+        """Yield the links that want a unit which does not exist: path and name."""
+        yield from ()
 
     def alias_of(self, name: str) -> Unit | None:
         """Return the unit that takes a name when it is enabled, by Alias= in [Install]."""
@@ -277,7 +290,9 @@ class World:
         """Yield the sockets that start a service, as far as its name and Sockets= tell."""
         names = [f"{service.stem.removesuffix('@')}.socket"]
         names += [
-            word for entry in service.lines("Service", "Sockets") for word in entry.value.split()
+            expand(word, service)
+            for entry in service.lines("Service", "Sockets")
+            for word in entry.value.split()
         ]
         for name in names:
             socket = self.find(name)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from activator import directives
@@ -112,6 +112,12 @@ class Files(World):
                 for entry in unit.lines("Install", "Alias"):
                     found.update(dict.fromkeys(entry.value.split(), unit))
         return found
+
+    def loose_links(self) -> Iterator[tuple[str, str]]:
+        """Yield the links that want a unit which does not exist: path and name."""
+        for link in self.search.links if self.complete else ():
+            if self.find(link.unit) is None and link.unit.endswith((".socket", ".service")):
+                yield link.path, link.unit
 
     @cached_property
     def _wanted(self) -> dict[str, list[str]]:

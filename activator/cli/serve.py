@@ -12,15 +12,15 @@ HELP = """Serve the descriptors that systemd passed, with MODULE:HANDLER.
 
 The handler is async def h(reader, writer), def h(sock), or a class: asyncio.Protocol or
 socketserver's. It serves listening sockets until SIGTERM, or one connection with Accept=yes.
-For datagrams it is def h(data, addr), or an asyncio.DatagramProtocol class. To give sockets
-of different names (FileDescriptorName=) different handlers, write NAME=MODULE:HANDLER for each.
-Web applications are served with --asgi (by uvicorn) and --wsgi (by waitress).
+For datagrams and netlink it is def h(data, addr), or an asyncio.DatagramProtocol class; for
+a message queue def h(message, priority); for a FIFO or special file async def h(reader) or
+def h(stream). To give sockets of different names (FileDescriptorName=) different handlers, write
+NAME=MODULE:HANDLER for each.
 
 \b
 Example:
   [Service]
   ExecStart=activator serve activator.examples.echo:echo
-  ExecStart=activator serve --asgi shop.web:app
 """
 
 
@@ -38,18 +38,14 @@ def _parameter(option: Option) -> click.Option:
         type=kind,
         help=option.help + shown,
         default=None,
-        multiple=option.repeats,
     )
 
 
-def _serve(handlers: tuple[str, ...], **values: str | tuple[str, ...] | None) -> None:
+def _serve(handlers: tuple[str, ...], **values: str | None) -> None:
     from activator.serving.command import main
 
     words = [
-        f"--{name.replace('_', '-')}={one}"
-        for name, value in values.items()
-        if value is not None
-        for one in (value if isinstance(value, tuple) else (value,))
+        f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None
     ]
     click.get_current_context().exit(main([*words, "--", *handlers]))
 
@@ -60,7 +56,7 @@ command = click.Command(
     help=HELP,
     params=[
         *map(_parameter, OPTIONS),
-        click.Argument(["handlers"], metavar="[NAME=]MODULE:HANDLER...", nargs=-1),
+        click.Argument(["handlers"], metavar="[NAME=]MODULE:HANDLER...", nargs=-1, required=True),
     ],
     context_settings={"help_option_names": ["-h", "--help"]},
 )

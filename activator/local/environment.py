@@ -1,4 +1,4 @@
-"""The environment of a service: a small, known set, as from the system manager.
+"""The environment of a process: a small, known set, as from the system manager.
 
 Source: systemd.exec(5), "Environment variables in spawned processes", and its order: what
 comes later wins, UnsetEnvironment= comes last.
@@ -8,68 +8,67 @@ import os
 import pwd
 from collections.abc import Mapping, Sequence
 
+from activator.local import environment_file
 from activator.local.command import search_path
-from activator.local.models import ServiceUnit
+from activator.local.service_model import Execution
+from activator.local.settings import Identity
 
 # Set in the child, which alone knows its PID.
-PID_NAMES = ("LISTEN_PID", "SYSTEMD_EXEC_PID")
+PID_NAMES = ("LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID")
 _LOCALE = ("LANG", "LANGUAGE", "TZ")
 
 
 def build(
-    service: ServiceUnit,
+    execution: Execution,
+    given: Mapping[str, str],
     *,
-    names: Sequence[str],
-    connection: Mapping[str, str],
-    invocation: str,
-    notify: str,
-    extra: Mapping[str, str],
+    identity: Identity | None = None,
+    extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """Return the environment of one process, all but :data:`PID_NAMES`.
 
     Args:
-        service: The unit.
-        names: The name of each descriptor that is passed from 3 on; empty for none.
-        connection: REMOTE_ADDR and its kin, of a connection.
-        invocation: The INVOCATION_ID.
-        notify: The path for NOTIFY_SOCKET; empty for none.
+        execution: The unit's settings.
+        given: What the activator tells the process, such as LISTEN_FDS and REMOTE_ADDR.
+        identity: Who it is; None for ourselves.
         extra: What the user adds to all services, below the unit's own settings.
+
+    Raises:
+        ActivatorError: A file of EnvironmentFile= cannot be read.
     """
-    environment = _base()
-    environment["INVOCATION_ID"] = invocation
-    if names:
-        environment["LISTEN_FDS"] = str(len(names))
-        environment["LISTEN_FDNAMES"] = ":".join(names)
-    environment |= connection
-    if notify:
-        environment["NOTIFY_SOCKET"] = notify
-    if service.runtime_directories:
-        environment["RUNTIME_DIRECTORY"] = ":".join(service.runtime_directories)
-    environment |= extra
-    for name in service.pass_environment:
+    environment = {**_base(identity), **given, **(extra or {})}
+    for name in execution.pass_environment:
         if name in os.environ:
             environment[name] = os.environ[name]
-    environment |= service.environment
-    for item in service.unset_environment:
+    environment |= execution.environment
+    for pattern, optional, place in execution.environment_files:
+        environment |= environment_file.read(pattern, place, optional=optional)
+    for item in execution.unset_environment:
         name, equals, value = item.partition("=")
         if not equals or environment.get(name) == value:
             environment.pop(name, None)
     return environment
 
 
-def _base() -> dict[str, str]:
+def listening(names: Sequence[str]) -> dict[str, str]:
+    """Return what tells a process of its descriptors, by their names; nothing without any."""
+    if not names:
+        return {}
+    return {"LISTEN_FDS": str(len(names)), "LISTEN_FDNAMES": ":".join(names)}
+
+
+def _base(identity: Identity | None) -> dict[str, str]:
     """Return what every service gets."""
     environment = {
         key: value for key, value in os.environ.items() if key in _LOCALE or key.startswith("LC_")
     }
     environment["PATH"] = search_path()
-    try:
-        entry = pwd.getpwuid(os.getuid())
-    except KeyError:
-        return environment
-    return environment | {
-        "HOME": entry.pw_dir,
-        "USER": entry.pw_name,
-        "LOGNAME": entry.pw_name,
-        "SHELL": entry.pw_shell,
-    }
+    if identity is not None:
+        name, home, shell = identity.name, identity.home, identity.shell
+    else:
+        try:
+            entry = pwd.getpwuid(os.getuid())
+        except KeyError:
+            return environment
+        name, home, shell = entry.pw_name, entry.pw_dir, entry.pw_shell
+    return environment | {"HOME": home, "USER": name, "LOGNAME": name, "SHELL": shell}

@@ -13,6 +13,7 @@ class Event:
         kind: What happened:
 
             * ``listening``: a socket is open (address);
+            * ``open``: all sockets of the run are open;
             * ``traffic``: the first client, or any data, has arrived at a socket that nobody
               served (address; text: the client, for Accept=yes);
             * ``started``: a process runs (pid; text: the client, for Accept=yes);

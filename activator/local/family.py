@@ -8,6 +8,7 @@ process that made itself a daemon is found. One that cleared its environment too
 import ctypes
 import os
 import threading
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,27 +44,58 @@ class Family:
         """Forget a main process that has been waited for."""
         self._main.discard(pid)
 
-    def strays(self, session: int, invocation: str) -> list[int]:
-        """Return the living strays of a run whose main process has ended; reap the dead ones.
+    def strays(self, sessions: Collection[int], invocation: str) -> list[int]:
+        """Return the living strays of a service, which are children of ours; reap the dead ones.
 
         Args:
-            session: The run's session, which was its main process's PID.
+            sessions: The sessions of the processes that were started for it.
             invocation: Its INVOCATION_ID, or the common part of all.
         """
         mark = b"INVOCATION_ID=" + (invocation or self._ours).encode()
         found = []
         for pid in _children() - self._main:
             try:
-                mine = os.getsid(pid) == session or _carries(pid, mark)
+                mine = os.getsid(pid) in sessions or _carries(pid, mark)
             except OSError:
                 continue
             if mine and not _reaped(pid):
                 found.append(pid)
         return found
 
+    def members(
+        self, watched: Iterable[int], sessions: Collection[int], invocation: str
+    ) -> list[int]:
+        """Return all processes of a service that live, but for those that are watched.
+
+        Args:
+            watched: Its main and control process, as far as they live.
+            sessions: See :meth:`strays`.
+            invocation: See :meth:`strays`.
+        """
+        found = self.strays(sessions, invocation)
+        known = {*watched, *found}
+        open_ends = list(known)
+        while open_ends:
+            for pid in _children_of(open_ends.pop()) - known - self._main:
+                known.add(pid)
+                found.append(pid)
+                open_ends.append(pid)
+        return found
+
+    def invocation_of(self, pid: int) -> str:
+        """Return the INVOCATION_ID that a process carries, nothing if it has none."""
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return ""
+        for item in environment.split(b"\0"):
+            if item.startswith(b"INVOCATION_ID="):
+                return item.partition(b"=")[2].decode(errors="replace")
+        return ""
+
     def signal(self, number: int) -> bool:
         """Signal all strays of all runs; tell whether there were any."""
-        strays = self.strays(-1, "")
+        strays = self.strays((), "")
         for pid in strays:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
@@ -82,6 +114,15 @@ def _children() -> set[int]:
     except FileNotFoundError:
         # A kernel without CONFIG_PROC_CHILDREN.
         return {int(each.name) for each in Path("/proc").glob("[0-9]*") if _is_child(each)}
+
+
+def _children_of(pid: int) -> set[int]:
+    """Return the living children of any process."""
+    found: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found |= {int(child) for child in task.read_text(encoding="ascii").split()}
+    return found
 
 
 def _is_child(process: Path) -> bool:

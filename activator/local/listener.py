@@ -140,6 +140,8 @@ def _open_socket(listener: Listener) -> None:
         listener.made.add(address.path)
     else:
         sock.bind(address.sockaddr())
+        if address.is_ip and not address.port:
+            listener.address = address._replace(port=sock.getsockname()[1])
     if address.accepts:
         sock.listen(min(unit.options.backlog, _MAX_BACKLOG))
     listener.notes += apply(sock, unit.options)

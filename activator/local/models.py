@@ -1,17 +1,21 @@
-"""What the local activator knows about the units it runs; :mod:`.load` makes these."""
+"""What the local activator knows about sockets, and all that one run has.
 
-from collections.abc import Callable, Iterator
+:mod:`.socket_unit` and :mod:`.load` make these; services are in :mod:`.service_model`.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from activator.address import Address
-from activator.unquoting import Command
+from activator.local.service_model import (
+    DEFAULT_TIMEOUT,
+    ExecCommand,
+    Execution,
+    Relations,
+    ServiceUnit,
+)
 
-# systemd-system.conf(5): DefaultTimeoutStartSec= and DefaultTimeoutStopSec=.
-DEFAULT_TIMEOUT = 90.0
 DEFAULT_BACKLOG = 0xFFFFFFFF
-# Where a standard stream goes; "journal" is what is shown with a prefix here.
-INPUTS = ("null", "socket", "inherit")
-OUTPUTS = ("journal", "socket", "inherit", "null")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,12 @@ class SocketUnit:
         poll: How often a descriptor may wake us; more makes it rest.
         max_connections: The most instances at a time, for Accept=yes.
         max_per_source: The same per source address; 0 for no limit.
+        flush: Whether what is queued is dropped each time it listens again.
+        commands: ExecStartPre and its kin → the commands.
+        execution: How these are run.
+        timeout: Seconds that each command may take.
+        pass_descriptors: Whether all but ExecStartPre= get the sockets.
+        relations: What it has to do with other units.
     """
 
     name: str
@@ -96,105 +106,49 @@ class SocketUnit:
     poll: Rate = Rate()
     max_connections: int = 64
     max_per_source: int = 0
+    flush: bool = False
+    commands: dict[str, tuple[ExecCommand, ...]] = field(default_factory=dict)
+    execution: Execution = field(default_factory=Execution)
+    timeout: float = DEFAULT_TIMEOUT
+    pass_descriptors: bool = False
+    relations: Relations = field(default_factory=Relations)
 
 
 @dataclass(frozen=True)
-class ServiceUnit:
-    """One .service unit, with its instance where it is made from a template.
+class Template:
+    """A service of Accept=yes, made anew for each connection.
 
     Attributes:
-        name: The unit's full name.
-        place: FILE:LINE of its ExecStart=.
-        command: What is started; ``$`` in it is not expanded yet.
-        type: ``simple``, ``exec``, ``notify``, ``oneshot`` and so on.
-        environment: What Environment= sets.
-        pass_environment: What is taken over from our own environment.
-        unset_environment: Names, or NAME=VALUE, that are removed at last.
-        working_directory: An absolute path, or empty for the current directory.
-        working_directory_optional: Whether a missing one is no error.
-        stdin: One of :data:`INPUTS`.
-        stdout: One of :data:`OUTPUTS`, already resolved from what is unset.
-        stderr: The same.
-        nonblocking: Whether the descriptors are passed with O_NONBLOCK.
-        runtime_directories: Paths that are made before the start.
-        runtime_directory_mode: Their access mode.
-        timeout_start: Seconds until READY=1 must have come.
-        timeout_stop: Seconds from SIGTERM to SIGKILL.
-        kill_signal: The signal that asks it to end.
-        kill_mode: ``control-group``, ``mixed``, ``process`` or ``none``.
-        umask: The file mode creation mask.
-        ignore_sigpipe: Whether it starts with SIGPIPE ignored.
-        notify: Who may notify: ``none``, ``main``, ``exec`` or ``all``.
+        name: The template's name.
+        sample: The service of a made-up instance.
+        make: Gives the service for an instance name.
     """
 
     name: str
-    place: str
-    command: Command
-    type: str = "simple"
-    environment: dict[str, str] = field(default_factory=dict)
-    pass_environment: tuple[str, ...] = ()
-    unset_environment: tuple[str, ...] = ()
-    working_directory: str = ""
-    working_directory_optional: bool = False
-    stdin: str = "null"
-    stdout: str = "journal"
-    stderr: str = "journal"
-    nonblocking: bool = False
-    runtime_directories: tuple[str, ...] = ()
-    runtime_directory_mode: int = 0o755
-    timeout_start: float = DEFAULT_TIMEOUT
-    timeout_stop: float = DEFAULT_TIMEOUT
-    kill_signal: int = 15
-    kill_mode: str = "control-group"
-    umask: int = 0o022
-    ignore_sigpipe: bool = True
-    notify: str = "none"
-
-    @property
-    def waits_for_ready(self) -> bool:
-        """Tell whether the service counts as started only once it says READY=1."""
-        return self.type in ("notify", "notify-reload")
-
-
-@dataclass(frozen=True)
-class Activation:
-    """What belongs together: a service and the sockets that start it.
-
-    Attributes:
-        service: The name of the service, of the template for Accept=yes.
-        sockets: Its socket units; for Accept=yes they share the template.
-        sample: The service, of a template that of a made-up instance.
-        make: Gives the service for an instance name (empty in the shared mode).
-    """
-
-    service: str
-    sockets: tuple[SocketUnit, ...]
     sample: ServiceUnit
     make: Callable[[str], ServiceUnit]
-
-    @property
-    def accept(self) -> bool:
-        """Tell whether each connection gets a service of its own."""
-        return self.sockets[0].accept
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that one run starts.
+    """All that one run has.
 
     Attributes:
-        activations: In the order in which the units were given.
+        sockets: In the order in which they were given.
+        services: Name → the services of Accept=no, and those that they need.
+        templates: Name → those of Accept=yes.
         ignored: The directives that have no effect here, as ``Name=``, in order.
         notes: Other things worth a line at the start, each ``PLACE: text; hint``.
     """
 
-    activations: tuple[Activation, ...]
+    sockets: tuple[SocketUnit, ...]
+    services: dict[str, ServiceUnit] = field(default_factory=dict)
+    templates: dict[str, Template] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
-    def listens(self) -> Iterator[tuple[SocketUnit, Listen]]:
-        """Yield every Listen*= line with its unit, in order."""
-        for activation in self.activations:
-            for unit in activation.sockets:
-                for listen in unit.listens:
-                    yield unit, listen
+    @property
+    def notifies(self) -> bool:
+        """Tell whether any service may notify."""
+        samples = [template.sample for template in self.templates.values()]
+        return any(unit.notify != "none" for unit in (*self.services.values(), *samples))

@@ -8,6 +8,7 @@ import socket
 import struct
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _CREDENTIALS = struct.Struct("iII")
@@ -15,17 +16,44 @@ _LARGEST = 65536
 _MOST_DESCRIPTORS = 253  # SCM_MAX_FD
 
 
+@dataclass
+class Message:
+    """One message.
+
+    Attributes:
+        sender: The PID that sent it, by the kernel's word.
+        uid: Its user.
+        fields: Its lines.
+        descriptors: What came along; :meth:`close` closes those that nobody took.
+    """
+
+    sender: int
+    uid: int
+    fields: dict[str, str]
+    descriptors: list[int] = field(default_factory=list)
+
+    def take(self) -> list[int]:
+        """Return the descriptors, which are the caller's from now on."""
+        taken, self.descriptors = self.descriptors, []
+        return taken
+
+    def close(self) -> None:
+        """Close the descriptors; that is the answer that sd_notify_barrier(3) waits for."""
+        for fd in self.take():
+            os.close(fd)
+
+
 class NotifySocket:
     """The socket behind NOTIFY_SOCKET, one for all services of a run.
 
     Args:
-        on_message: Called with the sender's PID and the fields of each message.
+        on_message: Called with each message, which is closed afterwards.
 
     Attributes:
         path: What NOTIFY_SOCKET is set to.
     """
 
-    def __init__(self, on_message: Callable[[int, dict[str, str]], None]) -> None:
+    def __init__(self, on_message: Callable[[Message], None]) -> None:
         self._on_message = on_message
         self._directory = tempfile.mkdtemp(prefix="activator-")
         self.path = f"{self._directory}/notify"
@@ -34,6 +62,10 @@ class NotifySocket:
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             self._socket.bind(self.path)
+            if os.geteuid() == 0:
+                # Services of other users must reach it; who may say what is decided by PID.
+                os.chmod(self._directory, 0o711)  # noqa: PTH101, S103
+                os.chmod(self.path, 0o666)  # noqa: PTH101, S103
         except OSError:
             self.close()
             raise
@@ -47,22 +79,26 @@ class NotifySocket:
         space = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4 * _MOST_DESCRIPTORS)
         while True:
             try:
-                data, ancillary, _, _ = self._socket.recvmsg(_LARGEST, space)
+                data, ancillary, _, _ = self._socket.recvmsg(
+                    _LARGEST, space, socket.MSG_CMSG_CLOEXEC
+                )
             except BlockingIOError:
                 return
-            sender = 0
+            lines = data.decode(errors="replace").splitlines()
+            pairs = (line.partition("=") for line in lines if "=" in line)
+            message = Message(0, -1, {name: value for name, _, value in pairs})
             for level, kind, payload in ancillary:
                 if level != socket.SOL_SOCKET:
                     continue
                 if kind == socket.SCM_CREDENTIALS:
-                    sender = _CREDENTIALS.unpack(payload)[0]
+                    message.sender, message.uid, _ = _CREDENTIALS.unpack(payload)
                 elif kind == socket.SCM_RIGHTS:
-                    # Closing is the answer that sd_notify_barrier(3) waits for.
-                    for fd in struct.unpack(f"{len(payload) // 4}i", payload):
-                        os.close(fd)
-            lines = data.decode(errors="replace").splitlines()
-            fields = (line.partition("=") for line in lines if "=" in line)
-            self._on_message(sender, {name: value for name, _, value in fields})
+                    count = len(payload) // 4
+                    message.descriptors += struct.unpack(f"{count}i", payload[: 4 * count])
+            try:
+                self._on_message(message)
+            finally:
+                message.close()
 
     def close(self) -> None:
         """Close the socket and remove its directory."""

@@ -13,11 +13,16 @@ class Output:
     """The reading end of a pipe that a service writes to.
 
     Args:
-        on_line: Called with each line, without its end.
+        on_line: Called with this and each line, without its end.
+
+    Attributes:
+        writing: The end for the service; -1 once it is closed.
+        pid: The process that writes, for whoever shows the lines.
     """
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
+    def __init__(self, on_line: Callable[["Output", str], None]) -> None:
         self._on_line = on_line
+        self.pid = 0
         self._rest = b""
         self._reading, self.writing = os.pipe2(os.O_CLOEXEC)
         # Only our end: the service's end must block.
@@ -69,4 +74,4 @@ class Output:
 
     def _show(self, line: bytes) -> None:
         """Pass one line on."""
-        self._on_line(line.decode(errors="replace").rstrip("\r"))
+        self._on_line(self, line.decode(errors="replace").rstrip("\r"))

@@ -1,4 +1,4 @@
-"""Where paths below /run go: as they are, or below the directory of --runtime-dir."""
+"""Where paths below /run and ports go: as they are, or where a run has them for itself."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -11,13 +11,15 @@ RUN = PurePosixPath("/run")
 
 @dataclass(frozen=True)
 class RuntimeDir:
-    """Map /run, and ``%t``, to another directory.
+    """Map /run, and ``%t``, to another directory, and ports to free ones.
 
     Attributes:
         directory: The absolute directory that stands for /run; empty: nothing is mapped.
+        free_ports: Whether the kernel chooses the ports of IP sockets.
     """
 
     directory: str = ""
+    free_ports: bool = False
 
     def path(self, path: str) -> str:
         """Return a path with /run replaced."""
@@ -29,11 +31,13 @@ class RuntimeDir:
         return str(PurePosixPath(self.directory) / pure.relative_to(RUN))
 
     def address(self, address: Address) -> Address:
-        """Return an address with its path mapped.
+        """Return an address with its path or port mapped.
 
         Raises:
             ActivatorError: The mapped path is too long for a Unix socket.
         """
+        if self.free_ports and address.is_ip:
+            return address._replace(port=0)
         if not address.path.startswith("/") or address.kind in ("special", "mqueue"):
             return address
         mapped = address._replace(path=self.path(address.path))

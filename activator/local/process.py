@@ -10,8 +10,9 @@ Source: sd_listen_fds(3), systemd.exec(5).
 import fcntl
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 FIRST = 3  # SD_LISTEN_FDS_START
 _EXIT_EXEC = 203  # systemd.exec(5): EXIT_EXEC
@@ -39,7 +40,7 @@ class StartFailed(Exception):  # noqa: N818 - always turned into the one error t
     """The child could not become the program.
 
     Args:
-        step: ``prepare``, ``chdir`` or ``exec``.
+        step: ``prepare``, ``chdir``, ``exec``, or the directive of a setting.
         number: The errno.
     """
 
@@ -47,6 +48,20 @@ class StartFailed(Exception):  # noqa: N818 - always turned into the one error t
         super().__init__(step, number)
         self.step = step
         self.errno = number
+
+
+class Setting(NamedTuple):
+    """Something that the child sets on itself before it becomes the program.
+
+    Attributes:
+        directive: What asks for it.
+        function: What is called; it must not need anything that a fork breaks.
+        arguments: What it is called with.
+    """
+
+    directive: str
+    function: Callable[..., object]
+    arguments: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,7 @@ class Launch:
         directory_optional: Whether a missing directory is no error.
         umask: Its file mode creation mask.
         ignore_sigpipe: Whether SIGPIPE is ignored, which is systemd's default.
+        settings: What is set, in this order, before the directory is entered.
     """
 
     program: str
@@ -76,6 +92,7 @@ class Launch:
     directory_optional: bool = False
     umask: int = 0o022
     ignore_sigpipe: bool = True
+    settings: Sequence[Setting] = ()
 
 
 def start(launch: Launch) -> int:
@@ -108,7 +125,8 @@ def start(launch: Launch) -> int:
         report = pipe.read()
     if report:
         os.waitpid(pid, 0)
-        raise StartFailed(_STEPS[report[0]], int.from_bytes(report[1:], "little"))
+        steps = (*_STEPS, *(setting.directive for setting in launch.settings))
+        raise StartFailed(steps[report[0]], int.from_bytes(report[1:], "little"))
     return pid
 
 
@@ -119,6 +137,9 @@ def _become(launch: Launch, report: int) -> None:
         os.setsid()
         os.umask(launch.umask)
         report = _place([*launch.streams, *launch.descriptors], report)
+        for setting in launch.settings:
+            step = len(_STEPS) + launch.settings.index(setting)
+            setting.function(*setting.arguments)
         step = 1
         _enter(launch)
         step = 2

@@ -18,7 +18,7 @@ T = TypeVar("T")
 # [Unit] and [Install] order and enable units, which has no meaning here; these would decide
 # whether a unit runs at all.
 _INSTANCE = re.compile("%[iInNf]")
-_NOTED_IN_UNIT = ("Condition", "Assert", "StartLimit", "JoinsNamespaceOf")
+_NOTED_IN_UNIT = ("Condition", "Assert", "StartLimitAction", "JoinsNamespaceOf")
 
 
 class Reader:
@@ -41,15 +41,9 @@ class Reader:
         self._entries = [entry for file in files for entry in file.entries]
         self._asked: set[tuple[str, str]] = set()
 
-    @property
-    def runtime(self) -> str:
-        """Return what ``%t`` stands for."""
-        return self._table["t"]
-
-    @property
-    def home(self) -> str:
-        """Return what ``%h`` stands for."""
-        return self._table["h"]
+    def specifier(self, letter: str) -> str:
+        """Return what a specifier stands for, such as ``t`` for ``%t``."""
+        return self._table[letter]
 
     @property
     def depends_on_instance(self) -> bool:
@@ -141,8 +135,6 @@ class Reader:
                 continue
             if directives.lookup(entry.section, entry.name) is None:
                 continue
-            if entry.name.startswith("StartLimit") and entry.value == "0":
-                continue  # no limit, and there is none here
             if entry.section != "Unit" or entry.name.startswith(_NOTED_IN_UNIT):
                 yield entry.name
 

@@ -1,6 +1,8 @@
-"""Show events as lines: what services write, and what becomes of them."""
+"""Show events as lines, for people or for programs: what services write, what becomes of them."""
 
-from typing import TextIO
+import json
+import time
+from typing import Protocol, TextIO
 
 from activator.local.events import Event
 
@@ -9,8 +11,67 @@ _DIM = 2
 _RED = 31
 
 
+class Report(Protocol):
+    """What shows events."""
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+
+    def ignored(self, names: tuple[str, ...]) -> None:
+        """Say which directives have no effect."""
+
+    def note(self, text: str) -> None:
+        """Say something that no unit of this run did."""
+
+
+class JsonReporter:
+    """Write one JSON object a line, for programs; nothing is left out.
+
+    Its keys are ``time`` (seconds since the epoch), ``kind``, and those of an
+    :class:`~activator.local.events.Event` that are not empty. ``address`` is systemd's text
+    for ``directive``.
+
+    Args:
+        out: Gets the lines.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __call__(self, event: Event) -> None:
+        """Show an event.
+
+        Raises:
+            BrokenPipeError: The reader of our output has gone.
+        """
+        fields = {
+            "unit": event.unit,
+            "text": event.text,
+            "pid": event.pid,
+        }
+        if event.address is not None:
+            fields |= {"directive": event.address.directive, "address": str(event.address)}
+        kept = {name: value for name, value in fields.items() if value}
+        status = {} if event.status is None else {"status": event.status}
+        self._write(event.kind, {**kept, **status})
+
+    def ignored(self, names: tuple[str, ...]) -> None:
+        """Say which directives have no effect."""
+        if names:
+            self._write("ignored", {"directives": list(names)})
+
+    def note(self, text: str) -> None:
+        """Say something that no unit of this run did."""
+        self._write("note", {"text": text})
+
+    def _write(self, kind: str, fields: dict[str, object]) -> None:
+        """Write a line at once: whoever reads wants it now."""
+        self._out.write(json.dumps({"time": round(time.time(), 6), "kind": kind, **fields}) + "\n")
+        self._out.flush()
+
+
 class Reporter:
-    """Write one line an event.
+    """Write one line an event, for people.
 
     Args:
         out: Gets the services' output and what happens.
@@ -22,6 +83,7 @@ class Reporter:
         self._out = out
         self._err = err
         self._quiet = quiet
+        self._painting = {stream: stream.isatty() for stream in (out, err)}
         self._colours: dict[str, int] = {}
         self._last_failure = ""
 
@@ -48,6 +110,10 @@ class Reporter:
         if names:
             self._problem(f"ignored here: {', '.join(names)}", red=False)
 
+    def note(self, text: str) -> None:
+        """Say something that no unit of this run did."""
+        self._problem(text, red=False)
+
     def _problem(self, line: str, *, red: bool) -> None:
         """Write a line about a problem, but not the same again and again."""
         if line == self._last_failure:
@@ -69,7 +135,7 @@ class Reporter:
 
     def _styled(self, text: str, style: int, stream: TextIO) -> str:
         """Return a text in a style, but only on a terminal."""
-        return f"\033[{style}m{text}\033[0m" if stream.isatty() and text else text
+        return f"\033[{style}m{text}\033[0m" if self._painting[stream] and text else text
 
     def _write(self, stream: TextIO, line: str) -> None:
         """Write a line at once: whoever watches wants it now."""

@@ -1,27 +1,46 @@
 """From a .service file to its model.
 
-Source: systemd.service(5), systemd.exec(5), systemd.kill(5).
+Source: systemd.service(5); what it shares with other units is read by its neighbours.
 """
 
 import math
-import re
 import signal
-from collections.abc import Callable
 
 from activator.errors import ActivatorError
 from activator.local import values
-from activator.local.models import DEFAULT_TIMEOUT, ServiceUnit
+from activator.local.command_unit import read_commands
+from activator.local.exec_unit import read_execution
+from activator.local.kill_unit import read_killing, read_statuses, signal_number
 from activator.local.reader import Reader, one_of
-from activator.unit import Entry
-from activator.unquoting import CUNESCAPE, Command, split_command
+from activator.local.relations import read_relations
+from activator.local.service_model import (
+    DEFAULT_START_LIMIT,
+    DEFAULT_TIMEOUT,
+    Restarting,
+    ServiceUnit,
+)
 
 _TYPES = ("simple", "exec", "notify", "notify-reload", "oneshot", "idle", "dbus", "forking")
-_KILL_MODES = ("control-group", "mixed", "process", "none")
 _ACCESS = ("none", "main", "exec", "all")
-# systemd.exec(5): what goes to the journal, the kernel's log or a terminal is shown here.
-_JOURNAL = ("journal", "journal+console", "kmsg", "kmsg+console", "syslog", "syslog+console", "tty")
-_INPUTS = ("null", "socket", "tty", "tty-force", "tty-fail", "data")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_COMMANDS = (
+    "ExecCondition",
+    "ExecStartPre",
+    "ExecStart",
+    "ExecStartPost",
+    "ExecReload",
+    "ExecStop",
+    "ExecStopPost",
+)
+_RESTARTS = (
+    "no",
+    "always",
+    "on-success",
+    "on-failure",
+    "on-abnormal",
+    "on-abort",
+    "on-watchdog",
+)
+_FAILURE_MODES = ("terminate", "abort", "kill")
 
 
 def read_service(reader: Reader) -> ServiceUnit:
@@ -32,162 +51,120 @@ def read_service(reader: Reader) -> ServiceUnit:
             run here.
     """
     kind = reader.value("Service", "Type", one_of(*_TYPES), "simple")
-    if kind == "forking":
-        raise ActivatorError(
-            "Type=forking is not run here",
-            "let the program stay in the foreground, with Type=notify or exec",
-            place=reader.entries("Service", "Type")[-1].place,
-        )
-    command, place = _command(reader)
-    stdin = reader.value("Service", "StandardInput", _input, "null")
-    stdout = _output(reader, "StandardOutput", "socket" if stdin == "socket" else "journal")
-    directory, optional = reader.value(
-        "Service", "WorkingDirectory", _directory(reader), ("", False)
-    )
-    timeout = reader.value("Service", "TimeoutSec", _timeout, DEFAULT_TIMEOUT)
+    commands = read_commands(reader, "Service", _COMMANDS)
+    started = commands.get("ExecStart", ())
+    remains = reader.value("Service", "RemainAfterExit", values.boolean, default=False)
+    _check(reader, kind, len(started), remains=remains, stops="ExecStop" in commands)
     access = reader.value("Service", "NotifyAccess", one_of(*_ACCESS), "none")
+    limits = _limits(reader, oneshot=kind == "oneshot")
     return ServiceUnit(
         name=reader.name,
-        place=place,
-        command=command,
+        place=started[0].place if started else reader.place,
         type=kind,
-        environment=_environment(reader),
-        pass_environment=tuple(word for word, _ in reader.words("Service", "PassEnvironment")),
-        unset_environment=tuple(
-            word for word, _ in reader.words("Service", "UnsetEnvironment", CUNESCAPE)
-        ),
-        working_directory=directory,
-        working_directory_optional=optional,
-        stdin=stdin,
-        stdout=stdout,
-        stderr=_output(reader, "StandardError", stdout),
+        commands=commands,
+        execution=read_execution(reader, "Service"),
+        killing=read_killing(reader, "Service"),
+        restarting=_restarting(reader, kind),
+        relations=read_relations(reader),
+        limits=limits,
+        sockets=tuple(word for word, _ in reader.words("Service", "Sockets")),
         nonblocking=reader.value("Service", "NonBlocking", values.boolean, default=False),
-        runtime_directories=_runtime_directories(reader),
-        runtime_directory_mode=reader.value("Service", "RuntimeDirectoryMode", values.mode, 0o755),
-        timeout_start=reader.value("Service", "TimeoutStartSec", _timeout, timeout),
-        timeout_stop=reader.value("Service", "TimeoutStopSec", _timeout, timeout),
-        kill_signal=reader.value("Service", "KillSignal", _signal, int(signal.SIGTERM)),
-        kill_mode=reader.value("Service", "KillMode", one_of(*_KILL_MODES), "control-group"),
-        umask=reader.value("Service", "UMask", values.mode, 0o022),
-        ignore_sigpipe=reader.value("Service", "IgnoreSIGPIPE", values.boolean, default=True),
-        notify=_notify_access(access, kind),
+        remain_after_exit=remains,
+        pid_file=_pid_file(reader),
+        guess_main_pid=reader.value("Service", "GuessMainPID", values.boolean, default=True),
+        notify=_notify_access(access, kind, watched="Watchdog" in limits, reader=reader),
+        reload_signal=reader.value("Service", "ReloadSignal", signal_number, int(signal.SIGHUP)),
+        store_max=reader.value("Service", "FileDescriptorStoreMax", values.unsigned, 0),
+        store_preserve=reader.value("Service", "FileDescriptorStorePreserve", _preserve, "restart"),
+        late_start=reader.value(
+            "Service", "TimeoutStartFailureMode", one_of(*_FAILURE_MODES), "terminate"
+        ),
+        late_stop=reader.value(
+            "Service", "TimeoutStopFailureMode", one_of(*_FAILURE_MODES), "terminate"
+        ),
     )
 
 
-def _command(reader: Reader) -> tuple[Command, str]:
-    """Return what ExecStart= starts, specifiers resolved, and where it stands."""
-    found = _commands(reader)
-    if not found:
+def _check(reader: Reader, kind: str, count: int, *, remains: bool, stops: bool) -> None:
+    """Refuse what systemd refuses."""
+    if not count and not (kind == "oneshot" and stops) and not (remains and stops):
         raise ActivatorError(
             "there is no ExecStart=", "add ExecStart=PROGRAM to [Service]", place=reader.place
         )
-    command, entry = found[0]
-    if len(found) > 1:
+    if count > 1 and kind != "oneshot":
         raise ActivatorError(
-            "several commands in ExecStart= are not run here", "keep one", place=found[1][1].place
+            "only Type=oneshot has several commands in ExecStart=",
+            "keep one, or write the others as ExecStartPre=",
+            place=reader.entries("Service", "ExecStart")[-1].place,
         )
-    if "|" in command.prefixes:
+
+
+def _limits(reader: Reader, *, oneshot: bool) -> dict[str, float]:
+    """Return the time limits, each also set by the directive that stands for several."""
+    default = math.inf if oneshot else DEFAULT_TIMEOUT
+    both = reader.value("Service", "TimeoutSec", _timeout, None)
+    start = reader.value("Service", "TimeoutStartSec", _timeout, both)
+    stop = reader.value("Service", "TimeoutStopSec", _timeout, both)
+    stop = DEFAULT_TIMEOUT if stop is None else stop
+    limits = {
+        "TimeoutStart": default if start is None else start,
+        "TimeoutStop": stop,
+        "TimeoutAbort": reader.value("Service", "TimeoutAbortSec", _timeout, None) or stop,
+    }
+    for name in ("RuntimeMax", "Watchdog"):
+        if limit := reader.value("Service", f"{name}Sec", values.seconds, 0.0):
+            limits[name] = limit
+    return limits
+
+
+def _restarting(reader: Reader, kind: str) -> Restarting:
+    """Return when it starts again."""
+    when = reader.value("Service", "Restart", one_of(*_RESTARTS), "no")
+    if kind == "oneshot" and when in ("always", "on-success"):
         raise ActivatorError(
-            "the prefix | is not run here", "write sh -c 'COMMAND'", place=entry.place
+            f"Type=oneshot does not go with Restart={when}",
+            "set Restart=on-failure",
+            place=reader.entries("Service", "Restart")[-1].place,
         )
-    argv = tuple(reader.expand(entry, word) for word in command.argv)
-    return Command(command.prefixes, reader.expand(entry, command.path), argv), entry.place
+    interval, burst = DEFAULT_START_LIMIT
+    for section, name in (("Service", "StartLimitInterval"), ("Unit", "StartLimitInterval"),
+                          ("Unit", "StartLimitIntervalSec")):  # fmt: skip
+        interval = reader.value(section, name, values.seconds, interval)
+    for section in ("Service", "Unit"):
+        burst = reader.value(section, "StartLimitBurst", values.unsigned, burst)
+    return Restarting(
+        when=when,
+        delay=reader.value("Service", "RestartSec", values.seconds, 0.1),
+        steps=reader.value("Service", "RestartSteps", values.unsigned, 0),
+        longest=reader.value("Service", "RestartMaxDelaySec", values.seconds, math.inf),
+        success=read_statuses(reader, "SuccessExitStatus"),
+        prevent=read_statuses(reader, "RestartPreventExitStatus"),
+        force=read_statuses(reader, "RestartForceExitStatus"),
+        interval=interval,
+        burst=burst,
+    )
 
 
-def _commands(reader: Reader) -> list[tuple[Command, Entry]]:
-    """Return the commands of all ExecStart= lines, each with its line."""
-    found = []
-    for entry in reader.entries("Service", "ExecStart"):
-        try:
-            found += [(command, entry) for command in split_command(entry.value)]
-        except ActivatorError as error:
-            raise error.at(entry.place)  # noqa: B904 - the same error, with its place
-    return found
+def _pid_file(reader: Reader) -> str:
+    """Return the absolute path of PIDFile=, which is below /run unless it begins with /."""
+    path = reader.text("Service", "PIDFile")
+    return path if not path or path.startswith("/") else f"{reader.specifier('t')}/{path}"
 
 
-def _environment(reader: Reader) -> dict[str, str]:
-    """Return what Environment= sets."""
-    environment = {}
-    for word, entry in reader.words("Service", "Environment", CUNESCAPE):
-        name, equals, value = word.partition("=")
-        if not equals or not _NAME.fullmatch(name):
-            raise ActivatorError(
-                f"Environment=: '{word}' is no variable", "write NAME=VALUE", place=entry.place
-            )
-        environment[name] = value
-    return environment
-
-
-def _input(text: str) -> str:
-    """Read StandardInput=; what comes from a terminal or a text is empty here."""
-    if text == "inherit":
-        return text
-    if text.startswith(("file:", "fd:")):
-        raise ActivatorError(f"{text} is not run here", "use socket or null")
-    return "socket" if one_of(*_INPUTS)(text) == "socket" else "null"
-
-
-def _output(reader: Reader, name: str, inherited: str) -> str:
-    """Read StandardOutput= or StandardError=.
-
-    Unset or ``inherit``, it goes where standard input comes from, and to the journal if
-    that is nowhere; standard error goes where standard output goes.
-    """
-
-    def parse(text: str) -> str:
-        if text == "inherit":
-            return inherited
-        if text.startswith(("file:", "append:", "truncate:", "fd:")):
-            raise ActivatorError(f"{text} is not run here", "use journal, socket or null")
-        word = one_of("inherit", "null", "socket", *_JOURNAL)(text)
-        return "journal" if word in _JOURNAL else word
-
-    return reader.value("Service", name, parse, inherited)
-
-
-def _directory(reader: Reader) -> Callable[[str], tuple[str, bool]]:
-    """Return the parser of WorkingDirectory=: the path, and whether it may be missing."""
-
-    def parse(text: str) -> tuple[str, bool]:
-        optional, path = text.startswith("-"), text.removeprefix("-")
-        if path == "~":
-            return reader.home, optional
-        if not path.startswith("/"):
-            raise ActivatorError(f"'{path}' is no absolute path", "begin with /")
-        return path, optional
-
-    return parse
-
-
-def _runtime_directories(reader: Reader) -> tuple[str, ...]:
-    """Return the paths of RuntimeDirectory=, sorted as systemd sorts them."""
-    paths = []
-    for word, entry in reader.words("Service", "RuntimeDirectory"):
-        name = word.partition(":")[0]
-        if name.startswith("/") or ".." in name.split("/"):
-            raise ActivatorError(
-                f"RuntimeDirectory=: '{word}' is no relative path",
-                "name a directory below /run",
-                place=entry.place,
-            )
-        paths.append(f"{reader.runtime}/{name}")
-    return tuple(sorted(paths))
-
-
-def _timeout(text: str) -> float:
+def _timeout(text: str) -> float | None:
     """Read a timeout, where 0 means none."""
     return values.seconds(text) or math.inf
 
 
-def _signal(text: str) -> int:
-    """Read a signal's name or number."""
-    name = text if text.startswith("SIG") else f"SIG{text}"
-    try:
-        return int(signal.Signals(int(text)) if text.isdigit() else signal.Signals[name])
-    except (KeyError, ValueError):
-        raise ActivatorError(f"'{text}' is no signal", "write such as SIGTERM") from None
+def _preserve(text: str) -> str:
+    """Read FileDescriptorStorePreserve=."""
+    if text == "restart":
+        return text
+    return "yes" if values.boolean(text) else "no"
 
 
-def _notify_access(access: str, kind: str) -> str:
-    """Return who may notify: at least the main process of a service that must."""
-    return "main" if access == "none" and kind.startswith("notify") else access
+def _notify_access(access: str, kind: str, *, watched: bool, reader: Reader) -> str:
+    """Return who may notify: at least the main process, where there is something to say."""
+    store = reader.value("Service", "FileDescriptorStoreMax", values.unsigned, 0)
+    needed = kind.startswith("notify") or watched or store > 0
+    return "main" if access == "none" and needed else access

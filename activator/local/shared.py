@@ -1,95 +1,124 @@
 """The shared mode, Accept=no: one service for all clients.
 
-The states, and what leads from one to the next::
-
-    LISTENING --anything arrives at a socket, within the trigger limit--> SERVING
-    LISTENING --the trigger limit is hit--> the unit's sockets are closed
-    LISTENING --the poll limit is hit--> that socket is not polled for a while
-    SERVING --the service ends, or cannot be started--> LISTENING
-    any --stop()--> STOPPED, once the service has ended
-
-While SERVING the sockets are not polled: they belong to the service. They stay open, so
-clients queue in the kernel, and those that are left start the service again.
+While the service runs the sockets are not polled: they belong to it. They stay open, so
+clients queue in the kernel, and those that are left start it again. A socket that hits its
+poll limit is not polled for a while.
 """
 
-import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import suppress
 
-from activator.errors import ActivatorError
 from activator.local.context import Context
-from activator.local.events import Event
-from activator.local.group import Group
 from activator.local.listener import Listener
-from activator.local.models import Activation
+from activator.local.models import SocketUnit
+from activator.local.paths import RuntimeDir
+from activator.local.service import Service
+from activator.local.socket_life import SocketLife
+from activator.local.states import GONE
+
+_CHUNK = 65536
 
 
-class SharedGroup(Group):
-    """A service and all sockets that it is passed."""
+class SharedSocket(SocketLife):
+    """A socket unit whose service gets all its sockets.
 
-    def __init__(self, activation: Activation, listeners: list[Listener], context: Context) -> None:
-        super().__init__(activation, listeners, context)
-        self._arrival: asyncio.Future[Listener | None] | None = None
+    Args:
+        unit: The unit.
+        context: What all units share.
+        runtime: Where paths below /run go.
+        on_over: See :class:`SocketLife`.
+        service: The service.
+        activate: Starts it.
+    """
+
+    def __init__(
+        self,
+        unit: SocketUnit,
+        context: Context,
+        runtime: RuntimeDir,
+        on_over: Callable[[SocketLife], None],
+        *,
+        service: Service,
+        activate: Callable[[str], None],
+    ) -> None:
+        super().__init__(unit, context, runtime, on_over)
+        self._service = service
+        self._activate = activate
         self._resting: set[Listener] = set()
 
-    async def run(self) -> None:
-        """Serve until :meth:`stop`, or until nothing listens any more."""
-        while self.listeners and not self.stopping:
-            listener = await self._arrived()
-            if listener is None:
-                break
-            if listener.hung_up():
-                what = f"{self.activation.service} has called shutdown() on the socket: closed"
-                self.fail(listener.unit, f"{what}; let it close() the descriptor instead")
-            elif rest := self.too_busy(listener):
-                self._resting.add(listener)
-                asyncio.get_running_loop().call_later(rest, self._wake, listener)
-            elif self.triggered(listener):
-                self.context.emit(Event("traffic", listener.unit.name, address=listener.address))
-                await self._serve()
-        self.close()
-
-    def stop(self) -> None:
-        """Close the sockets and ask the service to end."""
-        super().stop()
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(None)
-
-    async def _arrived(self) -> Listener | None:
-        """Wait until anything arrives; None when stopped."""
-        loop = asyncio.get_running_loop()
-        self._arrival = loop.create_future()
+    def listen(self) -> None:
+        """Wait for clients from now on."""
+        if self._ending is not None or not self.listeners:
+            return
+        self.state = "listening"
+        if self.unit.flush:
+            self._flush()
         for listener in self.listeners:
             if listener not in self._resting:
-                loop.add_reader(listener, self._on_arrival, listener)
-        try:
-            return await self._arrival
-        finally:
-            for listener in self.listeners:
-                loop.remove_reader(listener)
+                self._loop.add_reader(listener, self._on_arrival, listener)
+
+    def service_changed(self, *, waits: bool) -> None:
+        """Take note that the service is in another state.
+
+        Args:
+            waits: Whether it has a job that is not done.
+        """
+        if self._ending is not None or self.state not in ("listening", "running"):
+            return
+        service = self._service
+        if service.state not in GONE:
+            self.state = "running"
+            self._unwatch()
+        elif service.start_limit_hit:
+            what = f"{service.unit.name} was started too often (service-start-limit-hit): closed"
+            self.fail("service-start-limit-hit", f"{what}; see why it ends, then run this again")
+        elif not waits and self.state == "running":
+            self.listen()
 
     def _on_arrival(self, listener: Listener) -> None:
-        """Take the first arrival; of several at once the others come later."""
-        if self._arrival is not None and not self._arrival.done():
-            self._arrival.set_result(listener)
+        """Start the service for what has arrived."""
+        if listener.hung_up():
+            what = f"{self.unit.service} has called shutdown() on the socket: closed"
+            self.fail("resources", f"{what}; let it close() the descriptor instead")
+        elif rest := self._too_busy(listener):
+            self._resting.add(listener)
+            self._loop.remove_reader(listener)
+            self._loop.call_later(rest, self._wake, listener)
+        elif self._triggered():
+            self._emit("traffic", listener=listener)
+            self.state = "running"
+            self._unwatch()
+            self._activate(self.unit.service)
 
     def _wake(self, listener: Listener) -> None:
         """Poll a listener again that has rested."""
         self._resting.discard(listener)
-        waiting = self._arrival is not None and not self._arrival.done()
-        if waiting and listener in self.listeners:
-            asyncio.get_running_loop().add_reader(listener, self._on_arrival, listener)
+        if self.state == "listening" and listener in self.listeners:
+            self._loop.add_reader(listener, self._on_arrival, listener)
 
-    async def _serve(self) -> None:
-        """Run the service once, with all its sockets."""
-        descriptors = [listener.fileno() for listener in self.listeners]
-        names = [listener.unit.fdname for listener in self.listeners]
-        try:
-            run = self.new_run()
-            run.start(descriptors, names, {})
-        except ActivatorError as error:
-            self.context.emit(Event("failed", self.activation.service, str(error)))
-            return
-        self.runs.add(run)
-        try:
-            await run.ended()
-        finally:
-            self.runs.discard(run)
+    def _flush(self) -> None:
+        """Drop what is queued: connections are closed, data is read."""
+        for listener in self.listeners:
+            sock = listener.sock
+            with suppress(OSError):
+                if sock is None:
+                    self._drain(listener.fileno())
+                elif listener.address.accepts:
+                    self._refuse_all(sock)
+                else:
+                    self._drain(sock.fileno())
+
+    def _refuse_all(self, sock: socket.socket) -> None:
+        """Accept and close every connection that waits."""
+        sock.setblocking(False)
+        while True:
+            sock.accept()[0].close()
+
+    def _drain(self, descriptor: int) -> None:
+        """Read all that is there."""
+        import os  # noqa: PLC0415 - needed with FlushPending= alone
+
+        os.set_blocking(descriptor, False)
+        while os.read(descriptor, _CHUNK):
+            pass

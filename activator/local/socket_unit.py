@@ -3,15 +3,21 @@
 Source: systemd.socket(5).
 """
 
+import math
 import re
 
 from activator.address import KINDS, parse
 from activator.errors import ActivatorError
 from activator.local import values
+from activator.local.command_unit import read_commands
+from activator.local.exec_unit import read_execution
 from activator.local.models import Listen, NodeOptions, Rate, SocketOptions, SocketUnit
 from activator.local.reader import Reader, one_of
+from activator.local.relations import read_relations
+from activator.local.service_model import DEFAULT_TIMEOUT
 from activator.unit import Entry
 
+_COMMANDS = ("ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost")
 _LONGEST_FDNAME = 255
 _PROTOCOLS = {"udplite": ("datagram", 136), "sctp": ("stream", 132), "mptcp": ("stream", 262)}
 _BOOLEANS = (
@@ -67,6 +73,14 @@ def read_socket(reader: Reader) -> SocketUnit:
         poll=_poll(reader, trigger, accept=accept),
         max_connections=_max_connections(reader),
         max_per_source=reader.value("Socket", "MaxConnectionsPerSource", values.unsigned, 0),
+        flush=reader.value("Socket", "FlushPending", values.boolean, default=False),
+        commands=read_commands(reader, "Socket", _COMMANDS),
+        execution=read_execution(reader, "Socket"),
+        timeout=reader.value("Socket", "TimeoutSec", values.seconds, DEFAULT_TIMEOUT) or math.inf,
+        pass_descriptors=reader.value(
+            "Socket", "PassFileDescriptorsToExec", values.boolean, default=False
+        ),
+        relations=read_relations(reader),
     )
 
 

@@ -3,10 +3,10 @@
 The states, and what leads from one to the next::
 
     NEW --open(): all sockets of all units, or an error and none--> OPEN
-    OPEN --run()--> SERVING: one group a service, see shared.py and per_connection.py
-    SERVING --stop()--> STOPPING: sockets closed and removed, processes asked to end
-    STOPPING --stop() again--> processes are killed
-    SERVING, STOPPING --every group is done--> CLOSED
+    OPEN --run()--> SERVING: see socket_life.py, states.py and jobs.py
+    SERVING --stop()--> STOPPING: sockets closed and removed, services asked to end
+    STOPPING --stop() again--> their processes are killed
+    SERVING, STOPPING --no socket listens and no service is left--> CLOSED
 """
 
 import asyncio
@@ -14,18 +14,25 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from activator.address import Address
-from activator.errors import ActivatorError, Problems
+from activator.errors import ActivatorError, combine
+from activator.local import messages
 from activator.local.context import Context
 from activator.local.events import Event
 from activator.local.family import Family
-from activator.local.listener import Listener, open_listener
+from activator.local.jobs import Jobs
 from activator.local.models import Listen, Plan, SocketUnit
-from activator.local.notify import NotifySocket
+from activator.local.notify import Message, NotifySocket
 from activator.local.paths import RuntimeDir
-from activator.local.per_connection import PerConnectionGroup
-from activator.local.shared import SharedGroup
+from activator.local.per_connection import PerConnectionSocket
+from activator.local.service import Service
+from activator.local.service_base import ServiceBase
+from activator.local.shared import SharedSocket
+from activator.local.socket_life import OVER, SocketLife
+from activator.local.spawn import Passed
+from activator.local.states import GONE, State
 
 _POLL = 0.02  # seconds
 
@@ -39,6 +46,11 @@ class Supervisor:
             loop's thread; it must not block or raise.
         runtime: Where paths below /run go.
         environment: Variables for every service, below the units' own.
+
+    Attributes:
+        services: Name → the services that are loaded, instances of templates while they
+            live.
+        sockets: Name → the socket units.
     """
 
     def __init__(
@@ -53,39 +65,41 @@ class Supervisor:
         self._emit = on_event
         self._runtime = runtime or RuntimeDir()
         self._environment = dict(environment or {})
-        self._listeners: list[Listener] = []
-        self._groups: list[SharedGroup | PerConnectionGroup] = []
+        self.services: dict[str, Service] = {}
+        self.sockets: dict[str, SocketLife] = {}
+        self._linked: dict[str, Service] = {}
+        self._jobs: Jobs | None = None
+        self._context: Context | None = None
         self._notify: NotifySocket | None = None
+        self._over = asyncio.Event()
+        self._opened: list[tuple[SocketUnit, Listen]] = []
+        self._serving = False
         self._stopping = False
 
     @property
     def addresses(self) -> list[Address]:
         """Return what is open, as bound here, in the units' order."""
-        return [listener.address for listener in self._listeners]
+        return [each.address for life in self.sockets.values() for each in life.listeners]
 
-    def open(self) -> None:
-        """Open all sockets of all units.
+    async def open(self) -> None:
+        """Open all sockets of all units, with the commands that go with them.
 
         Raises:
             ActivatorError: One or more cannot be opened; then none is left open.
         """
         problems: list[ActivatorError] = []
-        opened: list[tuple[SocketUnit, Listen]] = []
-        for unit, listen in self._plan.listens():
-            try:
-                _refuse_twice(unit, listen, opened)
-                self._listeners.append(open_listener(unit, listen, self._runtime))
-                opened.append((unit, listen))
-            except ActivatorError as error:
-                problems.append(error)
+        try:
+            self._prepare()
+            for life in self.sockets.values():
+                problems += await life.start(self._refuse_twice)
+        except BaseException:
+            self.close()
+            raise
         if problems:
             self.close()
-            raise problems[0] if len(problems) == 1 else Problems(problems)
-        for listener in self._listeners:
-            name, address = listener.unit.name, listener.address
-            self._emit(Event("listening", name, address=address))
-            for note in listener.notes:
-                self._emit(Event("note", name, note, address=address))
+            raise combine(problems)
+        for life in self.sockets.values():
+            life.announce()
 
     async def run(self) -> bool:
         """Serve until :meth:`stop` is called, or until nothing is left to serve.
@@ -95,85 +109,200 @@ class Supervisor:
         Returns:
             Whether it ended because it was asked to.
         """
-        if self._stopping:
-            self.close()
-            return True
-        family = Family()
-        context = Context(self._emit, family, extra=self._environment)
+        assert self._context is not None  # noqa: S101 - open() has made it
+        family = self._context.family
         try:
-            await self._serve(context)
+            if not self._stopping:
+                self._serving = True
+                for life in self.sockets.values():
+                    life.listen()
+                self._look()
+                await self._over.wait()
         finally:
+            for service in [*self.services.values()]:
+                service.abandon()
             self.close()
-            for group in self._groups:
-                group.abandon()
             # KillMode=process leaves processes to a system that goes on, but this one ends.
             while family.signal(signal.SIGKILL):
                 time.sleep(_POLL)  # noqa: ASYNC251 - the loop has nothing left to do
-            family.close()
         self._emit(Event("stopped"))
         return self._stopping
 
-    async def _serve(self, context: Context) -> None:
-        """Serve every service in a group of its own, until all groups are done."""
-        loop = asyncio.get_running_loop()
-        if any(each.sample.notify != "none" for each in self._plan.activations):
-            self._notify = NotifySocket(self._on_message)
-            context.notify_path = self._notify.path
-            loop.add_reader(self._notify, self._notify.receive)
-        for activation in self._plan.activations:
-            mode = PerConnectionGroup if activation.accept else SharedGroup
-            mine = [each for each in self._listeners if each.unit in activation.sockets]
-            self._groups.append(mode(activation, mine, context))
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for group in self._groups:
-                    tasks.create_task(group.run())
-        finally:
-            if self._notify is not None:
-                loop.remove_reader(self._notify)
-
     def stop(self) -> None:
-        """Close the sockets and let every process end; called again, kill them."""
-        for group in self._groups:
-            if self._stopping:
-                group.kill()
-            else:
-                group.stop()
-        if not self._stopping:
-            self._stopping = True
+        """Close the sockets and let every service end; called again, kill them.
+
+        It may be called at any time, also for an event.
+        """
+        again, self._stopping = self._stopping, True
+        if not again:
             self._emit(Event("stopping"))
+        if self._serving:
+            asyncio.get_running_loop().call_soon(self._stop_all, again)
+
+    def _stop_all(self, again: bool) -> None:  # noqa: FBT001 - call_soon() has no keywords
+        """Stop every unit, or kill what is left."""
+        for life in self.sockets.values():
+            life.stop()
+        for service in [*self.services.values()]:
+            if again:
+                service.kill()
+            elif service.unit.name in self._linked:
+                self._all_jobs.stop(service.unit.name)
+            else:
+                service.stop()
+        self._look()
 
     def close(self) -> None:
         """Close what is open and remove its files; processes are not touched."""
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
+        for life in self.sockets.values():
+            life.close()
         if self._notify is not None:
+            asyncio.get_running_loop().remove_reader(self._notify)
             self._notify.close()
             self._notify = None
+        if self._context is not None:
+            self._context.family.close()
 
-    def _on_message(self, sender: int, fields: dict[str, str]) -> None:
-        """Give a notification to the process in whose session its sender is."""
+    def start_unit(self, name: str) -> None:
+        """Start a service, and first what it requires."""
+        self._all_jobs.start(name)
+
+    def stop_unit(self, name: str) -> None:
+        """Stop a service, or a socket unit, and what requires it."""
+        if name in self.sockets:
+            self.sockets[name].stop()
+        elif name in self._linked:
+            self._all_jobs.stop(name)
+        else:
+            self.services[name].stop()
+
+    def restart_unit(self, name: str) -> None:
+        """Stop a service and start it again."""
+        self._all_jobs.restart(name)
+
+    # --- inside ------------------------------------------------------------------------
+
+    @property
+    def _all_jobs(self) -> Jobs:
+        """Return the jobs, which exist once everything is open."""
+        assert self._jobs is not None  # noqa: S101 - open() has made it
+        return self._jobs
+
+    def _prepare(self) -> None:
+        """Make the services and the sockets' lives; nothing is open or started yet."""
+        context = self._context = Context(
+            self._emit, Family(), self._changed, extra=self._environment
+        )
+        self._jobs = Jobs(self._linked, self._on_dependency)
+        if self._plan.notifies:
+            self._notify = NotifySocket(self._on_message)
+            context.notify_path = self._notify.path
+            asyncio.get_running_loop().add_reader(self._notify, self._notify.receive)
+        for name, unit in self._plan.services.items():
+            service = Service(unit, context, partial(self._passed, name))
+            self.services[name] = self._linked[name] = service
+        for socket in self._plan.sockets:
+            self.sockets[socket.name] = self._life(socket, context)
+
+    def _life(self, unit: SocketUnit, context: Context) -> SocketLife:
+        """Make the life of a socket unit, by its mode."""
+        common = (unit, context, self._runtime, self._on_over)
+        if unit.accept:
+            template = self._plan.templates[unit.service]
+            return PerConnectionSocket(*common, template=template, activate=self._add)
+        service = self.services[unit.service]
+        return SharedSocket(*common, service=service, activate=self.start_unit)
+
+    def _passed(self, name: str) -> list[Passed]:
+        """Return the descriptors of all sockets of a service, in the units' order."""
+        more = self._plan.services[name].sockets
+        return [
+            passed
+            for life in self.sockets.values()
+            if not life.unit.accept and (life.unit.service == name or life.unit.name in more)
+            for passed in life.passed()
+        ]
+
+    def _add(self, service: Service) -> None:
+        """Start an instance, which is gone when it ends."""
+        name = service.unit.name
+        self.services[name] = service
+        relations = service.unit.relations
+        if any(other in self._linked for other in (*relations.requires, *relations.wants)):
+            self._linked[name] = service
+            self._all_jobs.start(name)
+        else:
+            service.start()
+
+    def _changed(self, service: ServiceBase, before: State) -> None:
+        """Take note that a service is in another state."""
+        name = service.unit.name
+        if name in self._linked:
+            self._all_jobs.changed(service, before)
+        if name in self._plan.services:
+            asyncio.get_running_loop().call_soon(self._tell_sockets, name)
+        elif service.state in GONE:
+            self._linked.pop(name, None)
+            self.services.pop(name, None)
+            for life in self.sockets.values():
+                if isinstance(life, PerConnectionSocket):
+                    life.gone(service)
+        if service.state in GONE:
+            self._look()
+
+    def _tell_sockets(self, name: str) -> None:
+        """Let the sockets of a service see in which state it is now."""
+        waits = self._all_jobs.waits(name)
+        for life in self.sockets.values():
+            if isinstance(life, SharedSocket) and life.unit.service == name:
+                life.service_changed(waits=waits)
+
+    def _on_dependency(self, service: Service, failed: str) -> None:
+        """Tell that a service was not started for the sake of another unit."""
+        what = f"not started: it requires {failed}, which has not started (dependency)"
+        self._emit(Event("failed", service.unit.name, f"{what}; see why"))
+        self._tell_sockets(service.unit.name)
+
+    def _on_over(self, _: SocketLife) -> None:
+        """Take note that a socket unit listens no more."""
+        self._look()
+
+    def _look(self) -> None:
+        """See whether anything is left."""
+        sockets = any(life.state not in OVER for life in self.sockets.values())
+        services = any(service.state not in GONE for service in self.services.values())
+        if self._serving and not sockets and not services:
+            self._over.set()
+
+    def _on_message(self, message: Message) -> None:
+        """Give a notification to the service whose process has sent it."""
+        service = self._owner(message.sender)
+        if service is not None:
+            messages.take(service, message)
+
+    def _owner(self, pid: int) -> Service | None:
+        """Return the service that a process belongs to, None if it has gone or is no one's."""
+        assert self._context is not None  # noqa: S101 - open() has made it
         try:
-            session = os.getsid(sender)
+            session = os.getsid(pid)
         except ProcessLookupError:
-            return  # it has gone, and with it what it belonged to
-        for group in self._groups:
-            for run in group.runs:
-                if run.pid == session:
-                    run.notified(sender, fields)
+            return None
+        live = [service for service in self.services.values() if service.state not in GONE]
+        for service in live:
+            if session in service.processes.sessions:
+                return service
+        invocation = self._context.family.invocation_of(pid)
+        return next((each for each in live if each.processes.invocation == invocation), None)
 
-
-def _refuse_twice(
-    unit: SocketUnit, listen: Listen, opened: list[tuple[SocketUnit, Listen]]
-) -> None:
-    """Refuse an address that another line of this run has, rather than blame a stranger."""
-    for other_unit, other in opened:
-        reuse = "ReusePort" in unit.options.values and "ReusePort" in other_unit.options.values
-        same = listen.address.resolved() == other.address.resolved()
-        if same and not (reuse and listen.address.is_ip):
-            raise ActivatorError(
-                f"{listen.address.human()} is the same address as in {other.place}",
-                f"change {listen.address.directive}=",
-                place=listen.place,
-            )
+    def _refuse_twice(self, unit: SocketUnit, listen: Listen) -> None:
+        """Refuse an address that another line of this run has, rather than blame a stranger."""
+        for other_unit, other in self._opened:
+            reuse = "ReusePort" in unit.options.values and "ReusePort" in other_unit.options.values
+            same = listen.address.resolved() == other.address.resolved()
+            if same and not (reuse and listen.address.is_ip):
+                raise ActivatorError(
+                    f"{listen.address.human()} is the same address as in {other.place}",
+                    f"change {listen.address.directive}=",
+                    place=listen.place,
+                )
+        self._opened.append((unit, listen))

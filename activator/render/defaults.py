@@ -38,8 +38,8 @@ def lines(
         unit: ``socket``, ``service`` or ``proxy``.
         section: The section's name.
         conditions: What holds for the unit: ``shared`` or ``per-connection``, ``handler`` or
-            ``exec``, ``drains``, ``path-node``, ``concrete-address``, ``network`` (an IP
-            address) and ``network-alone`` (nothing else); and with a proxy ``proxied`` (its
+            ``exec``, ``drains``, ``hand-over``, ``path-node``, ``concrete-address``, ``network``
+            (an IP address) and ``network-alone`` (nothing else); and with a proxy ``proxied`` (its
             sockets), ``backend`` (the program), ``by-path`` or ``by-port``, ``notify``,
             ``runtime-directory``.
         version: The systemd version it is for.

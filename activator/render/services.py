@@ -35,7 +35,21 @@ def _unit(spec: Spec, name: str, mode: Mode, served: list[Socket], required: str
     if mode is Mode.WARM:
         conditions = {mode.value, Mode.SHARED.value, "handler"}  # the runtime in either case
     start = line("Service", "ExecStart", command(spec, mode, served))
-    return assemble(spec, name, conditions, [start], {"sockets": required})
+    if spec.processes.count(mode) and not _reloads_by_signal(spec):
+        conditions |= {"hand-over"}
+    terms = {"sockets": required, "reload": f"{quoting.command(_runtime(spec, 'reload'))} $MAINPID"}
+    return assemble(spec, name, conditions, [start], terms)
+
+
+def _reloads_by_signal(spec: Spec) -> bool:
+    """Tell whether systemd itself signals the service: Type=notify-reload, given by the spec."""
+    return any(item[:3] == ("Service", "Type", "notify-reload") for item in spec.settings)
+
+
+def _runtime(spec: Spec, command: str) -> list[str]:
+    """Return the words of a command of the runtime's."""
+    argv = [spec.python, "-m", "activator"] if spec.python else ["activator"]
+    return [*argv, command]
 
 
 def assemble(
@@ -80,23 +94,30 @@ def command(spec: Spec, mode: Mode, served: list[Socket]) -> str:
     """Return the value of ExecStart=."""
     if spec.command and mode is not Mode.WARM:
         return spec.command
-    argv = [spec.python, "-m", "activator", "serve"] if spec.python else ["activator", "serve"]
+    argv = _runtime(spec, "serve")
     if spec.app_dir:
         argv += ["--app-dir", spec.app_dir]
     if spec.drain != RUNTIME_DRAIN:
         argv += ["--drain", f"{spec.drain:g}"]
     if spec.idle_exit and mode is not Mode.PER_CONNECTION:
         argv += ["--idle-exit", f"{spec.idle_exit:g}"]
+    if workers := spec.processes.count(mode):
+        argv += ["--workers", str(workers)]
     if mode is Mode.WARM:
-        argv += _isolation(served[0])
+        argv += _isolation(spec, served[0])
     if spec.command:
         return f"{quoting.command(argv)} --inetd {spec.command}"
     return quoting.command([*argv, *_handlers(spec, mode, served)])
 
 
-def _isolation(socket: Socket) -> Iterator[str]:
+def _isolation(spec: Spec, socket: Socket) -> Iterator[str]:
     """Yield the options for a process for each connection."""
     yield from ("--isolation", "process")
+    processes = spec.processes
+    if processes.time_limit:
+        yield from ("--time-limit", f"{processes.time_limit:g}")
+    if processes.limits:
+        yield from ("--limit", ",".join(f"{name}={value}" for name, value in processes.limits))
     for setting, option in sockets.limits(socket).items():
         yield from (option, setting.value)
 

@@ -8,17 +8,19 @@ How the files build on each other, each using only those before it::
     requests                     socketserver's classes as plain handlers
     handlers, load               which handler serves which descriptor; MODULE:HANDLER
     stop                         SIGTERM and SIGINT
-    messages                     datagrams whole, answered from where they came to
+    messages, queues             datagrams whole, answered from where they came to; queues
     plain, pool                  def h(sock), def h(data, addr): one call; threads for them
     streams, loops               async def h(reader, writer): one call; which event loop
+    inbox, files                 def h(data, addr), def h(message, priority); def h(stream)
     protocols, datagrams         asyncio.Protocol and DatagramProtocol classes
-    contexts                     handlers with a beginning and an end: context managers
-    http, asgi, wsgi             web applications as such handlers: uvicorn's and waitress's HTTP
+    readers                      async def h(reader), of FIFOs and special files
     single, threaded, aio        the three services: one plain call, threads, an event loop
-    children, starters           processes of connections: how they end, how they begin
+    remote, children             processes of connections: who their client is, how they end
+    starters, programs           and how they begin: a handler's, a program's
     warm                         the service with a process for each connection
     engine                       which service is the right one
-    workers                      several processes on the same listeners
+    worker, reloads              one of several processes; who asks for new ones
+    workers                      several processes on the same listeners, and new ones for old
     command                      activator serve
 """
 
@@ -69,15 +71,24 @@ def serve(
 
     The connection is closed when the handler ends; a protocol closes its own.
 
-    A handler that needs something for as long as the service runs is an asynchronous context
-    manager (``contextlib.asynccontextmanager``) that gives one of these. It is entered once,
-    before the service is ready, and left when the last connection has ended; what it does then
-    must end within ``drain`` too.
-
     Datagram sockets take ``def h(data, addr)``, whose result, if it is not None, is the answer.
     It is called in a thread, for one message of a socket at a time and in their order. Or they
     take an ``asyncio.DatagramProtocol`` class. In both cases ``data`` is a
     :class:`activator.Message`, and an answer leaves from the address that the message came to.
+    Netlink sockets are served likewise; the sender of what the kernel says is ``(0, group)``.
+
+    A POSIX message queue takes ``def h(message, priority)``, called as for datagrams; there are
+    no answers.
+
+    A FIFO or a special file has no connections either. Its handler is called when there is
+    something to read, can go on as long as the service, and is called again if it returns:
+
+    - ``async def h(reader)`` with an ``asyncio.StreamReader``;
+    - ``def h(stream)`` with a buffered binary file of a FIFO, so that ``for line in stream``
+      does it; of a special file with an unbuffered one, each ``read(n)`` being one read(2).
+
+    When the service drains, its stream ends after what has been read; the rest stays for the next
+    process. A line that was written to a FIFO at once is never torn by that (pipe(7), PIPE_BUF).
 
     On SIGTERM or SIGINT no connection is accepted any more; those that wait in the kernel's
     queue stay there for the next process. Running handlers have ``drain`` seconds to end, then

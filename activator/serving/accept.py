@@ -73,16 +73,27 @@ def accept(
         # As socket.accept() does, which makes enumerations of the first two each time anew.
         fd, _ = sock._accept()  # type: ignore[attr-defined]  # noqa: SLF001
     except OSError as error:
-        if error.errno in PASSING:
-            return None
-        if error.errno in SCARCE:
-            raise ScarceError(
-                f"cannot accept on {listener} for now: {error.strerror}; "
-                "a higher LimitNOFILE= or fewer connections would help"
-            ) from None
-        raise BrokenListenerError(
-            f"cannot accept on {listener} any more: {error.strerror}; "
-            "has a process that shares this socket called shutdown() on it?"
-        ) from None
+        sort_out(error, listener)
+        return None
     kind = SOCK_SEQPACKET if listener.kind == "seqpacket" else SOCK_STREAM
     return make(listener.family or -1, kind, sock.proto, fd)
+
+
+def sort_out(error: OSError, listener: "Listener") -> None:
+    """Say what an error of accept(2) means, or nothing if it passes by itself.
+
+    Raises:
+        ScarceError: Come back later; its text says why.
+        BrokenListenerError: Never come back; its text says why.
+    """
+    if error.errno in PASSING:
+        return
+    if error.errno in SCARCE:
+        raise ScarceError(
+            f"cannot accept on {listener} for now: {error.strerror}; "
+            "a higher LimitNOFILE= or fewer connections would help"
+        ) from None
+    raise BrokenListenerError(
+        f"cannot accept on {listener} any more: {error.strerror}; "
+        "has a process that shares this socket called shutdown() on it?"
+    ) from None

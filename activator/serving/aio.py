@@ -1,13 +1,11 @@
 """The service with an event loop: shared or per-connection, async handlers and plain ones.
 
-    starting   handlers that are context managers are entered
     serving    the loop watches the listeners and accepts; each connection is a task, or a
                transport and a protocol
     draining   after the first signal: listeners left alone, running tasks may end
     expired    the time has passed: tasks cancelled, protocols' transports aborted, plain handlers'
                connections shut down
-    over       none runs any more, or a cancelled one has not ended within GRACE either;
-               context managers are left
+    over       none runs any more, or a cancelled one has not ended within GRACE either
 
 Accepting is our own, so that every accepted connection is counted from its first moment
 and none is dropped between the kernel's queue and its task.
@@ -25,16 +23,7 @@ from activator.serving.accept import (
     accept,
     anything_waits,
 )
-from activator.serving.contexts import Contexts
-from activator.serving.handlers import (
-    CONNECTED,
-    CONTEXT,
-    DATAGRAMS,
-    MESSAGES,
-    PROTOCOL,
-    STREAMS,
-    TAKER,
-)
+from activator.serving.handlers import CALLED, CONNECTED, DATAGRAMS, PROTOCOL, READER, STREAMS
 from activator.serving.life import NEVER, Life
 from activator.serving.loops import new_loop
 from activator.serving.protocols import Connection, connect
@@ -51,14 +40,14 @@ if TYPE_CHECKING:
 
     from activator.serving.datagrams import Transport
     from activator.serving.engine import Ending, Settings
+    from activator.serving.files import File
     from activator.serving.handlers import Route
     from activator.serving.inbox import Inbox
     from activator.serving.pool import Pool
+    from activator.serving.readers import Reading
 
 # How long cancelled handlers may take to end, in seconds.
 GRACE = 1.0
-ON_STREAMS = frozenset({STREAMS, PROTOCOL, CONTEXT, TAKER})
-WITH_TRANSPORT = frozenset({PROTOCOL, TAKER})
 
 
 def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
@@ -68,7 +57,7 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
     handler's.
     """
     connected = all(route.listener.kind == CONNECTED for route in routes)
-    families = [route.listener.family for route in routes if route.sort in ON_STREAMS]
+    families = [route.listener.family for route in routes if route.sort in (STREAMS, PROTOCOL)]
     loop = new_loop(settings.loop, families, short=connected)
     service = _Service(loop, settings)
     loop.set_exception_handler(service.on_exception)
@@ -92,13 +81,11 @@ class _Service:
         self._limit = settings.max_connections or float("inf")
         self._sources = Sources(settings.max_per_source) if settings.max_per_source else None
         self._routes: Sequence[Route] = ()
-        self._contexts = Contexts(loop)
-        self._starting: asyncio.Task[list[Route]] | None = None
-        self._deadline = 0.0
         self._tasks: set[asyncio.Task[int]] = set()
         self._connections: set[Connection] = set()
         self._transports: list[Transport] = []
-        self._inboxes: dict[Route, Inbox] = {}
+        self._readings: list[Reading] = []
+        self._inboxes: dict[Route, Inbox | File] = {}
         self._pool: Pool | None = None
         self._connected = False  # the per-connection mode
         self._watched: set[Route] = set()  # whose listeners are looked at now
@@ -114,25 +101,9 @@ class _Service:
         """Go through all states."""
         # Within the running loop: uvloop misses a signal that comes before it runs.
         with StopSignals(self.stop, self.expire, self._loop):
-            try:
-                if await self.start(routes):
-                    await self.over
-                    left = self._deadline - self._loop.time() if self._draining else None
-                    await self._contexts.leave(self._settings.drain if left is None else left)
-            finally:
-                await self.end()
-
-    async def start(self, routes: "Sequence[Route]") -> bool:
-        """Begin; return False if a signal came first."""
-        if any(route.sort == CONTEXT for route in routes):
-            self._starting = self._loop.create_task(self._contexts.enter(routes))
-            await asyncio.wait([self._starting])
-            if self._starting.cancelled():
-                return False
-            routes = self._starting.result()
-            self._starting = None
-        self.begin(routes)
-        return True
+            self.begin(routes)
+            await self.over
+            await self.end()
 
     def begin(self, routes: "Sequence[Route]") -> None:
         self._routes = [route for route in routes if route.listener.kind != CONNECTED]
@@ -144,6 +115,15 @@ class _Service:
 
             self._pool = Pool(self._settings.threads, self._announce_freed)
         for route in routes:
+            if route.sort == READER:
+                self._begin_reading(route)
+                continue
+            if route.sort in CALLED:
+                from activator.serving.inbox import inbox  # noqa: PLC0415 - rarely needed
+
+                self._inboxes[route] = inbox(route, self._settings.message_max)
+                self._watch(route)
+                continue
             sock = route.listener.socket()
             sock.setblocking(False)
             if route.listener.kind == CONNECTED:
@@ -151,10 +131,6 @@ class _Service:
             elif route.sort == DATAGRAMS:
                 self._begin_datagrams(route)
             else:
-                if route.sort == MESSAGES:
-                    from activator.serving.inbox import Inbox  # noqa: PLC0415 - rarely needed
-
-                    self._inboxes[route] = Inbox(route, self._settings.message_max)
                 self._watch(route)
         self._life.ready()
 
@@ -163,16 +139,12 @@ class _Service:
         if self._draining:
             return
         self._draining = True
-        self._deadline = self._loop.time() + self._settings.drain
-        if self._starting:
-            self._starting.cancel()
-            return
         for route in list(self._watched):
             self._unwatch(route)
         self._waiting.clear()
-        for transport in self._transports:
+        for transport in (*self._transports, *self._readings):
             transport.close()
-        self._life.drain(slowly=bool(self._contexts))
+        self._life.drain()
         if self._pool:
             self._pool.watch()
         self._loop.call_later(self._settings.drain, self.expire)
@@ -185,17 +157,14 @@ class _Service:
             task.cancel()
         for connection in list(self._connections):
             connection.abort()
+        for reading in self._readings:
+            reading.abort()
         if self._pool:
             self._pool.abandon()
-        if self.over.done():
-            self._contexts.cancel()
         self._loop.call_later(GRACE, self._finish)
 
     async def end(self) -> None:
         """Cancel what the handlers have left running, and let generators clean up."""
-        self._contexts.cancel()
-        await self._contexts.end(GRACE)
-        self.status = self.status or self._contexts.status
         # Handlers that are still here have had their time.
         left = asyncio.all_tasks(self._loop) - self._tasks - {asyncio.current_task()}
         for task in left:
@@ -213,7 +182,12 @@ class _Service:
         self._loop.set_exception_handler(lambda *_: None)
 
     def _check_over(self) -> None:
-        if (self._draining or self._connected) and not self._busy():
+        if not (self._draining or self._connected) or self._busy():
+            return
+        # What lasts does not make it busy.
+        if not any(reading.busy for reading in self._readings) and not (
+            self._pool and self._pool.unfinished
+        ):
             # Not at once: a protocol hears of its end right after the connection has.
             self._loop.call_soon(self._finish)
 
@@ -237,9 +211,9 @@ class _Service:
     def _tick(self) -> None:
         self._timer = None
         if self._pool:
-            self._life.used(self._pool.ended)
+            self._life.used(max([self._pool.ended, *(box.used for box in self._inboxes.values())]))
         if self._life.is_idle():
-            if not (anything_waits(self._routes) or self._contexts.at_work()):
+            if not anything_waits(self._routes):
                 self.stop()
                 return
             self._life.note()
@@ -249,11 +223,17 @@ class _Service:
 
     def _watch(self, route: "Route") -> None:
         if not self._draining and route not in self._watched:
+            box = self._inboxes.get(route)
+            if box and not box.can_be_watched:
+                self._take(route)
+                return
             self._watched.add(route)
-            ready = self._take if route in self._inboxes else self._accept
+            ready = self._take if box else self._accept
             self._loop.add_reader(route.listener.fd, ready, route)
 
     def _unwatch(self, route: "Route") -> None:
+        if route not in self._watched:
+            return
         self._watched.discard(route)
         self._loop.remove_reader(route.listener.fd)
 
@@ -264,7 +244,7 @@ class _Service:
     def _accept(self, route: "Route") -> None:
         listener = route.listener
         shared = listener.socket()
-        make: Any = Connection if route.sort in WITH_TRANSPORT else socket
+        make: Any = Connection if route.sort == PROTOCOL else socket
         for _ in range(self._settings.batch):
             if self._draining:
                 return
@@ -316,7 +296,7 @@ class _Service:
                 return
         life = self._life
         life.accepted += 1
-        if route.sort in WITH_TRANSPORT:
+        if route.sort == PROTOCOL:
             self._connect(route, sock, release)
         elif route.is_async:
             task = self._loop.create_task(converse(route, sock, self._loop))
@@ -410,15 +390,37 @@ class _Service:
             self._loop.call_soon_threadsafe(self._answered, route)
 
     def _answered(self, route: "Route") -> None:
-        inbox = self._inboxes[route]
-        self._count(inbox.count)
-        if inbox.broken:
-            self._break(inbox.broken)
-        elif inbox.scarce:
-            self._pause(route, inbox.scarce)
+        box = self._inboxes[route]
+        self._count(box.count)
+        if box.broken:
+            self._break(box.broken)
+        elif box.over:
+            self._leave(route)
+        elif box.scarce:
+            self._pause(route, box.scarce)
         else:
             self._watch(route)
         self._ended()
+
+    # Files.
+
+    def _begin_reading(self, route: "Route") -> None:
+        from activator.serving.readers import Reading  # noqa: PLC0415 - rarely needed
+
+        def ended() -> None:
+            if reading.over and not self._draining:
+                self._leave(route)
+            self._check_over()
+
+        reading = Reading(route, self._loop, traffic=self._count, broken=self._break, ended=ended)
+        self._readings.append(reading)
+        reading.resume_reading()
+
+    def _leave(self, route: "Route") -> None:
+        """Serve a file no more that is at its end; without others, the service ends."""
+        self._routes = [other for other in self._routes if other is not route]
+        if not self._routes:
+            self.stop()
 
     def on_exception(self, _: asyncio.AbstractEventLoop, context: "dict[str, Any]") -> None:
         """Report what no handler caught, as the exception of a task that it started."""

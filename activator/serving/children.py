@@ -6,38 +6,27 @@ as systemd does with the control group of an instance (KillMode=control-group).
 
 import os
 import signal
+import sys
 from contextlib import suppress
 
 from activator.serving.report import Rarely
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Sequence
+    from typing import NoReturn
 
+    from activator.serving.options import Limit
     from activator.serving.sources import Source
+
+    # What it runs, for messages; where its connection comes from, if that is counted; when
+    # something has to be done about it, as time.monotonic(). No class: each fork leaves every
+    # page that is written to afterwards to be copied, and functions and objects are pages.
+    Child = tuple[object, Source | None, float]
 
 # How long a process may take to end after SIGTERM, before SIGKILL, in seconds.
 GRACE = 1.0
 NEVER = float("inf")
-
-
-class Child:
-    """One process.
-
-    Attributes:
-        what: What it runs, for messages.
-        source: Where its connection comes from, if that is counted.
-        until: When something has to be done about it, as time.monotonic().
-        told: Whether it was told to end.
-    """
-
-    __slots__ = ("source", "told", "until", "what")
-
-    def __init__(self, what: object, source: "Source | None", until: float) -> None:
-        self.what = what
-        self.source = source
-        self.until = until
-        self.told = False
 
 
 class Children:
@@ -45,86 +34,91 @@ class Children:
 
     Args:
         time_limit: How many seconds each may run; 0 is no limit.
+        ended: Called with the source of each that has ended, if it has one.
+
+    Attributes:
+        running: By their ids, in the order of their times: the limit is the same for all.
+            Whoever starts one adds it.
+        told: Those that were told to end, in the same order.
     """
 
-    def __init__(self, time_limit: float) -> None:
-        self._time_limit = time_limit or NEVER
-        # Both in the order of their times: the limit is the same for all.
-        self._running: dict[int, Child] = {}
-        self._told: dict[int, Child] = {}
+    def __init__(self, time_limit: float, ended: "Callable[[Source], object]") -> None:
+        self.running: dict[int, Child] = {}
+        self.told: dict[int, Child] = {}
+        self._time_limit = time_limit
+        self._ended = ended
         self._overlong = Rarely()
         self._crashed = Rarely(1.0)
 
     def __len__(self) -> int:
-        return len(self._running) + len(self._told)
+        return len(self.running) + len(self.told)
 
-    def add(self, pid: int, what: object, source: "Source | None", now: float) -> None:
-        """Note a process that has just begun."""
-        self._running[pid] = Child(what, source, now + self._time_limit)
-
-    def reap(self) -> "Iterator[Child]":
-        """Yield those that have ended; nothing is left of them then."""
+    def reap(self) -> int:
+        """Leave nothing of those that have ended; return how many there were."""
+        count = 0
         while True:
             try:
                 # It keeps its id for now, so that no other group can have it.
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
-                return
+                return count
             if ended is None:
-                return
+                return count
             pid = ended.si_pid
-            child = self._running.pop(pid, None) or self._told.pop(pid, None)
-            if child:
+            child = self.running.pop(pid, None)
+            told = None if child else self.told.pop(pid, None)
+            if child or told:
                 try:  # noqa: SIM105 - suppress() would cost more than the rest
                     os.killpg(pid, signal.SIGKILL)
                 except OSError:
                     pass
             # Of others, which a handler's module has started, nobody else takes the status.
             os.waitpid(pid, 0)
+            if child and ended.si_code != os.CLD_EXITED:
+                self._crashed.line(
+                    f"{child[0]}: process {pid} was ended by signal {ended.si_status} "
+                    f"({_name(ended.si_status)})"
+                )
+            child = child or told
             if child:
-                if ended.si_code != os.CLD_EXITED and not child.told:
-                    self._crashed.line(
-                        f"{child.what}: process {pid} was ended by signal {ended.si_status} "
-                        f"({_name(ended.si_status)})"
-                    )
-                yield child
+                count += 1
+                if child[1]:
+                    self._ended(child[1])
 
     def tick(self, now: float) -> float:
-        """End those whose time has passed; return the seconds until it is another's, or inf."""
-        while (first := _first(self._running)) and first[1].until <= now:
+        """End those whose time has passed; return when it is another's, or inf."""
+        while (first := _first(self.running)) and first[1][2] <= now:
             pid, child = first
             self._overlong.line(
-                f"{child.what}: process {pid} has run for {self._time_limit:g} seconds, "
+                f"{child[0]}: process {pid} has run for {self._time_limit:g} seconds, "
                 "the time limit, and is ended"
             )
             self._tell(pid, now)
-        while (first := _first(self._told)) and first[1].until <= now:
-            pid, child = first
+        while (first := _first(self.told)) and first[1][2] <= now:
+            pid, (what, source, _) = first
             _kill(pid, signal.SIGKILL)
-            del self._told[pid]
-            self._told[pid] = child  # until it is reaped, and last in the order
-            child.until = NEVER
-        times = [first[1].until for first in map(_first, (self._running, self._told)) if first]
-        return min(times, default=NEVER) - now
+            del self.told[pid]
+            self.told[pid] = what, source, NEVER  # until it is reaped, and last in the order
+        firsts = [first[1][2] for first in map(_first, (self.running, self.told)) if first]
+        return min(firsts, default=NEVER)
 
     def terminate(self, now: float) -> None:
         """Tell all to end, SIGTERM first; :meth:`tick` sends SIGKILL later."""
-        for pid in list(self._running):
+        for pid in list(self.running):
             self._tell(pid, now)
 
     def kill(self) -> None:
         """End all at once."""
-        for pid in (*self._running, *self._told):
+        for pid in (*self.running, *self.told):
             _kill(pid, signal.SIGKILL)
 
     def _tell(self, pid: int, now: float) -> None:
-        child = self._told[pid] = self._running.pop(pid)
-        child.told = True
-        child.until = now + GRACE
+        what, source, _ = self.running.pop(pid)
+        self.told[pid] = what, source, now + GRACE
         _kill(pid, signal.SIGTERM)
 
 
-def _first(children: dict[int, Child]) -> tuple[int, Child] | None:
+def _first(children: "dict[int, Child]") -> "tuple[int, Child] | None":
     return next(iter(children.items()), None)
 
 
@@ -142,3 +136,29 @@ def _name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return "unknown"
+
+
+def limiter(limits: "Sequence[Limit]") -> "Callable[[], None]":
+    """Return what sets resource limits, in the child."""
+    import resource  # noqa: PLC0415 - rarely needed
+
+    def limit() -> None:
+        for number, value in limits:
+            resource.setrlimit(number, (value, value))
+
+    return limit
+
+
+def flush() -> None:
+    """Write what was printed, if somebody still reads it."""
+    try:
+        sys.stderr.flush()
+        sys.stdout.flush()
+    except (AttributeError, OSError, ValueError):
+        pass
+
+
+def leave(status: int) -> "NoReturn":
+    """End the child at once; what the service has registered to run at its end is not its."""
+    flush()
+    os._exit(status & 0xFF)

@@ -5,15 +5,15 @@ import os
 import sys
 
 from activator.errors import ActivatorError, UsageError
+from activator.serving.handlers import FILES
 from activator.serving.options import PROCESS, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
-    from activator.serving.engine import Settings
-    from activator.serving.load import Wrapper
+    from activator.listen import Listeners
 
 
 def main(words: "Sequence[str]") -> int:
@@ -37,27 +37,33 @@ def _run(words: "Sequence[str]") -> int:
     # Only now, so that wrong usage is told even where systemd-python is not installed.
     from activator.listen import listen_fds  # noqa: PLC0415
     from activator.serving.engine import Settings, not_activated, run, run_program  # noqa: PLC0415
+    from activator.serving.handlers import CONNECTED  # noqa: PLC0415
     from activator.serving.load import load  # noqa: PLC0415
 
     app_dir = values.pop("app-dir")
     if app_dir:
         sys.path.insert(0, app_dir)
     program, workers = values.pop("inetd"), values.pop("workers")
-    web = {kind: values.pop(kind) for kind in ("asgi", "wsgi")}
-    _check(values, [*targets, *web["asgi"], *web["wsgi"]], program, workers)
+    start_limit = values.pop("start-limit")
+    _check(values, targets, program, workers)
     settings = Settings(**{name.replace("-", "_"): value for name, value in values.items()})
     # First the descriptors, so that nothing the module starts inherits or takes them.
     listeners = listen_fds()
     try:
-        if workers > 1 and listeners:
-            from activator.serving import workers as parent  # noqa: PLC0415 - rarely needed
+        if workers and listeners and not all(item.kind == CONNECTED for item in listeners):
+            from activator.serving.worker import is_worker  # noqa: PLC0415 - rarely needed
 
-            if not parent.is_worker():
-                return parent.run(listeners, workers, settings.drain)
-            settings.batch = 1  # for the others to get some
+            if not is_worker():
+                from activator.serving import workers as parent  # noqa: PLC0415 - the same
+
+                _check_shared(listeners)
+                return parent.run(listeners, workers, settings.drain, start_limit)
+            settings.is_worker = True
+            if workers > 1:
+                settings.batch = 1  # for the others to get some
         if program:
             return run_program(program, listeners, settings)[0]
-        handlers = load(targets, list(_applications(**web, settings=settings, workers=workers)))
+        handlers = load(targets)
         if not listeners:
             raise not_activated(listeners.absence)
         status, in_time = run(handlers, listeners, settings)
@@ -66,25 +72,6 @@ def _run(words: "Sequence[str]") -> int:
     if not in_time:
         _leave_threads(status)
     return status
-
-
-def _applications(
-    asgi: "Sequence[str]", wsgi: "Sequence[str]", settings: "Settings", workers: int
-) -> "Iterator[tuple[str, Wrapper]]":
-    """Yield the words for applications, each with what makes its handler."""
-    if asgi:
-        from activator.serving.asgi import Application  # noqa: PLC0415 - rarely needed
-
-        for word in asgi:
-            yield word, Application
-    if wsgi:
-        from activator.serving.wsgi import Application as Wsgi  # noqa: PLC0415 - the same
-
-        for word in wsgi:
-            yield (
-                word,
-                lambda app, name: Wsgi(app, name, settings.threads, is_shared=workers > 1),
-            )
 
 
 def _check(
@@ -102,8 +89,21 @@ def _check(
         raise UsageError("a handler and a program", "give one", place="--inetd")
     if workers > 1 and is_process:
         raise UsageError("each connection has its process already", place="--workers")
-    if workers > 1 and values["idle-exit"]:
-        raise UsageError("workers cannot end one by one", "leave one out", place="--idle-exit")
+
+
+def _check_shared(listeners: "Listeners") -> None:
+    """Refuse what several processes would tear to pieces.
+
+    Raises:
+        UsageError: There is a FIFO or special file.
+    """
+    for item in listeners:
+        if item.kind in FILES:
+            raise UsageError(
+                f"{item} has one reader only",
+                "leave it out, or give it a service of its own",
+                place="--workers",
+            )
 
 
 def _leave_threads(status: int) -> None:

@@ -2,7 +2,7 @@
 
 from activator.errors import ActivatorError, UsageError
 from activator.listen import were_passed
-from activator.serving.handlers import CONNECTED, CONTEXT, LISTENING, assign
+from activator.serving.handlers import CONNECTED, LISTENING, assign
 from activator.serving.options import (
     DRAIN,
     IDLE_EXIT,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from activator.listen import Listeners
-    from activator.serving.handlers import Handler, Route
+    from activator.serving.handlers import Handler
     from activator.serving.options import Limit
 
     # The exit status, and whether all handlers ended within the time they had.
@@ -43,6 +43,7 @@ class Settings:
         "batch",
         "drain",
         "idle_exit",
+        "is_worker",
         "isolation",
         "limit",
         "loop",
@@ -93,6 +94,8 @@ class Settings:
         self.message_max = message_max
         # How many connections to accept from one listener before others have their turn.
         self.batch = BATCH
+        # Whether this is a process of several, which the parent of all looks after.
+        self.is_worker = False
         self.isolation = isolation
         self.time_limit = time_limit
         self.limit = limit
@@ -122,7 +125,6 @@ def run(
     routes = assign(listeners, handlers)
     if settings.isolation == PROCESS and routes[0].listener.kind != CONNECTED:
         _check_connections(listeners)
-        _check_processes(routes)
         from activator.serving import warm  # noqa: PLC0415 - only for this mode
 
         return warm.run(routes, settings)
@@ -181,14 +183,4 @@ def _check_connections(listeners: "Listeners") -> None:
             raise ActivatorError(
                 f"{item} cannot have a process for each connection: it is no listening socket",
                 "with Accept=yes, systemd starts the processes; messages have no connections",
-            )
-
-
-def _check_processes(routes: "Sequence[Route]") -> None:
-    for route in routes:
-        if route.sort == CONTEXT:
-            raise UsageError(
-                f"handler {route.name} begins and ends once, in one process for all connections",
-                "leave it out; --workers N gives several such processes",
-                place="--isolation",
             )

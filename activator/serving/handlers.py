@@ -9,43 +9,52 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import BaseProtocol, StreamReader, StreamWriter
     from collections.abc import Awaitable, Callable, Mapping
-    from contextlib import AbstractAsyncContextManager
+    from io import BufferedIOBase, RawIOBase
     from socket import socket
     from socketserver import BaseRequestHandler
     from typing import Any, TypeGuard
 
+    from activator.descriptor import Kind
     from activator.listen import Listener, Listeners
     from activator.serving.messages import Message
 
     AsyncHandler = Callable[[StreamReader, StreamWriter], Awaitable[object]]
     PlainHandler = Callable[[socket], object]
     MessageHandler = Callable[[Message, Any], bytes | None]
+    ReaderHandler = Callable[[StreamReader], Awaitable[object]]
+    FileHandler = Callable[[BufferedIOBase | RawIOBase], object]
     Handler = (
         AsyncHandler
         | PlainHandler
         | MessageHandler
+        | ReaderHandler
+        | FileHandler
         | type[BaseRequestHandler]
         | Callable[[], BaseProtocol]
-        | AbstractAsyncContextManager[Any]
-        | Callable[[], AbstractAsyncContextManager[Any]]
     )
 
-CO_VARARGS = 0x4  # inspect.CO_VARARGS and its kin, without importing inspect
+CO_VARARGS = 0x4  # inspect.CO_VARARGS and CO_COROUTINE, without importing inspect
 CO_COROUTINE = 0x80
-CO_ASYNC_GENERATOR = 0x200
 CONNECTED = "connection"
 LISTENING = ("stream", "seqpacket")
 DATAGRAM = "datagram"
+QUEUE = "mqueue"
+# Kinds of which each read gives a message, and kinds of which it gives some bytes.
+MESSAGE_KINDS = (DATAGRAM, "netlink", QUEUE)
+FILES = ("fifo", "special")
 # The sorts of handlers. With an event loop:
 STREAMS = "async def h(reader, writer)"
 PROTOCOL = "an asyncio.Protocol class"
 DATAGRAMS = "an asyncio.DatagramProtocol class"
-CONTEXT = "an asynchronous context manager"  # that gives the handler: one of the others
-TAKER = "a taker of connections"  # called with each, as an event loop's transport would be
+READER = "async def h(reader)"
 # Without one:
 PLAIN = "def h(sock)"
 MESSAGES = "def h(data, addr)"
-ASYNC = frozenset({STREAMS, PROTOCOL, DATAGRAMS, CONTEXT, TAKER})
+QUEUED = "def h(message, priority)"
+FILE = "def h(stream)"
+ASYNC = frozenset({STREAMS, PROTOCOL, DATAGRAMS, READER})
+# Those for which inbox.py calls the handler.
+CALLED = frozenset({MESSAGES, QUEUED, FILE})
 ACCEPTED = f"{STREAMS}, {PLAIN}, {MESSAGES} for datagrams, or a protocol's class"
 # What a connection is called when nobody named it: systemd before 257 ignores
 # FileDescriptorName= with Accept=yes, and libsystemd says "unknown" without LISTEN_FDNAMES.
@@ -59,7 +68,7 @@ class Route:
         listener: The descriptor.
         handler: The handler; of a socketserver class a function that makes the object.
         sort: What it is: :data:`STREAMS`, :data:`PROTOCOL`, :data:`DATAGRAMS`,
-            :data:`CONTEXT`, :data:`TAKER`, :data:`PLAIN` or :data:`MESSAGES`.
+            :data:`READER`, :data:`PLAIN`, :data:`MESSAGES`, :data:`QUEUED` or :data:`FILE`.
         is_async: Whether it needs an event loop.
         name: The handler's name, for messages.
     """
@@ -69,10 +78,10 @@ class Route:
     def __init__(self, listener: "Listener", handler: "Handler") -> None:
         self.listener = listener
         self.handler: Any = handler
-        self.sort = sort_of(handler, has_messages=listener.kind == DATAGRAM)
+        self.sort = sort_of(handler, listener.kind)
         self.is_async = self.sort in ASYNC
         self.name = name_of(handler)
-        if is_request_class(handler):
+        if is_request_class(handler) and listener.family is not None:
             from activator.serving.requests import adapted  # noqa: PLC0415 - rarely needed
 
             self.handler = adapted(handler, listener)
@@ -81,19 +90,11 @@ class Route:
         return f"handler {self.name} on {self.listener}"
 
 
-def sort_of(handler: "Handler", *, has_messages: bool) -> str:
+def sort_of(handler: "Handler", kind: "Kind") -> str:
     """Return a handler's sort.
 
-    Plain functions are told apart by the descriptor's kind only.
-
-    Args:
-        handler: The handler.
-        has_messages: Whether it is to serve messages without connections.
+    Functions are told apart by the descriptor's kind too.
     """
-    if is_context(handler):
-        return CONTEXT
-    if getattr(handler, "takes_connections", False):
-        return TAKER
     # Who defines a protocol has loaded asyncio; this module does not.
     protocols = sys.modules.get("asyncio.protocols")
     made: Any = handler
@@ -101,28 +102,17 @@ def sort_of(handler: "Handler", *, has_messages: bool) -> str:
         made = made.func
     if protocols and isinstance(made, type) and issubclass(made, protocols.BaseProtocol):
         both = issubclass(made, protocols.DatagramProtocol) and not (
-            issubclass(made, (protocols.Protocol, protocols.BufferedProtocol)) and not has_messages
+            issubclass(made, (protocols.Protocol, protocols.BufferedProtocol))
+            and kind not in MESSAGE_KINDS
         )
         return DATAGRAMS if both else PROTOCOL
     if is_async(handler):
-        return STREAMS
-    if protocols and not has_messages and takes(handler, 0) and not takes(handler, 1):
-        return PROTOCOL  # a function that makes one
-    return MESSAGES if has_messages else PLAIN
-
-
-def is_context(handler: "Any") -> bool:
-    """Tell whether a handler is an asynchronous context manager that gives the handler.
-
-    That is an object, or what makes one: a class, or a function with
-    ``contextlib.asynccontextmanager``.
-    """
-    while hasattr(handler, "func") and hasattr(handler, "keywords"):  # functools.partial
-        handler = handler.func
-    if hasattr(handler if isinstance(handler, type) else type(handler), "__aenter__"):
-        return True
-    code = getattr(getattr(handler, "__wrapped__", None), "__code__", None)
-    return code is not None and bool(code.co_flags & CO_ASYNC_GENERATOR)
+        return READER if kind in FILES else STREAMS
+    if kind == QUEUE:
+        return QUEUED
+    if kind in FILES:
+        return FILE
+    return MESSAGES if kind in MESSAGE_KINDS else PLAIN
 
 
 def is_request_class(handler: "Any") -> "TypeGuard[type[BaseRequestHandler]]":
@@ -138,8 +128,6 @@ def is_request_class(handler: "Any") -> "TypeGuard[type[BaseRequestHandler]]":
 def takes(handler: "Any", count: int) -> bool:
     """Tell whether a handler can be called with so many arguments, or that is unknown."""
     call = getattr(handler, "__func__", handler)
-    if not hasattr(call, "__code__") and not isinstance(call, type):
-        call = type(call).__call__
     code = getattr(call, "__code__", None)
     if code is None:
         return True
@@ -197,7 +185,7 @@ def assign(
     else:
         routes = _match(listeners, named)
     for route in routes:
-        check(route)
+        _check(route)
     return routes
 
 
@@ -206,7 +194,7 @@ def _by_name(handlers: "Any") -> "Mapping[str, Handler] | None":
 
 
 def _callable(handler: "Any") -> "Handler":
-    if not (callable(handler) or is_context(handler)):
+    if not callable(handler):
         raise ActivatorError(f"{handler!r} is no handler", f"it must be {ACCEPTED}")
     return handler  # type: ignore[no-any-return]  # its arguments cannot be known
 
@@ -233,45 +221,54 @@ def _match(listeners: "Listeners", named: "Mapping[str, Handler]") -> tuple[Rout
     return tuple(Route(item, _callable(named[item.name])) for item in items)
 
 
-def check(route: Route) -> None:
-    """Check that a handler can serve its descriptor.
-
-    Raises:
-        ActivatorError: It cannot.
-    """
-    if route.sort == CONTEXT:
-        return  # what it gives is checked
+def _check(route: Route) -> None:
     listener = route.listener
-    if listener.kind == DATAGRAM:
+    if listener.kind in MESSAGE_KINDS:
         _check_messages(route)
-        return
-    if listener.kind != CONNECTED and listener.kind not in LISTENING:
+    elif listener.kind in FILES:
+        _check_file(route)
+    elif listener.kind == CONNECTED or listener.kind in LISTENING:
+        _check_connections(route)
+    else:
         raise ActivatorError(
-            f"{listener} has no connections to serve",
+            f"{listener} cannot be served",
             "take it with activator.listen_fds() and pass the others as listeners=",
         )
+
+
+def _check_connections(route: Route) -> None:
     if route.sort == DATAGRAMS:
         raise _unfit(route, "not a datagram socket", PROTOCOL)
     # Streams know no message boundaries.
-    if route.is_async and listener.socket().type != SOCK_STREAM:
+    if route.is_async and route.listener.socket().type != SOCK_STREAM:
         raise _unfit(route, "not a stream socket", PLAIN)
     if route.sort == PLAIN and not takes(route.handler, 1):
         raise _unfit(route, "not a datagram socket", PLAIN)
 
 
 def _check_messages(route: Route) -> None:
-    if route.sort == DATAGRAMS:
+    is_queue = route.listener.kind == QUEUE
+    if route.sort == DATAGRAMS and not is_queue:
         return
-    if route.is_async or not takes(route.handler, 2):
-        raise _unfit(route, "it has no connections", f"{MESSAGES} or {DATAGRAMS}")
+    is_class = is_queue and is_request_class(route.handler)
+    if route.is_async or is_class or not takes(route.handler, 2):
+        better = QUEUED if is_queue else f"{MESSAGES} or {DATAGRAMS}"
+        raise _unfit(route, "it has no connections", better)
+
+
+def _check_file(route: Route) -> None:
+    is_class = route.sort in (PROTOCOL, DATAGRAMS) or is_request_class(route.handler)
+    if is_class or not takes(route.handler, 1):
+        raise _unfit(route, "it has no connections", f"{READER} or {FILE}")
 
 
 def _unfit(route: Route, reason: str, better: str) -> ActivatorError:
     sort = {
         STREAMS: "an async handler",
-        PLAIN: f"handler {route.name}",
-        MESSAGES: f"handler {route.name}",
-    }.get(route.sort, route.sort)
+        READER: "an async handler",
+        PROTOCOL: PROTOCOL,
+        DATAGRAMS: DATAGRAMS,
+    }.get(route.sort, f"handler {route.name}")
     return ActivatorError(
         f"{sort} cannot serve {route.listener}: {reason}", f"write {better} for it"
     )

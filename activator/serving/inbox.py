@@ -1,4 +1,4 @@
-"""Have the messages of one datagram listener answered in a thread of the pool.
+"""Have the messages of one listener answered in a thread of the pool.
 
 One thread at a time, so that they are answered in their order; meanwhile the listener is not
 looked at, and what comes waits in the kernel's queue.
@@ -6,6 +6,7 @@ looked at, and what comes waits in the kernel's queue.
 
 from activator.serving.accept import BrokenListenerError, ScarceError
 from activator.serving.draining import draining
+from activator.serving.handlers import FILE, QUEUED
 from activator.serving.messages import Channel
 from activator.serving.plain import answer
 
@@ -13,11 +14,30 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from activator.serving.files import File
     from activator.serving.handlers import Route
     from activator.serving.pool import Pool
+    from activator.serving.queues import Queue
 
 # How many messages to answer before the count is told and others have their turn.
 BATCH = 256
+
+
+def inbox(route: "Route", longest: int) -> "Inbox | File":
+    """Return what has such a handler called."""
+    if route.sort != FILE:
+        return Inbox(route, longest)
+    from activator.serving.files import File  # noqa: PLC0415 - rarely needed
+
+    return File(route)
+
+
+def _channel(route: "Route", longest: int) -> "Channel | Queue":
+    if route.sort != QUEUED:
+        return Channel(route.listener, longest)
+    from activator.serving.queues import Queue  # noqa: PLC0415 - rarely needed
+
+    return Queue(route.listener)
 
 
 class Inbox:
@@ -27,17 +47,24 @@ class Inbox:
         count: How many were taken last time.
         scarce: Why there is to be a pause before the next time; else empty.
         broken: Why there can be no next time; else empty.
+        over: False: there is no end of messages.
+        used: Never, as time.monotonic(): the end of each call tells.
+        can_be_watched: True: the kernel says when there are any.
 
     Args:
         route: The listener and its handler.
         longest: The longest message taken, in bytes.
     """
 
+    over = False
+    used = 0.0
+    can_be_watched = True
+
     def __init__(self, route: "Route", longest: int) -> None:
         self.count = 0
         self.scarce = self.broken = ""
         self._route = route
-        self._channel = Channel(route.listener, longest)
+        self._channel = _channel(route, longest)
         self._left = 0
 
     def submit(self, pool: "Pool", freed: "Callable[[Inbox], object]") -> None:

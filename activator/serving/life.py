@@ -2,13 +2,18 @@
 
     starting   nothing is served yet
     ready      READY=1: everything is served; after a while without work, it may leave
+    reloading  RELOADING=1: as ready, while new processes start that are to take over; this is
+               a state of services with workers alone
     draining   STOPPING=1: nothing new is taken, and what runs may end
     stopped    all has ended, or its time has passed
 
-A service goes through them in this order. All the while it says in STATUS= how much it does,
-and it pings the watchdog (WATCHDOG=1) from wherever it waits for events, so that the pings
-stop when it hangs; while draining it asks for the time that it needs (EXTEND_TIMEOUT_USEC=).
-See sd_notify(3).
+A service goes through them in this order, from reloading back to ready. All the while it says
+in STATUS= how much it does, and it pings the watchdog (WATCHDOG=1) from wherever it waits for
+events, so that the pings stop when it hangs; while draining it asks for the time that it needs
+(EXTEND_TIMEOUT_USEC=). See sd_notify(3).
+
+A worker (:mod:`activator.serving.workers`) says all that to its parent, and that it is idle
+instead of leaving.
 """
 
 import os
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
 STARTING = "starting"
 READY = "ready"
+RELOADING = "reloading"
 DRAINING = "draining"
 STOPPED = "stopped"
 # How long after a change to show it, and how long to leave it so at least, in seconds.
@@ -36,6 +42,9 @@ EXTENSION = 15.0
 # How long the end takes when the time for draining has passed, in seconds.
 ENDING = 5.0
 NEVER = float("inf")
+# What a worker tells its parent, as X_NAME=: the figures of its status, and 1 or 0.
+COUNTS = "ACTIVATOR_COUNTS"
+IDLE = "ACTIVATOR_IDLE"
 
 
 class Life:
@@ -49,6 +58,7 @@ class Life:
         accepted: How many connections there have been.
         refused: How many were closed at once, because of a limit.
         messages: How many times datagrams were taken.
+        quiet: Whether the service manager would like to hear when something comes or ends.
 
     Args:
         settings: What was set.
@@ -67,12 +77,14 @@ class Life:
         self._wake = wake
         self._drain = settings.drain
         self._idle_exit = settings.idle_exit
+        self._is_worker = settings.is_worker
+        self._told_idle = False
         self._used = monotonic()
-        self._quiet = "NOTIFY_SOCKET" in os.environ  # there is a manager, and nothing to tell it
+        self.quiet = "NOTIFY_SOCKET" in os.environ  # there is a manager, and nothing to tell it
         self._shown = ""
         self._status_at = NEVER
         self._shown_at = -NEVER
-        self._ping_interval = _ping_interval()
+        self._ping_interval = ping_interval()
         self._ping_at = monotonic() if self._ping_interval else NEVER
         self._extend_at = NEVER
         self._deadline = NEVER
@@ -87,18 +99,14 @@ class Life:
         notify.ready()
         self._wake()
 
-    def drain(self, *, slowly: bool = False) -> None:
-        """Say that nothing new is taken; what runs has the time that was set.
-
-        Args:
-            slowly: Whether it may take time even if it is not busy now.
-        """
+    def drain(self) -> None:
+        """Say that nothing new is taken; what runs has the time that was set."""
         self.state = DRAINING
         notify.stopping()
         draining.set()
         now = monotonic()
         self._deadline = now + self._drain + ENDING
-        if (slowly or self._busy()) and "NOTIFY_SOCKET" in os.environ:
+        if self._busy() and "NOTIFY_SOCKET" in os.environ:
             self._extend_at = self._status_at = now
         self._wake()
 
@@ -113,8 +121,11 @@ class Life:
         """Note that something came, or has ended."""
         if self._idle_exit:
             self._used = monotonic()
-        if self._quiet:
-            self._quiet = False
+            if self._told_idle:
+                self._told_idle = False
+                notify.own(IDLE, "0")
+        if self.quiet:
+            self.quiet = False
             self._status_at = max(monotonic() + STATUS_DELAY, self._shown_at + STATUS_INTERVAL)
             self._wake()
 
@@ -123,13 +134,22 @@ class Life:
         self._used = max(self._used, when)
 
     def is_idle(self) -> bool:
-        """Tell whether it has been without work for as long as it was to be."""
-        return (
+        """Tell whether it has been without work for as long as it was to be.
+
+        A worker tells that its parent, which knows when all are.
+        """
+        idle = (
             self._idle_exit > 0
             and self.state == READY
             and not self._busy()
             and monotonic() >= self._used + self._idle_exit
         )
+        if self._is_worker and idle:
+            if not self._told_idle:
+                self._told_idle = True
+                notify.own(IDLE, "1")
+            return False
+        return idle
 
     def tick(self) -> float:
         """Do what is due, and return after how many seconds something is again; may be inf."""
@@ -148,31 +168,34 @@ class Life:
         )
 
     def _idle_at(self, now: float) -> float:
-        if not self._idle_exit or self.state != READY:
+        if not self._idle_exit or self.state != READY or self._told_idle:
             return NEVER
         # While busy, it cannot be over before this.
         return (now if self._busy() else self._used) + self._idle_exit
 
     def _show(self, now: float) -> None:
         busy = self._busy()
-        text = self.describe(busy)
+        text = describe(self.state, busy, self.accepted, self.refused, self.messages)
         if text != self._shown:
             self._shown, self._shown_at = text, now
             notify.status(text)
-        self._quiet = not busy
+            if self._is_worker:
+                notify.own(COUNTS, f"{busy} {self.accepted} {self.refused} {self.messages}")
+        self.quiet = not busy
         self._status_at = now + STATUS_INTERVAL if busy else NEVER
 
-    def describe(self, busy: int) -> str:
-        """Return the line for ``systemctl status``, for so many open connections."""
-        parts = [f"{self.state}: {busy} open", f"{self.accepted} accepted"]
-        if self.refused:
-            parts.append(f"{self.refused} refused")
-        if self.messages:
-            parts.append(f"{self.messages} messages")
-        return ", ".join(parts)
+
+def describe(state: str, busy: int, accepted: int, refused: int, messages: int) -> str:
+    """Return the line for ``systemctl status``: the state, and what :class:`Life` counts."""
+    parts = [f"{state}: {busy} open", f"{accepted} accepted"]
+    if refused:
+        parts.append(f"{refused} refused")
+    if messages:
+        parts.append(f"{messages} messages")
+    return ", ".join(parts)
 
 
-def _ping_interval() -> float:
+def ping_interval() -> float:
     """Return how often to ping the watchdog, in seconds; 0 if nobody watches (sd_watchdog(3))."""
     text = os.environ.get("WATCHDOG_USEC", "")
     if not (text.isascii() and text.isdecimal() and len(text) < len("1" + "0" * 18)):

@@ -10,6 +10,7 @@ from select import POLLOUT, poll
 from socket import (
     AF_INET,
     AF_INET6,
+    AF_NETLINK,
     CMSG_SPACE,
     IPPROTO_IP,
     IPPROTO_IPV6,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from activator.listen import Listener
+    from activator.serving.handlers import MessageHandler
+    from activator.serving.queues import Queue
 
     Ancillary = list[tuple[int, int, bytes]]
 
@@ -58,13 +61,15 @@ class Message(bytes):
             PassPacketInfo= or by listening on all addresses.
         interface: The index of the network interface it came in by; 0 if unknown.
         timestamp_ns: When it arrived, as time.time_ns(); 0 without Timestamping=.
+        priority: Its priority in a message queue; 0 for all else.
     """
 
-    channel: "Channel"
+    channel: "Channel | Queue"
     sender: "Any" = None
     destination: str = ""
     interface: int = 0
     timestamp_ns: int = 0
+    priority: int = 0
     # What makes an answer leave from where the message came to.
     source: "tuple[tuple[int, int, bytes], ...]" = ()
 
@@ -87,6 +92,7 @@ class Channel:
         self._view = memoryview(self._buffer)
         self._too_long = Rarely()
         self._no_answer = Rarely()
+        self._lost = Rarely()
         family = self.socket.family
         if family in (AF_INET, AF_INET6) and self.socket.getsockname()[0] in WILDCARDS:
             self.socket.setsockopt(IPPROTO_IP, IP_PKTINFO, 1)
@@ -108,6 +114,13 @@ class Channel:
         except OSError as error:
             if error.errno in UNREACHABLE:
                 return None
+            if error.errno == errno.ENOBUFS and self.socket.family == AF_NETLINK:
+                # netlink(7): the kernel says so once, and has dropped messages.
+                self._lost.line(
+                    f"messages on {self.listener} were lost: they came faster than they were "
+                    "taken; a larger ReceiveBuffer= would help"
+                )
+                return None
             text = f"cannot receive on {self.listener}"
             if error.errno in SCARCE:
                 raise ScarceError(f"{text} for now: {error.strerror}") from None
@@ -124,6 +137,10 @@ class Channel:
         if ancillary:
             _note(message, ancillary)
         return message
+
+    def hand(self, message: Message, handler: "MessageHandler") -> bytes | None:
+        """Call a handler with a message and its sender."""
+        return handler(message, message.sender)
 
     def sendto(self, data: bytes, address: "Any") -> int:
         """Send to an address, as socket.sendto(); an error is raised."""

@@ -23,7 +23,8 @@ SHARED = "shared"
 PROCESS = "process"
 ISOLATIONS = (SHARED, PROCESS)
 TIME_LIMIT = 0.0
-WORKERS = 1
+WORKERS = 0
+START_LIMIT = 60.0
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -98,10 +99,9 @@ class Option:
         read: Turns its text into its value, or raises UsageError.
         help: One line of help, without the default.
         choices: All that it can be, if that is a short list.
-        repeats: Whether it may be given several times; its value is then a tuple.
     """
 
-    __slots__ = ("choices", "default", "help", "metavar", "name", "read", "repeats")
+    __slots__ = ("choices", "default", "help", "metavar", "name", "read")
 
     def __init__(
         self,
@@ -112,7 +112,6 @@ class Option:
         *,
         text: str,
         choices: tuple[str, ...] = (),
-        repeats: bool = False,
     ) -> None:
         self.name = name
         self.metavar = metavar
@@ -120,7 +119,6 @@ class Option:
         self.read = read
         self.help = text
         self.choices = choices
-        self.repeats = repeats
 
 
 OPTIONS = (
@@ -144,7 +142,7 @@ OPTIONS = (
         "N",
         THREADS,
         positive,
-        text="How many connections plain handlers, or requests WSGI, serve at once.",
+        text="How many connections plain handlers serve at once.",
     ),
     Option(
         "idle-exit",
@@ -179,7 +177,14 @@ OPTIONS = (
         "N",
         WORKERS,
         positive,
-        text="Serve with so many processes, each as this one would.",
+        text="Serve with so many processes; a reload replaces them.",
+    ),
+    Option(
+        "start-limit",
+        "SECONDS",
+        START_LIMIT,
+        seconds,
+        text="How long new workers may take to get ready at a reload.",
     ),
     Option(
         "isolation",
@@ -211,22 +216,6 @@ OPTIONS = (
         text="Run CMD in these processes, the connection as its input and output.",
     ),
     Option(
-        "asgi",
-        "MODULE:APP",
-        (),
-        str,
-        text="Serve an ASGI application, in place of a handler; [NAME=]MODULE:APP.",
-        repeats=True,
-    ),
-    Option(
-        "wsgi",
-        "MODULE:APP",
-        (),
-        str,
-        text="Serve a WSGI application, in place of a handler; [NAME=]MODULE:APP.",
-        repeats=True,
-    ),
-    Option(
         "app-dir",
         "DIR",
         "",
@@ -240,9 +229,8 @@ BY_NAME = {option.name: option for option in OPTIONS}
 def parse(words: "Sequence[str]") -> "tuple[dict[str, Any], list[str]]":
     """Split a command line into the options' values and the other words.
 
-    Takes ``--name value`` and ``--name=value``; ``--`` ends the options; an option that is
-    repeated, and may not be, counts as given last. All that follows ``--inetd CMD`` is for the
-    command.
+    Takes ``--name value`` and ``--name=value``; ``--`` ends the options; a repeated option
+    counts as given last. All that follows ``--inetd CMD`` is for the command.
 
     Raises:
         UsageError: An option is unknown, lacks its value or has a wrong one.
@@ -263,8 +251,7 @@ def parse(words: "Sequence[str]") -> "tuple[dict[str, Any], list[str]]":
                 raise UsageError(f"no such option: {flag!r}", f"there are {known} and --help")
             if not equals:
                 text = next(rest, "")
-            value = _read(option, text)
-            values[option.name] = (*values[option.name], value) if option.repeats else value
+            values[option.name] = _read(option, text)
             if option.name == "inetd":
                 values[option.name] = (text, *rest)  # the program's own words
     return values, others

@@ -7,8 +7,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import socket
 
-    from activator.serving.handlers import PlainHandler, Route
+    from activator.serving.handlers import Route
     from activator.serving.messages import Channel
+    from activator.serving.queues import Queue
 
 
 def converse(route: "Route", sock: "socket") -> int:
@@ -22,19 +23,27 @@ def converse(route: "Route", sock: "socket") -> int:
     """
     try:
         sock.setblocking(True)  # with NonBlocking=yes, a passed connection is not
-        _call(route.handler, sock)
+        return call(route, sock)
+    finally:
+        sock.close()
+
+
+def call(route: "Route", sock: "socket") -> int:
+    """Do what :func:`converse` does with a socket that is blocking, and do not close it."""
+    try:
+        result = route.handler(sock)
+        if result is not None:
+            _refuse_awaitable(result)
     except Exception as error:  # noqa: BLE001 - a handler may fail in any way
         if not is_about_client(error, sock):
-            failure(f"{route} failed", error, skip=2)
+            failure(f"{route} failed", error, skip=1)
             return 1
     except SystemExit as error:
         return exit_status(error)
-    finally:
-        sock.close()
     return 0
 
 
-def answer(route: "Route", channel: "Channel", more: "Callable[[], bool]") -> int:
+def answer(route: "Route", channel: "Channel | Queue", more: "Callable[[], bool]") -> int:
     """Call the handler with each message that waits, in their order, and send its answers.
 
     An exception is the handler's bug: one record on stderr, and no answer.
@@ -57,7 +66,7 @@ def answer(route: "Route", channel: "Channel", more: "Callable[[], bool]") -> in
             break
         count += 1
         try:
-            data = route.handler(message, message.sender)
+            data = channel.hand(message, route.handler)
             if data is not None:
                 channel.answer(data, message)
         except Exception as error:  # noqa: BLE001 - a handler may fail in any way
@@ -67,8 +76,7 @@ def answer(route: "Route", channel: "Channel", more: "Callable[[], bool]") -> in
     return count
 
 
-def _call(handler: "PlainHandler", sock: "socket") -> None:
-    result = handler(sock)
+def _refuse_awaitable(result: object) -> None:
     if hasattr(result, "__await__"):
         if hasattr(result, "close"):
             result.close()  # else the interpreter would warn as well

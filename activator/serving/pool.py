@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from activator.serving.handlers import Route
 
     Call = Callable[[], object]
-    # What the call is about, the call, whose it is, and what to call afterwards.
-    Job = tuple[object, Call, str, Call | None]
+    # What the call is about, the call, whose it is, what to call afterwards, whether it lasts.
+    Job = tuple[object, Call, str, Call | None, bool]
 
 
 class Pool:
@@ -45,12 +45,18 @@ class Pool:
         self._lock = threading.Lock()
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._running: set[object] = set()
+        self._lasting = 0
         self.ended = monotonic()
         self._threads = 0
         self._watching = False
 
     @property
     def busy(self) -> int:
+        """How many calls have been asked for and not ended yet, without those that last."""
+        return len(self._running) - self._lasting
+
+    @property
+    def unfinished(self) -> int:
         """How many calls have been asked for and not ended yet."""
         return len(self._running)
 
@@ -58,7 +64,7 @@ class Pool:
     def full(self) -> bool:
         """Whether no call can be asked for; the end of one is then announced."""
         with self._lock:
-            self._watching = len(self._running) >= self._limit
+            self._watching = self.busy >= self._limit
             return self._watching
 
     def watch(self) -> None:
@@ -86,8 +92,10 @@ class Pool:
         call: "Callable[[], object]",
         name: str,
         done: "Callable[[], object] | None" = None,
+        *,
+        is_lasting: bool = False,
     ) -> None:
-        """Have a call made; if the pool is full, when another has ended.
+        """Have a call made; the pool must not be full.
 
         Args:
             key: What the call is about: its connection, or something else that no other
@@ -95,15 +103,18 @@ class Pool:
             call: What to call.
             name: Who failed, if it raises.
             done: Called in the thread when the call has ended and counts no more.
+            is_lasting: Whether it goes on when there is nothing to do; then it gets a thread
+                besides the others, and does not make the pool :attr:`busy`.
         """
         with self._lock:
+            self._lasting += is_lasting
             self._running.add(key)
-            start = self._threads < min(len(self._running), self._limit)
+            start = len(self._running) > self._threads
             self._threads += start
         if start:
             # A thread that hangs must not keep the process from ending.
             threading.Thread(target=self._work, name="activator", daemon=True).start()
-        self._jobs.put((key, call, name, done))
+        self._jobs.put((key, call, name, done, is_lasting))
 
     def abandon(self) -> None:
         """Shut down every connection still running, which wakes handlers that wait for it."""
@@ -121,13 +132,14 @@ class Pool:
 
     def _work(self) -> None:
         while job := self._jobs.get():
-            key, call, name, done = job
+            key, call, name, done, is_lasting = job
             try:
                 call()
             except BaseException as error:  # noqa: BLE001 - sys.exit() too ends no service
                 failure(f"{name} failed", error, skip=4)
             with self._lock:
                 self._running.discard(key)
+                self._lasting -= is_lasting
                 self.ended = monotonic()
                 watching = self._watching
             if done:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from activator.listen import Listener
-    from activator.serving.messages import Message
+    from activator.serving.messages import Channel, Message
 
 
 class Server:
@@ -38,11 +38,11 @@ class Replies:
     __slots__ = ("_message",)
 
     def __init__(self, message: "Message") -> None:
-        self._message = message
+        self._message: Any = message  # of a socket, not of a queue
 
     def sendto(self, data: bytes, address: object) -> int:
         """Send a datagram; an answer leaves from the address that the message came to."""
-        channel = self._message.channel
+        channel: Channel = self._message.channel
         if address != self._message.sender:
             return channel.sendto(data, address)
         channel.answer(data, self._message)

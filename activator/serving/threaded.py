@@ -22,7 +22,7 @@ from activator.serving.accept import (
     accept,
     anything_waits,
 )
-from activator.serving.handlers import MESSAGES
+from activator.serving.handlers import CALLED
 from activator.serving.life import NEVER, Life
 from activator.serving.pool import Pool
 from activator.serving.report import Rarely, line
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from socket import socket
 
     from activator.serving.engine import Ending, Settings
+    from activator.serving.files import File
     from activator.serving.handlers import Route
     from activator.serving.inbox import Inbox
 
@@ -76,8 +77,8 @@ class _Service:
         self._pool = Pool(min(threads, settings.max_connections or threads), self._wake_up)
         self._life = Life(settings, lambda: self._pool.busy, lambda: None)
         self._sources = Sources(settings.max_per_source) if settings.max_per_source else None
-        self._inboxes: dict[int, Inbox] = {}
-        self._answered: deque[tuple[int, Inbox]] = deque()
+        self._inboxes: dict[int, Inbox | File] = {}
+        self._answered: deque[tuple[int, Inbox | File]] = deque()
         self._poll = select.poll()
         self._poll.register(self._wake_out, select.POLLIN)
         self._idle_fds = set(self._routes)  # whose messages no thread answers
@@ -104,18 +105,19 @@ class _Service:
 
     def serve(self) -> None:
         for fd, route in self._routes.items():
-            # The flag is shared with the service manager's copy, which wants it so too.
-            route.listener.socket().setblocking(False)
-            if route.sort == MESSAGES:
-                from activator.serving.inbox import Inbox  # noqa: PLC0415 - rarely needed
+            if route.sort in CALLED:
+                from activator.serving.inbox import inbox  # noqa: PLC0415 - rarely needed
 
-                self._inboxes[fd] = Inbox(route, self._settings.message_max)
+                self._inboxes[fd] = inbox(route, self._settings.message_max)
+            else:
+                # The flag is shared with the service manager's copy, which wants it so too.
+                route.listener.socket().setblocking(False)
         for route in self._restored:
             self._adopt(route, route.listener.socket())
         self._poll_listeners(True)
         self._life.ready()
         while not self._stopping:
-            self._life.used(self._pool.ended)
+            self._life.used(max([self._pool.ended, *(box.used for box in self._inboxes.values())]))
             left = self._life.tick()
             if self._life.is_idle():
                 if not anything_waits(self._routes.values()):
@@ -132,13 +134,13 @@ class _Service:
         self._life.drain()
         self._pool.watch()
         deadline = monotonic() + self._settings.drain
-        while self._pool.busy and not self._now and (left := deadline - monotonic()) > 0:
+        while self._pool.unfinished and not self._now and (left := deadline - monotonic()) > 0:
             self._wait(min(left, self._life.tick()))
-        if self._pool.busy:
+        if self._pool.unfinished:
             self.in_time = False
             self._pool.abandon()
             deadline = monotonic() + GRACE
-            while self._pool.busy and (left := deadline - monotonic()) > 0:
+            while self._pool.unfinished and (left := deadline - monotonic()) > 0:
                 self._wait(left)
         self._life.stop()
 
@@ -155,7 +157,7 @@ class _Service:
             return
         if fd in self._inboxes:
             self._idle_fds.discard(fd)
-            self._inboxes[fd].submit(self._pool, lambda inbox: self._mark_answered(fd, inbox))
+            self._inboxes[fd].submit(self._pool, lambda box: self._mark_answered(fd, box))
         else:
             self._accept(self._routes[fd])
 
@@ -184,20 +186,24 @@ class _Service:
             self._life.refused += 1
             sock.close()
 
-    def _mark_answered(self, fd: int, inbox: "Inbox") -> None:
-        self._answered.append((fd, inbox))
+    def _mark_answered(self, fd: int, box: "Inbox | File") -> None:
+        self._answered.append((fd, box))
         self._wake_up()
 
     def _take_answered(self) -> None:
         while self._answered:
-            fd, inbox = self._answered.popleft()
-            self._idle_fds.add(fd)
-            self._life.messages += inbox.count
+            fd, box = self._answered.popleft()
+            self._life.messages += box.count
             self._life.note()
-            if inbox.scarce:
-                self._pause(inbox.scarce)
-            elif inbox.broken:
-                self._break(inbox.broken)
+            if box.over:
+                del self._routes[fd]
+                self._stopping = self._stopping or not self._routes
+                continue
+            self._idle_fds.add(fd)
+            if box.scarce:
+                self._pause(box.scarce)
+            elif box.broken:
+                self._break(box.broken)
 
     def _pause(self, reason: str) -> None:
         self._pause_until = monotonic() + PAUSE

@@ -1,120 +1,139 @@
-"""Several processes on the same listeners: ``--workers N``.
+"""Several processes on the same listeners, and new ones for old: ``--workers N``.
 
 This parent never loads the handlers: it starts the same command again, once for each worker,
 with the descriptors passed as the service manager does, and watches over them.
 
     starting   workers are started; one that ends now ends the service
-    ready      all have said READY=1; one that ends is replaced, more slowly if it did not last
+    ready      all have said READY=1; one that ends, or hangs, is replaced, more slowly if it
+               did not last
+    reloading  on SIGHUP or `activator reload`: as many new workers are started beside the
+               others; when all are ready, the others drain; if one fails, the new ones do
     draining   SIGTERM was passed on; workers have their time to drain
     stopped    all have ended, or were killed
 
 The kernel spreads the connections: every worker waits on every listener, and one that is busy
-does not accept. To be so, workers accept one connection at a time.
+does not accept. To be so, workers accept one connection at a time. A client never waits for
+a hand-over, since there are always workers that accept.
+
+To the service manager this is the service: workers tell it what they would tell the manager,
+and it passes on what concerns them all.
 """
 
 import os
 import select
 import signal
-import sys
 from contextlib import suppress
-from socket import AF_UNIX, SOCK_DGRAM, socket, socketpair
+from socket import socketpair
 from time import monotonic
 
-from activator import notify
+from activator import fdstore, notify
+from activator.serving.handlers import CONNECTED
+from activator.serving.life import (
+    COUNTS,
+    DRAINING,
+    IDLE,
+    READY,
+    RELOADING,
+    STARTING,
+    describe,
+    ping_interval,
+)
+from activator.serving.reloads import Requests
 from activator.serving.report import line
-from activator.serving.stop import SIGNALS, StopSignals
+from activator.serving.stop import StopSignals
+from activator.serving.worker import NEVER, Surroundings, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Callable
 
     from activator.listen import Listeners
+    from activator.serving.reloads import Request
+    from activator.serving.worker import Message
 
-# Set for a worker, so that the same command line is one.
-VARIABLE = "ACTIVATOR_WORKER"
-# How long to wait before a worker is replaced: the first time, and at most, in seconds.
-BACK_OFF = 0.1
-BACK_OFF_MAX = 5.0
-# A worker that ran for so long has lasted, in seconds.
-LASTED = 10.0
 # How long workers may take beyond the drain, to end themselves, in seconds.
 MARGIN = 3.0
+# How long to leave the status as it is, in seconds.
+STATUS_INTERVAL = 1.0
+# After which part of the watchdog's time a worker that is silent counts as hanging: it pings
+# at each half.
+HANGING = 0.8
+# Fields of messages that are for the manager whenever they come.
+STORING = frozenset({"FDSTORE", "FDSTOREREMOVE"})
+COUNTS_FIELD = f"X_{COUNTS}"
+IDLE_FIELD = f"X_{IDLE}"
 
 
-def is_worker() -> bool:
-    """Tell whether this process is one of the workers; only the first call does."""
-    return os.environ.pop(VARIABLE, "") == str(os.getpid())
-
-
-def run(listeners: "Listeners", count: int, drain: float) -> int:
+def run(listeners: "Listeners", count: int, drain: float, start_limit: float) -> int:
     """Keep so many workers running until a signal; return the exit status.
 
     Args:
-        listeners: What was passed; they stay open.
+        listeners: What was passed; they stay open, but connections from the fd store.
         count: How many workers.
         drain: How long the workers let connections end, in seconds.
+        start_limit: How long new workers may take to get ready, in seconds.
     """
-    parent = _Parent(listeners, count, drain)
-    children = signal.getsignal(signal.SIGCHLD)
-    earlier = signal.set_wakeup_fd(parent.wakeup[1].fileno(), warn_on_full_buffer=False)
+    parent = _Parent(listeners, count, drain, start_limit)
+    earlier = [(each, signal.getsignal(each)) for each in (signal.SIGCHLD, signal.SIGHUP)]
+    earlier_fd = signal.set_wakeup_fd(parent.wakeup[1].fileno(), warn_on_full_buffer=False)
     try:
         # The call itself does nothing, but with a handler the signal ends a wait.
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGHUP, parent.reload)
         with StopSignals(parent.stop, parent.stop_now):
             parent.serve()
             parent.drain()
     finally:
-        signal.set_wakeup_fd(earlier)
-        signal.signal(signal.SIGCHLD, children)
+        signal.set_wakeup_fd(earlier_fd)
+        for number, handler in earlier:
+            signal.signal(number, handler)
         parent.close()
     return parent.status
 
 
-class _Worker:
-    """One place for a worker, and the process that has it now.
+class _Parent:
+    """The states are those of :mod:`activator.serving.life`.
 
-    Attributes:
-        pid: The process; 0 if there is none now.
-        reports: Where it says READY=1.
-        is_ready: Whether it has.
-        began: When it was started, as time.monotonic().
-        start_at: When to start the next.
-        back_off: How long to wait for the one after that, in seconds.
+    Workers are in one of three lists: those that serve, those that are to take over, and those
+    that end.
     """
 
-    __slots__ = ("back_off", "began", "is_ready", "pid", "reports", "start_at")
-
-    def __init__(self) -> None:
-        self.pid = 0
-        self.is_ready = False
-        self.began = self.start_at = 0.0
-        self.back_off = BACK_OFF
-        self.reports = socket(AF_UNIX, SOCK_DGRAM)
-        self.reports.setblocking(False)
-        self.reports.bind("")  # the kernel finds an abstract name: unix(7), "autobind"
-
-    @property
-    def address(self) -> str:
-        """The name for NOTIFY_SOCKET=."""
-        return "@" + os.fsdecode(self.reports.getsockname()[1:])
-
-
-class _Parent:
-    def __init__(self, listeners: "Listeners", count: int, drain: float) -> None:
+    def __init__(
+        self, listeners: "Listeners", count: int, drain: float, start_limit: float
+    ) -> None:
         self.status = 0
         self.wakeup = socketpair()
         for end in self.wakeup:
             end.setblocking(False)
-        self._fds = [listener.fd for listener in listeners]
-        self._names = ":".join(listener.name for listener in listeners)
+        self._state = STARTING
+        self._listeners = [item for item in listeners if item.kind != CONNECTED]
+        # Connections from the fd store, for the first worker alone.
+        self._restored = [item for item in listeners if item.kind == CONNECTED]
         self._drain = drain
-        self._workers = [_Worker() for _ in range(count)]
+        self._start_limit = start_limit
         self._poll = select.poll()
-        for readable in (self.wakeup[0], *(worker.reports for worker in self._workers)):
-            self._poll.register(readable, select.POLLIN)
-        self._ready = False
+        self._readers: dict[int, Callable[[], object]] = {}
+        self._serving: list[Worker] = []
+        self._coming: list[Worker] = []
+        self._leaving: list[Worker] = []
+        self._past = (0, 0, 0)  # what workers have counted that have ended
+        self._surroundings = Surroundings(dict(os.environb))
+        self._next_surroundings = self._surroundings
+        self._limit_at = NEVER  # when those that come must be ready
+        self._asked = False  # for a hand-over
+        self._waiting: list[Request] = []  # for the next one
+        self._requests: list[Request] = []  # for this one
+        self._problem = ""  # of the last hand-over
+        self._shown = ""
+        self._show_at = NEVER
+        self._shown_at = -NEVER
+        self._ping_interval = ping_interval()
+        self._ping_at = monotonic() if self._ping_interval else NEVER
         self._stopping = False
         self._now = False
+        self._watch(self.wakeup[0].fileno(), self._woken)
+        self._serving = [self._new_worker(self._surroundings) for _ in range(count)]
+        self._control = Requests(self._watch, self._unwatch, self._take_request)
 
     # What signals call.
 
@@ -124,125 +143,273 @@ class _Parent:
     def stop_now(self) -> None:
         self._now = True
 
+    def reload(self, *_: object) -> None:
+        self._asked = True
+
     # The states.
 
     def serve(self) -> None:
         while not self._stopping:
             now = monotonic()
-            for worker in self._workers:
-                if not worker.pid and worker.start_at <= now:
-                    self._start(worker, now)
-            times = [worker.start_at - now for worker in self._workers if not worker.pid]
-            self._wait(min(times, default=None))
+            if self._asked and self._state == READY:
+                self._begin_hand_over(now)
+            self._wait(self._tick(now) - now)
+            self._move_on()
 
     def drain(self) -> None:
+        self._state = DRAINING
+        self._limit_at = NEVER
         notify.stopping()
-        self._signal(signal.SIGTERM)
+        for request in self._requests + self._waiting:
+            request.answer("the service is being stopped")
+        everybody = self._everybody()
+        for worker in everybody:
+            worker.signal(signal.SIGTERM)
         deadline = monotonic() + self._drain + MARGIN
         while self._running() and (left := deadline - monotonic()) > 0:
             if self._now:
                 self._now = False
                 deadline = min(deadline, monotonic() + MARGIN)
-            self._wait(left)
-        self._signal(signal.SIGKILL)
+            self._wait(min(left, self._tick(monotonic()) - monotonic()))
+        for worker in everybody:
+            worker.signal(signal.SIGKILL)
         while self._running():
-            self._wait(None)
+            self._wait(NEVER)
 
     def close(self) -> None:
-        for worker in self._workers:
-            worker.reports.close()
+        for worker in self._everybody():
+            worker.close()
+        self._control.close()
         for end in self.wakeup:
             end.close()
 
-    # Their steps.
+    # Hand-over.
 
-    def _start(self, worker: _Worker, now: float) -> None:
-        worker.began = now
-        worker.is_ready = False
-        # A signal must not get lost in the child, before it has become a worker.
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-        try:
-            worker.pid = os.fork()
-            if not worker.pid:
-                self._become(worker)
-        except OSError as error:
-            line(f"cannot start a worker: {error.strerror}; a higher TasksMax= would help")
-            worker.start_at = now + worker.back_off
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    def _take_request(self, request: "Request") -> None:
+        if self._state == DRAINING:
+            request.answer("the service is being stopped")
+            return
+        # One that is under way may have begun before what is new was there.
+        self._waiting.append(request)
+        self._asked = True
 
-    def _become(self, worker: _Worker) -> "NoReturn":
-        """Become a worker, in the child."""
-        try:
-            self._execute(worker)
-        except OSError as error:
-            line(f"cannot start a worker: {error.strerror}")
-        finally:
-            os._exit(1)
+    def _begin_hand_over(self, now: float) -> None:
+        self._asked = False
+        self._state = RELOADING
+        self._requests, self._waiting = self._waiting, []
+        given = [each.surroundings for each in self._requests if each.surroundings]
+        self._next_surroundings = given[-1] if given else self._surroundings
+        notify.reloading(self._describe())
+        self._coming = [self._new_worker(self._next_surroundings) for _ in self._serving]
+        self._limit_at = now + self._start_limit
+        for worker in self._coming:
+            if not worker.start(self._listeners, now):
+                self._roll_back("a worker cannot be started")
+                return
 
-    def _execute(self, worker: _Worker) -> None:
-        signal.set_wakeup_fd(-1)
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        pid = str(os.getpid())
-        environ = {**os.environ, VARIABLE: pid, "NOTIFY_SOCKET": worker.address}
-        environ |= {"LISTEN_PID": pid, "LISTEN_FDS": str(len(self._fds))}
-        environ["LISTEN_FDNAMES"] = self._names
-        for name in ("WATCHDOG_PID", "WATCHDOG_USEC"):
-            environ.pop(name, None)
-        for fd in self._fds:
-            os.set_inheritable(fd, True)
-        os.execve(sys.executable, sys.orig_argv, environ)  # noqa: S606 - the point
+    def _take_over(self) -> None:
+        self._surroundings = self._next_surroundings
+        old, self._serving = self._serving, self._coming
+        self._end_hand_over(old, "")
 
-    def _wait(self, seconds: float | None) -> None:
-        timeout = None if seconds is None else max(seconds, 0) * 1000 + 1
-        self._poll.poll(timeout)
-        with suppress(BlockingIOError):
-            self.wakeup[0].recv(65536)
-        for worker in self._workers:
-            self._read(worker)
-        self._reap()
-        if not self._ready and all(worker.is_ready for worker in self._workers):
-            self._ready = True
-            if not self._stopping:
-                notify.ready(f"ready: {len(self._workers)} workers")
+    def _roll_back(self, problem: str) -> None:
+        line(f"reload failed: {problem}; the earlier workers go on")
+        self._end_hand_over(self._coming, problem)
 
-    def _read(self, worker: _Worker) -> None:
-        with suppress(BlockingIOError):
-            while message := worker.reports.recv(4096):
-                worker.is_ready = worker.is_ready or b"READY=1" in message.split(b"\n")
+    def _end_hand_over(self, leaving: list[Worker], problem: str) -> None:
+        self._coming = []
+        self._limit_at = NEVER
+        self._state = READY
+        until = monotonic() + self._drain + MARGIN
+        for worker in leaving:
+            self._leaving.append(worker)
+            worker.until = until
+            worker.signal(signal.SIGTERM)
+        self._reap()  # takes the places that are empty already
+        self._problem = problem
+        self._shown = self._describe()
+        notify.ready(self._shown)
+        for request in self._requests:
+            request.answer(problem and f"{problem}; the earlier workers go on, see the log")
+        self._requests = []
+
+    # Workers.
+
+    def _everybody(self) -> list[Worker]:
+        return self._serving + self._coming + self._leaving
+
+    def _running(self) -> bool:
+        return any(worker.pid for worker in self._everybody())
+
+    def _new_worker(self, surroundings: Surroundings) -> Worker:
+        worker = Worker(surroundings)
+        self._watch(worker.fileno(), lambda: self._read(worker))
+        return worker
+
+    def _start(self, worker: Worker, now: float) -> None:
+        if worker.start(self._listeners + self._restored, now):
+            for listener in self._restored:
+                listener.close()
+            self._restored = []
+
+    def _read(self, worker: Worker) -> None:
+        for message in worker.messages():
+            self._take_message(worker, message)
+
+    def _take_message(self, worker: Worker, message: "Message") -> None:
+        fields, fds = message
+        if "READY" in fields:
+            worker.is_ready = True
+        if "WATCHDOG" in fields:
+            worker.alive = monotonic()
+        if IDLE_FIELD in fields:
+            worker.is_idle = fields[IDLE_FIELD] == "1"
+        if COUNTS_FIELD in fields:
+            with suppress(ValueError):
+                busy, accepted, refused, messages = map(int, fields[COUNTS_FIELD].split())
+                worker.counts = busy, accepted, refused, messages
+            self._change()
+        if not STORING.isdisjoint(fields):
+            fdstore.pass_on(fields, fds)
+        if "EXTEND_TIMEOUT_USEC" in fields and self._state in (STARTING, DRAINING):
+            with suppress(ValueError):
+                notify.extend_timeout(int(fields["EXTEND_TIMEOUT_USEC"]) / 1e6)
+        for fd in fds:
+            os.close(fd)
 
     def _reap(self) -> None:
         now = monotonic()
-        for worker in self._workers:
-            if not worker.pid:
-                continue
-            pid, state = os.waitpid(worker.pid, os.WNOHANG)
-            if not pid:
-                continue
-            worker.pid = 0
-            status = os.waitstatus_to_exitcode(state)
-            if self._stopping:
-                if status > 0:
-                    self.status = status
-                continue
-            why = f"signal {-status}" if status < 0 else f"status {status}"
-            if not self._ready:
-                line(f"worker {pid} ended with {why} before it was ready")
-                self.status = status if status > 0 else 1
-                self._stopping = True
-                continue
-            if now - worker.began >= LASTED:
-                worker.back_off = BACK_OFF
-            line(f"worker {pid} ended with {why}; another is started in {worker.back_off:g} s")
-            worker.start_at = now + worker.back_off
-            worker.back_off = min(worker.back_off * 2, BACK_OFF_MAX)
-
-    def _running(self) -> bool:
-        return any(worker.pid for worker in self._workers)
-
-    def _signal(self, number: int) -> None:
-        for worker in self._workers:
+        for worker in self._everybody():
             if worker.pid:
-                os.kill(worker.pid, number)
+                pid, state = os.waitpid(worker.pid, os.WNOHANG)
+                if pid:
+                    self._ended(worker, os.waitstatus_to_exitcode(state), now)
+        for worker in [each for each in self._leaving if not each.pid]:
+            self._leaving.remove(worker)
+            self._unwatch(worker.fileno())
+            worker.close()
+
+    def _ended(self, worker: Worker, status: int, now: float) -> None:
+        self._read(worker)
+        pid = worker.pid
+        _, *counts = worker.counts
+        self._past = tuple(map(int.__add__, self._past, counts))  # type: ignore[assignment]
+        worker.counts = (0, 0, 0, 0)
+        self._change()
+        pause = worker.ended(now)
+        why = f"worker {pid} ended with {_how(status)}"
+        if self._stopping:
+            self.status = status if status > 0 else self.status
+        elif worker in self._leaving:
+            # SIGTERM may have come before it was to drain on it.
+            if status not in (0, -signal.SIGTERM):
+                line(why)
+        elif worker in self._coming:
+            self._roll_back(f"{why} before it was ready")
+        elif self._state == STARTING:
+            line(f"{why} before it was ready")
+            self.status = status if status > 0 else 1
+            self._stopping = True
+        else:
+            line(f"{why}; another is started in {pause:g} s")
+
+    def _move_on(self) -> None:
+        if self._stopping:
+            return
+        if self._state == STARTING and all(worker.is_ready for worker in self._serving):
+            self._state = READY
+            notify.ready(self._describe())
+        elif self._state == RELOADING and all(worker.is_ready for worker in self._coming):
+            self._take_over()
+        elif (
+            self._state == READY
+            and not self._asked
+            and not self._leaving
+            and all(worker.is_idle for worker in self._serving)
+        ):
+            self._stopping = True
+
+    # What goes by the clock.
+
+    def _tick(self, now: float) -> float:
+        """Do what is due; return when something is again."""
+        if now >= self._limit_at:
+            self._roll_back(f"no worker is ready within {self._start_limit:g} seconds")
+        if now >= self._show_at:
+            self._show(now)
+        times = [self._limit_at, self._show_at, self._watch_over(now)]
+        for worker in self._leaving:
+            if worker.until <= now:
+                worker.signal(signal.SIGKILL)
+                worker.until = NEVER
+            times.append(worker.until)
+        for worker in self._serving:
+            if not worker.pid and not self._stopping:
+                if worker.start_at <= now:
+                    self._start(worker, now)
+                times.append(worker.start_at if not worker.pid else NEVER)
+        return min(times)
+
+    def _watch_over(self, now: float) -> float:
+        """Ping the watchdog while all workers do; return when to do so again.
+
+        One that hangs is ended, and so replaced. If that is in vain, the manager will act.
+        """
+        if now < self._ping_at:
+            return self._ping_at
+        limit = 2 * self._ping_interval * HANGING
+        hanging = [each for each in self._everybody() if each.pid and each.alive + limit <= now]
+        for worker in hanging:
+            worker.abort()
+        if not hanging:
+            notify.watchdog()
+        # More often than a worker does, to see in time that it has not.
+        self._ping_at = now + self._ping_interval / 4
+        return self._ping_at
+
+    def _change(self) -> None:
+        if self._show_at == NEVER:
+            self._show_at = max(monotonic(), self._shown_at + STATUS_INTERVAL)
+
+    def _show(self, now: float) -> None:
+        self._show_at = NEVER
+        text = self._describe()
+        if text != self._shown:
+            self._shown, self._shown_at = text, now
+            notify.status(text)
+
+    def _describe(self) -> str:
+        counts = [worker.counts for worker in self._everybody()]
+        busy, *rest = map(sum, zip(*counts, strict=True))
+        accepted, refused, messages = map(int.__add__, self._past, rest)
+        text = describe(self._state, busy, accepted, refused, messages)
+        text += f", {len(self._serving)} workers"
+        if self._leaving:
+            text += f" and {len(self._leaving)} that end"
+        return f"{text}; the last reload failed: {self._problem}" if self._problem else text
+
+    # Waiting.
+
+    def _watch(self, fd: int, reader: "Callable[[], object]") -> None:
+        self._readers[fd] = reader
+        self._poll.register(fd, select.POLLIN)
+
+    def _unwatch(self, fd: int) -> None:
+        del self._readers[fd]
+        self._poll.unregister(fd)
+
+    def _woken(self) -> None:
+        with suppress(BlockingIOError):
+            self.wakeup[0].recv(65536)
+
+    def _wait(self, seconds: float) -> None:
+        timeout = None if seconds == NEVER else max(seconds, 0) * 1000 + 1
+        for fd, _ in self._poll.poll(timeout):
+            reader = self._readers.get(fd)  # an earlier one may have taken it away
+            if reader:
+                reader()
+        self._reap()
+
+
+def _how(status: int) -> str:
+    return f"signal {-status}" if status < 0 else f"status {status}"

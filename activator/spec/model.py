@@ -71,6 +71,29 @@ class Proxy(NamedTuple):
         return self.backend.startswith("/")
 
 
+class Processes(NamedTuple):
+    """How the runtime divides the work.
+
+    Attributes:
+        workers: How many workers serve shared sockets; 0 for a process without a parent.
+        hand_over: Whether a reload starts new processes.
+        time_limit: How long a connection's process may run: seconds; 0 for ever.
+        limits: Its resources: the name of a limit, in small letters, and its value.
+    """
+
+    workers: int = 0
+    hand_over: bool = False
+    time_limit: float = 0.0
+    limits: tuple[tuple[str, str], ...] = ()
+
+    def count(self, mode: Mode) -> int:
+        """Return how many workers a service of a mode has; 0 for a process without a parent."""
+        if mode is Mode.SHARED:
+            return max(self.workers, int(self.hand_over))
+        # A process for each connection is enough.
+        return int(mode is Mode.WARM and (self.hand_over or self.workers > 0))
+
+
 def _nowhere(path: tuple[str | int, ...]) -> str:
     """Return no place, for specs that were not read from anywhere."""
     del path
@@ -95,6 +118,7 @@ class Spec(NamedTuple):
         idle_exit: How long after the last connection a handler of shared sockets stops:
             seconds; 0 for never.
         proxy: What mode "proxy" needs, else None.
+        processes: How the runtime divides the work.
         hardening: The profile that closes all it can: a name of :mod:`activator.hardening`.
         needs: What is open nevertheless, as ``network`` or ``write:/srv/data``.
         systemd: The systemd version to write for.
@@ -116,6 +140,7 @@ class Spec(NamedTuple):
     drain: float = 30.0
     idle_exit: float = 0.0
     proxy: Proxy | None = None
+    processes: Processes = Processes()
     hardening: str = "strict"
     needs: tuple[str, ...] = ()
     systemd: int = 252

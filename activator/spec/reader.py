@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from activator import directives, quoting, unquoting
 from activator.errors import ActivatorError, combine
 from activator.spec import directories, intents, names, target
-from activator.spec.model import Mode, Proxy, Setting, Socket, Spec
+from activator.spec.model import Mode, Processes, Proxy, Setting, Socket, Spec
 from activator.spec.settings import Newer, check, one_line, read_table
 from activator.spec.source import OptionSource, Path, TomlSource
 
@@ -16,6 +16,8 @@ DRAIN_MAX = 86_400
 # Tables of a spec, and of a socket, that hold directives of these sections.
 SERVICE_TABLES = {"unit": "Unit", "service": "Service", "install": "Install"}
 SOCKET_TABLES = {"unit": "Unit", "install": "Install"}
+# Keys about the runtime's processes.
+PROCESSES = frozenset({"workers", "hand-over", "time-limit", "limits"})
 # Set by the generator from the spec's intents; a second place to say it would contradict.
 RESERVED = {
     ("Socket", "Accept"): 'mode = "shared" or "per-connection" decides it',
@@ -76,6 +78,7 @@ class Reader:
             hardening=self._get("hardening"),
             needs=self._needs(),
             proxy=self._proxy(sockets, settings),
+            processes=self._processes(sockets),
             systemd=self.version,
             source=self.source.name,
             dropped=tuple(self.dropped),
@@ -243,6 +246,16 @@ class Reader:
         from activator.spec import proxy  # noqa: PLC0415 - few specs have one
 
         return proxy.read(self.tree, sockets, settings, self.version, self._note)
+
+    def _processes(self, sockets: tuple[Socket, ...]) -> Processes:
+        """Return how the runtime divides the work."""
+        given = {key: self.tree[key] for key in PROCESSES & self.right}
+        if not given:
+            return Processes()
+        from activator.spec import processes  # noqa: PLC0415 - few specs have any
+
+        program = "handler" not in self.tree
+        return processes.read(given, sockets, program=program, report=self._note)
 
     def _absolute(self, key: str) -> str:
         """Return an absolute path, or nothing."""

@@ -13,7 +13,8 @@ import pytest
 
 from tests.boxes.box import Box
 from tests.boxes.needs import missing_for_boxes, required
-from tests.boxes.roots import MOVING, SUITES, RootError, ensure_root, locked
+from tests.boxes.recipes import BOX, MOVING, SUITES, Recipe
+from tests.boxes.roots import RootError, ensure_root, locked
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -54,12 +55,12 @@ def give_up(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
-def box_root(suite: str) -> Path:
+def box_root(suite: str, recipe: Recipe = BOX) -> Path:
     """Return a suite's root file system, or skip or fail the test that needs it."""
     if missing := missing_for_boxes():
         give_up(missing)
     try:
-        return ensure_root(suite)
+        return ensure_root(suite, recipe)
     except RootError as error:
         reason = str(error)
     if suite == MOVING:

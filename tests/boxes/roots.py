@@ -1,4 +1,4 @@
-"""Root file systems for boxes: one a Debian suite, built once and cached outside the checkout.
+"""Root file systems: one a Debian suite and recipe, built once and cached outside the checkout.
 
 ``python -m tests.boxes.roots [SUITE...]`` builds what is missing and shows its progress.
 """
@@ -20,44 +20,8 @@ from time import monotonic
 from typing import TextIO
 
 from tests.boxes.needs import missing_for_roots, required
+from tests.boxes.recipes import BOX, MOVING, RECIPES, SUITES, Recipe
 from tests.boxes.sources import debian_source
-
-# Suite → the systemd it brings (sid: at least). sid moves, so a failure there is nobody's fault.
-SUITES = {"bookworm": 252, "trixie": 257, "sid": 262}
-MOVING = "sid"
-
-PACKAGES = (
-    "curl",
-    "dbus",
-    "iproute2",
-    "libpam-systemd",
-    "netcat-openbsd",
-    "nginx-light",
-    "procps",
-    "python3",
-    "python3-click",
-    "python3-dbus",
-    "python3-installer",
-    "python3-jinja2",
-    "python3-systemd",
-    "socat",
-    "systemd",
-    "systemd-sysv",
-)
-
-# Units that would only make a boot slower, or take a port before a test does.
-UNWANTED = ("nginx.service", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer")
-
-OPTIONS = (
-    "--variant=minbase",
-    # A mirror may be a snapshot, whose Release file has run out by design.
-    '--aptopt=Acquire::Check-Valid-Until "false"',
-    '--aptopt=Acquire::Languages "none"',
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "--dpkgopt=path-exclude=/usr/share/man/*",
-    "--dpkgopt=path-exclude=/usr/share/locale/*",
-    f'--customize-hook=chroot "$1" systemctl disable --quiet {" ".join(UNWANTED)}',
-)
 
 
 class RootError(Exception):
@@ -72,17 +36,17 @@ def cache_directory() -> Path:
     return Path(home) / "activator" / "boxes"
 
 
-def tree_path(suite: str) -> Path:
-    """Return the directory of a suite's root file system, whether it is built or not.
+def tree_path(suite: str, recipe: Recipe = BOX) -> Path:
+    """Return the directory of a root file system, whether it is built or not.
 
-    Its name is a key: the suite and a digest of all that decides what is in the tree.
+    Its name is a key: the recipe, the suite and a digest of all that decides what is in it.
     """
-    recipe = [*PACKAGES, *OPTIONS]
+    contents = [*recipe.packages, *recipe.options]
     if suite == MOVING:
         # A new tree each month, so that it keeps up with the newest systemd.
-        recipe.append(f"{datetime.now(UTC):%Y-%m}")
-    digest = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:12]
-    return cache_directory() / f"{suite}-{digest}"
+        contents.append(f"{datetime.now(UTC):%Y-%m}")
+    digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()[:12]
+    return cache_directory() / f"{recipe.name}-{suite}-{digest}"
 
 
 @contextmanager
@@ -105,11 +69,14 @@ def use_lock(tree: Path) -> Path:
     return tree.with_name(f"{tree.name}.use")
 
 
-def ensure_root(suite: str, say: Callable[[str], None] = lambda _: None) -> Path:
+def ensure_root(
+    suite: str, recipe: Recipe = BOX, say: Callable[[str], None] = lambda _: None
+) -> Path:
     """Return a suite's root file system, built first if need be.
 
     Args:
         suite: A name of SUITES.
+        recipe: What it is made of.
         say: Called with each line of progress.
 
     Returns:
@@ -118,35 +85,33 @@ def ensure_root(suite: str, say: Callable[[str], None] = lambda _: None) -> Path
     Raises:
         RootError: It cannot be built here.
     """
-    tree = tree_path(suite)
+    tree = tree_path(suite, recipe)
     if tree.is_dir():
         return tree
     if missing := missing_for_roots():
         raise RootError(missing)
     tree.parent.mkdir(parents=True, exist_ok=True)
-    say("waiting for the lock" if _is_locked(suite) else "building, about half a minute")
-    with locked(_build_lock(suite), fcntl.LOCK_EX):
+    lock = cache_directory() / f"{recipe.name}-{suite}.lock"
+    say("waiting for the lock" if _is_locked(lock) else "building, about half a minute")
+    with locked(lock, fcntl.LOCK_EX):
         if not tree.is_dir():  # else another run has built it meanwhile
-            _build(suite, tree, say)
-            _remove_old(suite, tree)
+            _build(suite, recipe, tree, say)
+            _remove_old(tree)
     return tree
 
 
-def _build_lock(suite: str) -> Path:
-    return cache_directory() / f"{suite}.lock"
-
-
-def _is_locked(suite: str) -> bool:
-    with locked(_build_lock(suite), fcntl.LOCK_EX | fcntl.LOCK_NB) as got:
+def _is_locked(path: Path) -> bool:
+    with locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as got:
         return not got
 
 
-def _build(suite: str, tree: Path, say: Callable[[str], None]) -> None:
+def _build(suite: str, recipe: Recipe, tree: Path, say: Callable[[str], None]) -> None:
     """Build a tree under a temporary name and rename it once it is whole."""
     partial = tree.with_name(f"{tree.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     source = debian_source()
-    command = ["mmdebstrap", *OPTIONS, f"--include={','.join(PACKAGES)}", suite, str(partial)]
+    include = f"--include={','.join(recipe.packages)}"
+    command = ["mmdebstrap", *recipe.options, include, suite, str(partial)]
     # Without a Debian mirror in apt's configuration, mmdebstrap knows one itself.
     command += [source.line(suite)] if source else []
     try:
@@ -186,9 +151,9 @@ def _run_showing(command: list[str], say: Callable[[str], None]) -> list[str]:
     return errors[:1] or lines[-1:] or [f"mmdebstrap ended with status {process.returncode}"]
 
 
-def _remove_old(suite: str, current: Path) -> None:
+def _remove_old(current: Path) -> None:
     """Remove what earlier lists of packages left, unless a box still runs from it."""
-    for path in current.parent.glob(f"{suite}-*"):
+    for path in current.parent.glob(f"{current.name.rpartition('-')[0]}-*"):
         if not path.is_dir() or path == current:
             continue
         with locked(use_lock(path), fcntl.LOCK_EX | fcntl.LOCK_NB) as got:
@@ -209,7 +174,8 @@ def main(arguments: list[str], stream: TextIO) -> int:
     suites = parser.parse_args(arguments).suites or list(SUITES)
     if unknown := set(suites) - set(SUITES):
         parser.error(f"no such suite: {', '.join(sorted(unknown))}; known are {', '.join(SUITES)}")
-    if all(tree_path(suite).is_dir() for suite in suites):
+    wanted = [(recipe, suite) for recipe in RECIPES.values() for suite in suites]
+    if all(tree_path(suite, recipe).is_dir() for recipe, suite in wanted):
         return 0
     if missing := missing_for_roots():
         stream.write(f"boxes: {missing}; the tests that need one will be skipped\n")
@@ -217,13 +183,15 @@ def main(arguments: list[str], stream: TextIO) -> int:
 
     begin = monotonic()
 
-    def build(suite: str) -> bool:
+    def build(what: tuple[Recipe, str]) -> bool:
+        recipe, suite = what
+
         def say(line: str) -> None:
-            stream.write(f"box {suite:<8} {monotonic() - begin:4.0f} s  {line}\n")
+            stream.write(f"{recipe.name:<5} {suite:<8} {monotonic() - begin:4.0f} s  {line}\n")
             stream.flush()
 
         try:
-            ensure_root(suite, say)
+            ensure_root(suite, recipe, say)
         except (RootError, OSError) as error:
             say(f"FAILED: {error}")
             return suite == MOVING or not required()
@@ -231,7 +199,7 @@ def main(arguments: list[str], stream: TextIO) -> int:
         return True
 
     with ThreadPoolExecutor(len(suites)) as pool:
-        return 0 if all(list(pool.map(build, suites))) else 1
+        return 0 if all(list(pool.map(build, wanted))) else 1
 
 
 if __name__ == "__main__":

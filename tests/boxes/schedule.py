@@ -2,7 +2,7 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-from tests.boxes.roots import SUITES
+from tests.boxes.recipes import SUITES
 
 
 class BoxScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types

@@ -8,6 +8,7 @@ import time
 from typing import Any, cast
 
 import activator
+from tests.support.files import uevent
 
 
 class Echo(asyncio.Protocol):
@@ -127,3 +128,11 @@ class Reply(asyncio.DatagramProtocol):
         """Say so."""
         del exc
         sys.stderr.write("lost\n")
+
+
+class Uevents(asyncio.DatagramProtocol):
+    """Tell of what the kernel says of devices."""
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Write it to stdout."""
+        uevent(data, addr)

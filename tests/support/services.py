@@ -212,6 +212,18 @@ def tcp_listener(backlog: int = 512) -> Iterator[socket.socket]:
 
 
 @contextmanager
+def bound(host: str = "127.0.0.1", family: int = socket.AF_INET) -> Iterator[socket.socket]:
+    """Bind a datagram socket; no operation on it waits forever."""
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((host, 0))
+        except OSError:
+            pytest.skip(f"there is no {host} here")
+        sock.settimeout(PATIENCE)
+        yield sock
+
+
+@contextmanager
 def connected(address: object, family: int = socket.AF_INET) -> Iterator[socket.socket]:
     """Connect a stream socket; no operation on it waits forever."""
     with socket.socket(family, socket.SOCK_STREAM) as client:

@@ -1,0 +1,215 @@
+"""Rules about who may reach a socket, and what its service may reach."""
+
+import os
+from collections.abc import Iterator
+
+from activator.check.listeners import is_wildcard, listeners
+from activator.check.model import INFO, Pair, Problem, Unit, World
+from activator.search import within
+from activator.settings import Settings
+from activator.values.numbers import BOOLEANS
+
+_OTHERS_WRITE = 0o002
+_USERS = ("User", "SocketUser")
+_GROUPS = ("Group", "SocketGroup")
+_ACCESS = ("IPAddressAllow", "IPAddressDeny", "BindToDevice", "RestrictNetworkInterfaces")
+_NETWORK_UNITS = ("network-online.target", "nss-lookup.target", "remote-fs.target")
+
+
+def everybody_may_connect(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find Unix sockets of a service that runs as root, to which every user may connect.
+
+    SocketMode= is 0666 unless it is set. If that is what you want, say so with SocketMode=0666;
+    then it is told as an info only. An abstract socket has no mode: everybody may connect.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+        SocketMode=0660
+        SocketGroup=users
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+    """
+    if world.user or pair.socket.user or not _is_root(pair.service.settings):
+        return
+    mode = pair.socket.settings.get("SocketMode")
+    bits = int(mode.value, 8) if mode is not None else 0o666
+    for entry, address in listeners(pair.socket):
+        if not address.path or address.kind not in ("stream", "datagram", "seqpacket", "fifo"):
+            continue
+        if address.is_abstract:
+            message = f"every user may connect to {address.path}, and the service runs as root"
+            yield Problem(message, "use a path with SocketMode=", entry, severity=INFO)
+        elif bits & _OTHERS_WRITE:
+            message = f"every user may connect to {address.path}, and the service runs as root"
+            severity = INFO if mode is not None else ""
+            yield Problem(message, "set SocketMode=, or User=", mode or entry, severity=severity)
+
+
+def needless_network(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find services that could go without the network, since their sockets are passed in.
+
+    A service that only serves its sockets keeps working with PrivateNetwork=yes, and somebody
+    who takes it over can connect to nothing.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        PrivateNetwork=yes
+    """
+    settings = pair.service.settings
+    if world.triggers[pair.service.name][0] is not pair or pair.service.is_dropin_only:
+        return
+    named = " ".join(entry.value for name in ("After", "Wants") for entry in settings.all(name))
+    closed = (
+        BOOLEANS.get(settings.value("PrivateNetwork").lower())
+        or settings.get("NetworkNamespacePath")
+        or settings.get("RestrictAddressFamilies")
+        or "any" in settings.value("IPAddressDeny").split()
+        or any(unit in named.split() for unit in _NETWORK_UNITS)
+    )
+    starts = settings.all("ExecStart")
+    if not closed and starts and "proxyd" not in starts[0].value:
+        message = "the service can reach the network, and its sockets are passed in"
+        yield Problem(message, "add PrivateNetwork=yes if it opens none", starts[0])
+
+
+def open_to_the_world(unit: Unit, world: World) -> Iterator[Problem]:
+    """Find sockets on every address of the machine, with nothing that limits who connects.
+
+    IPAddressAllow= with IPAddressDeny=any, BindToDevice= or a concrete address limit it. For a
+    public service that is as it should be.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        IPAddressDeny=any
+        IPAddressAllow=192.0.2.0/24
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+    """
+    del world
+    if unit.type != "socket" or any(unit.settings.get(name) for name in _ACCESS):
+        return
+    for entry, address in listeners(unit):
+        if is_wildcard(address):
+            message = f"everybody who reaches the machine reaches port {address.port}"
+            hint = "name an address, or add IPAddressDeny=any and IPAddressAllow="
+            yield Problem(message, hint, entry)
+
+
+def unknown_user(unit: Unit, world: World) -> Iterator[Problem]:
+    """Find users and groups that do not exist in the root directory: the start fails.
+
+    Those that systemd-sysusers makes and those of DynamicUser=yes are fine. Users that come
+    over the network, as with LDAP, are not seen; silence the rule for these.
+
+    Bad::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        User=nosuch
+
+    Good::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        User=root
+    """
+    if world.root is None or unit.settings.on("DynamicUser"):
+        return
+    for names, kind in ((_USERS, "u"), (_GROUPS, "g")):
+        for name in names:
+            entry = unit.settings.get(name)
+            if entry is None or not entry.value or "%" in entry.value:
+                continue
+            value = entry.value
+            if not value.isdigit() and value not in _accounts(world, kind):
+                what = "user" if kind == "u" else "group"
+                message = f"there is no {what} {value}"
+                yield Problem(message, "make it, as with sysusers.d(5)", entry)
+
+
+def _is_root(settings: Settings) -> bool:
+    """Return whether a service runs with all rights."""
+    return not settings.on("DynamicUser") and settings.value("User", "root") in ("root", "0")
+
+
+def _accounts(world: World, kind: str) -> set[str]:
+    """Return the names of the users or groups of a root directory."""
+    known = world.notes.get(kind)
+    if known is None:
+        known = world.notes[kind] = {"root", "nobody"}
+        file = "passwd" if kind == "u" else "group"
+        known.update(line.partition(":")[0] for line in _text(f"/etc/{file}", world))
+        for directory in ("/etc/sysusers.d", "/run/sysusers.d", "/usr/lib/sysusers.d"):
+            for name in _names(directory, world):
+                for line in _text(f"{directory}/{name}", world):
+                    words = line.split()
+                    if len(words) > 1 and words[0].rstrip("!") in ("u", kind):
+                        known.add(words[1])
+        if kind == "g":
+            known.update(("nogroup",))
+    found: set[str] = known
+    return found
+
+
+def _text(path: str, world: World) -> list[str]:
+    """Return the lines of a file below the root directory; nothing if it cannot be read."""
+    root = world.root or ""
+    try:
+        with open(within(f"{root}{path}", root), encoding="utf-8", errors="replace") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
+
+
+def _names(path: str, world: World) -> list[str]:
+    """Return the names in a directory below the root directory."""
+    root = world.root or ""
+    try:
+        return os.listdir(within(f"{root}{path}", root))
+    except OSError:
+        return []

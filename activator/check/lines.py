@@ -1,0 +1,352 @@
+"""Lines that systemd takes without a word, but that do something else than they seem to."""
+
+import re
+from collections.abc import Iterator
+
+from activator.address import KINDS
+from activator.check.catalogue import OWN_SECTION, lookup
+from activator.check.listeners import listeners, words
+from activator.check.model import Fix, Problem, Unit, World
+from activator.check.programs import commands
+from activator.directives import Directive
+from activator.lookup import concern
+from activator.unit import Chunk, Entry
+from activator.values.verdict import BROKEN, SILENT
+
+_ASSIGNMENT = re.compile(r"[ \t]*([A-Z][A-Za-z0-9]+)[ \t]*=")
+_SECTIONS = tuple(f"[{name}]" for name in ("Unit", "Install", *OWN_SECTION.values()))
+# Directive → the switch without which it does nothing.
+_SWITCHES = {
+    "KeepAliveTimeSec": "KeepAlive",
+    "KeepAliveIntervalSec": "KeepAlive",
+    "KeepAliveProbes": "KeepAlive",
+    "DeferTriggerMaxSec": "DeferTrigger",
+}
+_TWINS = {
+    "MessageQueueMaxMessages": "MessageQueueMessageSize",
+    "MessageQueueMessageSize": "MessageQueueMaxMessages",
+}
+
+
+def dropped_word(unit: Unit, _: World) -> Iterator[Problem]:
+    """Find words that systemd drops from a list without a word in the log.
+
+    Bad::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        CapabilityBoundingSet=CAP_NET_ADMN
+
+    Good::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        CapabilityBoundingSet=CAP_NET_ADMIN
+    """
+    for entry, _directive, verdict in unit.settings.remarks:
+        if verdict.outcome == SILENT:
+            yield Problem(verdict.message, verdict.hint, entry)
+
+
+def cannot_work(unit: Unit, _: World) -> Iterator[Problem]:
+    """Find values that systemd takes, but that fail when the unit starts or is enabled.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenMessageQueue=/echo/queue
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenMessageQueue=/echo-queue
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+    """
+    for entry, _directive, verdict in unit.settings.remarks:
+        if verdict.outcome == BROKEN:
+            yield Problem(verdict.message, verdict.hint, entry)
+
+
+def set_twice(unit: Unit, _: World) -> Iterator[Problem]:
+    """Find directives that stand twice in one file where only the last line counts.
+
+    A drop-in that sets anew what the unit sets is what drop-ins are for, and not meant here.
+
+    Bad::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        Restart=on-failure
+        Restart=no
+
+    Good::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        Restart=no
+    """
+    for earlier, later in unit.settings.replaced:
+        if earlier.file == later.file and earlier.section == later.section and earlier.value:
+            message = f"{later.name}= is set again in line {later.line}, and only that counts"
+            yield Problem(message, "remove one of the lines", earlier, on_name=True)
+
+
+def swallowed_line(unit: Unit, _: World) -> Iterator[Problem]:
+    r"""Find assignments that belong to the line above, because that ends in a backslash.
+
+    Bad::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server --verbose \
+        Restart=on-failure
+
+    Good::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server --verbose
+        Restart=on-failure
+    """
+    for chunk, entry in _continued(unit):
+        for number, line in enumerate(chunk.raw.splitlines()[1:], chunk.line + 1):
+            match = _ASSIGNMENT.match(line)
+            header = line.strip() in _SECTIONS
+            if header or (match and lookup(entry.section, match[1]) is not None):
+                what = line.strip() if header else f"{match[1]}=" if match else ""
+                message = f"{what} is a part of {entry.name}=, whose line ends in a backslash"
+                place = (entry.file, number)
+                yield Problem(message, "remove the backslash above it", place=place)
+
+
+def blank_after_backslash(unit: Unit, _: World) -> Iterator[Problem]:
+    r"""Find a backslash that should continue the line, but has white space behind it.
+
+    The line ends there, with the backslash as a part of the value.
+
+    Bad::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server --name \\ 
+            --verbose
+
+    Good::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server --name \
+            --verbose
+    """  # noqa: W291 - that blank is the point
+    for file in unit.files:
+        for chunk in file.chunks:
+            line = chunk.raw.rstrip("\r\n")
+            if chunk.entry is None or line == (bare := line.rstrip(" \t")):
+                continue
+            if (len(bare) - len(bare.rstrip("\\"))) % 2:
+                message = "white space follows the backslash, so the line ends here"
+                yield Problem(message, "remove the white space", chunk.entry, focus="\\")
+
+
+def open_end(unit: Unit, _: World) -> Iterator[Problem]:
+    r"""Find a file whose last line ends in a backslash, as if something were missing.
+
+    Bad::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server \
+
+    Good::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+    """
+    for file in unit.files:
+        if not file.chunks:
+            continue
+        last = file.chunks[-1]
+        line = last.raw.rstrip("\r\n")
+        if last.entry is not None and (len(line) - len(line.rstrip("\\"))) % 2:
+            place = (file.name, last.line + last.raw.rstrip("\r\n").count("\n"))
+            message = "the file ends in a backslash, which continues nothing"
+            yield Problem(message, "remove it, or add the rest", place=place)
+
+
+def comment_as_argument(unit: Unit, _: World) -> Iterator[Problem]:
+    """Find comments at the end of a command: the program gets them as arguments.
+
+    Bad::
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server --verbose # tell everything
+
+    Good::
+
+        # echo.service
+        [Service]
+        # tell everything
+        ExecStart=/usr/bin/echo-server --verbose
+    """
+    for entry in unit.entries:
+        if " #" in entry.value and entry.name.startswith("Exec"):
+            for command in commands(entry.value):
+                if "#" in command.argv[1:]:
+                    start = entry.value.rindex(" # ") if " # " in entry.value else -1
+                    value, comment = entry.value[:start].rstrip(), entry.value[start:].strip()
+                    safe = start > 0 and not set("\"'") & set(comment)
+                    fix = Fix(value=value, above=comment) if safe else None
+                    message = "the program gets the comment as arguments"
+                    hint = "a comment stands on a line of its own"
+                    yield Problem(message, hint, entry, focus="# ", fix=fix)
+                    break
+
+
+def old_name(unit: Unit, _: World) -> Iterator[Problem]:
+    """Find names that systemd has replaced, but still takes silently.
+
+    Bad::
+
+        # echo.service
+        [Unit]
+        BindTo=echo.socket
+
+        [Service]
+        ExecStart=/usr/bin/echo-server
+
+    Good::
+
+        # echo.service
+        [Unit]
+        BindsTo=echo.socket
+
+        [Service]
+        ExecStart=/usr/bin/echo-server
+    """
+    for entry, directive in unit.settings.old:
+        use = directive.use
+        plain = re.fullmatch(r"([A-Za-z]+)=", use)
+        successor = lookup(directive.section, plain[1]) if plain else None
+        same = successor is not None and successor.type == directive.type
+        fix = Fix(name=successor.name) if successor is not None and same else None
+        hint = f"write {use}" if use else "remove the line"
+        message = f"{entry.name}= is past its time"
+        yield Problem(message, hint, entry, on_name=True, fix=fix)
+
+
+def without_effect(unit: Unit, _: World) -> Iterator[Problem]:
+    """Find settings of a socket that do nothing with what it listens on.
+
+    systemd takes SocketMode= for a TCP socket or MaxConnections= without Accept=yes and says
+    nothing; so what was meant to protect does not.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        SocketMode=0600
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+        SocketMode=0600
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+    """
+    if unit.type != "socket" or unit.is_dropin_only:
+        return
+    known = words(unit)
+    if not known:
+        return
+    for entry in unit.entries:
+        if entry.section != "Socket" or entry.name in KINDS or not _counts(entry, unit):
+            continue
+        directive = lookup("Socket", entry.name)
+        if directive is None or directive.man != "systemd.socket(5)":
+            continue
+        reason = _idle(directive, known, unit)
+        if reason:
+            yield Problem(f"{entry.name}= does nothing: {reason}", "remove it", entry, on_name=True)
+
+
+def _idle(directive: Directive, known: set[str], unit: Unit) -> str:
+    """Return why a directive does nothing in a socket unit, or nothing if it does something."""
+    kinds = set(directive.kinds.split())
+    if kinds and not kinds & known:
+        # What says no more than the default hurts nobody.
+        if unit.settings.value(directive.name) in ("no", "false", "0", directive.default):
+            return ""
+        if kinds == {"accept"}:
+            return "it is for Accept=yes"
+        return f"it is for {concern(directive)}, and there are none"
+    switch = _SWITCHES.get(directive.name)
+    off = ("", "0", "no", "false", "off", "n", "f")
+    if switch and unit.settings.value(switch).lower() in off:
+        return f"it needs {switch}=yes"
+    twin = _TWINS.get(directive.name)
+    if twin and unit.settings.get(twin) is None:
+        return f"it needs {twin}= beside it"
+    return ""
+
+
+def protocol_not_applied(unit: Unit, _: World) -> Iterator[Problem]:
+    """Find a SocketProtocol= that does not fit what is listened on: it is silently left out.
+
+    sctp and mptcp go with ListenStream=, udplite with ListenDatagram=.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        SocketProtocol=udplite
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenDatagram=7777
+        SocketProtocol=udplite
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+    """
+    entry = unit.settings.get("SocketProtocol") if unit.type == "socket" else None
+    if entry is None or not entry.value:
+        return
+    kind = "datagram" if entry.value == "udplite" else "stream"
+    for line, address in listeners(unit):
+        if address.is_ip and address.kind != kind:
+            message = f"SocketProtocol={entry.value} does not apply to {line.name}={line.value}"
+            directive = "ListenDatagram=" if kind == "datagram" else "ListenStream="
+            yield Problem(message, f"it is for {directive}", entry)
+
+
+def _counts(entry: Entry, unit: Unit) -> bool:
+    """Return whether a line is one of those that count in the end."""
+    return bool(entry.value) and entry in unit.settings.all(entry.name)
+
+
+def _continued(unit: Unit) -> Iterator[tuple[Chunk, Entry]]:
+    """Yield the assignments that take more than one line."""
+    for file in unit.files:
+        for chunk in file.chunks:
+            if chunk.entry is not None and "\n" in chunk.raw.rstrip("\r\n"):
+                yield chunk, chunk.entry

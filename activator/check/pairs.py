@@ -1,0 +1,562 @@
+"""Rules about a socket and its service: who gets which descriptors, and how long they last."""
+
+import re
+from collections.abc import Iterator
+
+from activator.check.commands import Known, address_in, known, loses_descriptors, run_by
+from activator.check.listeners import listeners
+from activator.check.model import INFO, Pair, Problem, World, expand, service_name
+from activator.unquoting import words
+from activator.values.numbers import BOOLEANS
+
+_STREAMS = ("StandardInput", "StandardOutput", "StandardError")
+_TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108 - paths of units
+_REMOVERS = ("rm", "unlink")
+
+
+def filter_without_socket(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find programs that read standard input, but are not given the connection there.
+
+    With Accept=yes the connection is descriptor 3 unless the service says StandardInput=socket.
+    A filter such as cat, or sshd -i, reads /dev/null then and ends at once. This holds for
+    programs that are known to work so.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Service]
+        ExecStart=-/usr/bin/cat
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Service]
+        ExecStart=-/usr/bin/cat
+        StandardInput=socket
+    """
+    del world
+    service = pair.service
+    if not pair.accept or service.settings.value("StandardInput") == "socket":
+        return
+    for entry in service.lines("Service", "ExecStart"):
+        for program, arguments in run_by(entry.value):
+            if known(Known.FILTER, program, arguments):
+                message = f"{program} reads standard input, which is not the connection"
+                yield Problem(message, "add StandardInput=socket", entry)
+
+
+def stream_of_many(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find StandardInput=socket where there is not exactly one socket: the start fails.
+
+    A service with Accept=no gets all Listen*= lines of all its sockets.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        ListenStream=/run/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        StandardInput=socket
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        StandardInput=socket
+    """
+    if pair.accept or world.triggers[pair.service.name][0] is not pair:
+        return
+    sockets = [other.socket for other in world.triggers[pair.service.name]]
+    count = sum(len(socket.settings.all("Listen")) for socket in sockets)
+    for name in _STREAMS:
+        entry = pair.service.settings.get(name)
+        if entry is not None and entry.value == "socket" and count > 1:
+            message = f"{name}=socket needs exactly one socket, and there are {count}"
+            hint = "keep one Listen line, or take the descriptors by name"
+            yield Problem(message, hint, entry)
+
+
+def descriptors_not_passed(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find programs that ask for LISTEN_FDS in a service with StandardInput=socket.
+
+    With StandardInput=socket the connection or listener is standard input alone, and the
+    variables LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES are not set.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:8080
+        StandardInput=socket
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:8080
+    """
+    del world
+    stream = pair.service.settings.get("StandardInput")
+    if stream is None or stream.value != "socket":
+        return
+    for entry in pair.service.lines("Service", "ExecStart"):
+        for program, arguments in run_by(entry.value):
+            if known(Known.RECEIVER, program, arguments):
+                message = f"{program} looks for LISTEN_FDS, which StandardInput=socket takes away"
+                yield Problem(message, "remove StandardInput=socket", stream)
+
+
+def descriptors_lost(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find wrappers that start the program as another process, which gets no descriptors.
+
+    LISTEN_PID names the process that systemd started. A shell, sudo, timeout, tini or npm that
+    forks instead of replacing itself makes the program believe that nothing was passed. dash,
+    which is Debian's sh, forks for every command, also for a single one: begin it with exec.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/bin/sh -c 'prepare; echo-server; cleanup'
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStartPre=/usr/bin/prepare
+        ExecStart=/bin/sh -c 'exec echo-server'
+    """
+    del world
+    settings = pair.service.settings
+    if any(settings.value(name) == "socket" for name in _STREAMS):
+        return
+    for entry in settings.all("ExecStart"):
+        wrapper = loses_descriptors(entry.value)
+        if wrapper:
+            message = f"{wrapper} starts the program as another process, which gets no sockets"
+            hint = "start the program itself, or begin its command with exec"
+            yield Problem(message, hint, entry)
+
+
+def restarted_instance(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find Restart= in the service of a single connection.
+
+    An instance that is restarted has lost its connection: it is started with no socket at
+    all, fails again, and loops until the start limit is hit.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Service]
+        ExecStart=/usr/bin/echo-one
+        Restart=on-failure
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Unit]
+        CollectMode=inactive-or-failed
+
+        [Service]
+        ExecStart=/usr/bin/echo-one
+    """
+    del world
+    entry = pair.service.settings.get("Restart")
+    if pair.accept and entry is not None and entry.value not in ("", "no"):
+        message = f"Restart={entry.value} starts an instance again without its connection"
+        yield Problem(message, "remove the line", entry)
+
+
+def failed_instances(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find per-connection services whose failed instances are never forgotten.
+
+    Each one stays in the list of failed units and counts against MaxConnectionsPerSource=,
+    until new connections are refused. A client that leaves early can be enough to fail.
+    CollectMode=inactive-or-failed forgets them; a command with - in front does not fail.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Service]
+        ExecStart=/usr/bin/echo-one
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Unit]
+        CollectMode=inactive-or-failed
+
+        [Service]
+        ExecStart=/usr/bin/echo-one
+    """
+    del world
+    settings = pair.service.settings
+    if not pair.accept or settings.value("CollectMode") == "inactive-or-failed":
+        return
+    starts = settings.all("ExecStart")
+    if starts and not all(entry.value.startswith("-") for entry in starts):
+        message = "failed instances pile up, and count as connections of their source"
+        yield Problem(message, "add CollectMode=inactive-or-failed to [Unit]", starts[0])
+
+
+def socket_removed(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find sockets below a directory that goes when the service stops.
+
+    RuntimeDirectory= of the service is removed with all that is in it when the service stops
+    or restarts. The socket listens on, but nobody can reach it any more.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        RuntimeDirectory=echo
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        RuntimeDirectory=echo
+    """
+    del world
+    settings = pair.service.settings
+    if BOOLEANS.get(settings.value("RuntimeDirectoryPreserve").lower()):
+        return
+    names = [
+        expand(word.partition(":")[0], pair.service) or word
+        for entry in settings.all("RuntimeDirectory")
+        for word in words(entry.value)
+    ]
+    for entry, address in listeners(pair.socket):
+        for name in names:
+            if address.path.startswith(f"/run/{name}/"):
+                message = f"{address.path} goes when the service stops, with /run/{name}"
+                hint = f"listen at /run/{name}.sock, or add RuntimeDirectoryPreserve=yes"
+                yield Problem(message, hint, entry)
+
+
+def socket_out_of_sight(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find sockets in /tmp whose service has a /tmp of its own.
+
+    With PrivateTmp=yes the service and what it starts cannot see the socket's file. The
+    descriptor works, but a path below /tmp in the service means something else, and anybody
+    may have put a file at that place before.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/tmp/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        PrivateTmp=yes
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        PrivateTmp=yes
+    """
+    del world
+    settings = pair.service.settings
+    private = settings.value("PrivateTmp").lower()
+    hidden = BOOLEANS.get(private, private in ("connected", "disconnected"))
+    if not hidden and not settings.on("DynamicUser"):
+        return
+    for entry, address in listeners(pair.socket):
+        if address.path.startswith(_TEMPORARY):
+            message = f"the service has a private /tmp and does not see {address.path}"
+            yield Problem(message, "listen below /run", entry)
+
+
+def stops_at_once(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find StopWhenUnneeded=yes in a service that a socket starts.
+
+    No unit needs it, since a socket only triggers it, so systemd stops it at once. For an
+    idle exit, let the program end by itself, as systemd-socket-proxyd --exit-idle-time= does.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Unit]
+        StopWhenUnneeded=yes
+
+        [Service]
+        ExecStart=/usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:8080
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/lib/systemd/systemd-socket-proxyd --exit-idle-time=5min 127.0.0.1:8080
+    """
+    del world
+    entry = pair.service.settings.get("StopWhenUnneeded")
+    if entry is not None and pair.service.settings.on("StopWhenUnneeded"):
+        message = "no unit needs what a socket starts, so it is stopped at once"
+        yield Problem(message, "remove the line; let the program end when it is idle", entry)
+
+
+def socket_left_out(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find services that can be started without their socket.
+
+    Started by itself, the service has no descriptors and opens the address on its own or
+    fails; the socket is refused from then on ("Socket service already active, refusing").
+    Requires= of the socket, which also orders them, always starts it first.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+
+        [Install]
+        WantedBy=multi-user.target
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Unit]
+        Requires=echo.socket
+
+        [Service]
+        ExecStart=/usr/bin/echo-server
+
+        [Install]
+        WantedBy=multi-user.target
+    """
+    if pair.accept:
+        return
+    settings, socket = pair.service.settings, pair.socket
+    names = {socket.name, *socket.aliases}
+    for name in ("Requires", "BindsTo", "Wants", "Requisite", "Sockets", "Upholds"):
+        wanted = " ".join(entry.value for entry in settings.all(name)).split()
+        if names & set(wanted):
+            return
+    installs = [*pair.service.lines("Install", "WantedBy")]
+    installs += pair.service.lines("Install", "RequiredBy")
+    if settings.on("RefuseManualStart") and not installs:
+        return
+    severity = "" if installs or world.enabled(pair.service) else INFO
+    if world.enabled(socket):
+        severity = INFO  # both are started at boot, and the socket is first
+    also = " ".join(entry.value for entry in pair.service.lines("Install", "Also")).split()
+    if names & set(also):
+        severity = INFO
+    message = f"started by itself, {pair.service.name} does not get {socket.name}"
+    entry = installs[0] if installs else None
+    place = None if entry is not None else (pair.service.path, 1)
+    hint = f"add Requires={socket.name} to [Unit] of the service"
+    yield Problem(message, hint, entry, severity=severity, place=place)
+
+
+def address_given_twice(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find programs that are told to open the very address which their socket has.
+
+    The program then fails with "address already in use", or listens beside the socket. Tell it
+    to take the descriptors, as with --fd 3 or fd://, or give no address at all.
+
+    Bad::
+
+        # web.socket
+        [Socket]
+        ListenStream=8000
+
+        # web.service
+        [Service]
+        ExecStart=/usr/bin/gunicorn --bind 0.0.0.0:8000 web:app
+
+    Good::
+
+        # web.socket
+        [Socket]
+        ListenStream=8000
+
+        # web.service
+        [Service]
+        ExecStart=/usr/bin/gunicorn --bind fd://3 web:app
+    """
+    del world
+    for line in pair.service.settings.all("ExecStart"):
+        for _, arguments in run_by(line.value):
+            for _entry, address in listeners(pair.socket):
+                word = address_in(arguments, address)
+                if word:
+                    message = f"the program is told to open {word}, which the socket has"
+                    hint = "let it take the descriptor that is passed"
+                    yield Problem(message, hint, line, focus=word)
+
+
+def removes_socket(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find commands of the service that remove the socket's file.
+
+    The file belongs to the socket unit: without it the socket listens, but nobody can connect
+    until the socket is restarted. RemoveOnStop=yes of the socket tidies up.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        ExecStopPost=/bin/rm -f /run/echo.sock
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+        RemoveOnStop=yes
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+    """
+    del world
+    paths = {address.path for _, address in listeners(pair.socket) if address.has_node}
+    if not paths:
+        return
+    for entry in pair.service.entries:
+        if entry.name.startswith("Exec") and entry.section == "Service":
+            for program, arguments in run_by(entry.value):
+                text = " ".join(arguments)
+                removes = program in _REMOVERS or re.search(r"\b(rm|unlink)\b", text)
+                for path in paths:
+                    if removes and re.search(rf"(?<!\S|/){re.escape(path)}(?![\w/.-])", text):
+                        message = f"it removes {path}, which belongs to {pair.socket.name}"
+                        hint = "remove the command; write RemoveOnStop=yes into the socket"
+                        yield Problem(message, hint, entry, focus=path)
+
+
+def names_do_not_meet(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find a service that lists a socket in Sockets= which starts another service.
+
+    The service gets the socket's descriptors when it is started by hand, but a connection
+    starts the other one. Service= of the socket names the service to start.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+
+        # echo-server.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        Sockets=echo.socket
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Service=echo-server.service
+
+        # echo-server.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        Sockets=echo.socket
+    """
+    for unit in world.checked:
+        if unit.type != "service" or unit is pair.service:
+            continue
+        for entry in unit.lines("Service", "Sockets"):
+            if pair.socket.name in [expand(word, unit) for word in entry.value.split()]:
+                other = service_name(pair.socket)
+                message = f"{pair.socket.name} starts {other}, not {unit.name}"
+                hint = f"write Service={unit.name} into the socket"
+                yield Problem(message, hint, entry, focus=pair.socket.name)

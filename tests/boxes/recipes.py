@@ -1,0 +1,83 @@
+"""What root file systems are made of: one to boot, one to build Debian packages in."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+# Suite → the systemd it brings (sid: at least). sid moves, so a failure there is nobody's fault.
+SUITES = {"bookworm": 252, "trixie": 257, "sid": 262}
+MOVING = "sid"
+
+CONTROL = Path(__file__).parents[2] / "packaging/debian/control"
+# Units that would only make a boot slower, or take a port before a test does.
+UNWANTED = ("nginx.service", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer")
+OPTIONS = (
+    # A mirror may be a snapshot, whose Release file has run out by design.
+    '--aptopt=Acquire::Check-Valid-Until "false"',
+    '--aptopt=Acquire::Languages "none"',
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a root file system is made of.
+
+    Attributes:
+        name: What it is for, in a word.
+        packages: What is installed in it.
+        options: How mmdebstrap is called.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    options: tuple[str, ...]
+
+
+# A systemd to boot, with the clients and servers that tests use.
+BOX = Recipe(
+    "box",
+    (
+        "curl",
+        "dbus",
+        "iproute2",
+        "libpam-systemd",
+        "netcat-openbsd",
+        "nginx-light",
+        "procps",
+        "python3",
+        "python3-click",
+        "python3-dbus",
+        "python3-installer",
+        "python3-jinja2",
+        "python3-systemd",
+        "socat",
+        "systemd",
+        "systemd-sysv",
+    ),
+    (
+        "--variant=minbase",
+        *OPTIONS,
+        f'--customize-hook=chroot "$1" systemctl disable --quiet {" ".join(UNWANTED)}',
+    ),
+)
+
+
+def build_dependencies(control: str) -> tuple[str, ...]:
+    """Return the packages that a source package needs to be built, in debian/control's words."""
+    (field,) = re.findall(r"^Build-Depends:((?:.*\n )*.*)", control, re.MULTILINE)
+    items = [item.strip() for item in field.split(",")]
+    # Any version of it will do: a suite has but one.
+    names = [re.sub(r"\s*[(\[<].*", "", item) for item in items if item]
+    return tuple("debhelper" if name == "debhelper-compat" else name for name in names)
+
+
+# What builds our Debian packages, and judges them.
+BUILD = Recipe(
+    "build",
+    (*build_dependencies(CONTROL.read_text()), "autopkgtest", "lintian", "man-db"),
+    ("--variant=buildd", *OPTIONS[:2]),
+)
+RECIPES = {recipe.name: recipe for recipe in (BOX, BUILD)}

@@ -1,0 +1,177 @@
+"""The Debian packages: built, judged, installed, used, upgraded under load, removed and purged."""
+
+import fcntl
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.boxes.box import Box, Inside
+from tests.boxes.fixtures import PROJECT, box_root
+from tests.boxes.recipes import BUILD, SUITES
+from tests.boxes.roots import locked
+from tests.test_activation_boxes import clients, ended, socat
+
+NAMES = ("python3-activator", "activator", "activator-examples")
+SOCKETS = ("echo.socket", "echo-each.socket")
+# What changes by itself: the kernel's, the logs and caches of dpkg and systemd, Python's own.
+PRUNED = (
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/tmp",
+    "/root",
+    "/var/log",
+    "/var/cache",
+    "/var/lib/dpkg",
+)
+FILES = (
+    *("find", "/", "-xdev", "(", "-name", "__pycache__"),
+    *(word for path in PRUNED for word in ("-o", "-path", path)),
+    *(")", "-prune", "-o", "-print"),
+)
+
+
+def build(suite: str, out: Path) -> list[Path]:
+    """Build the packages of the checkout for a suite; the tests of a run share them."""
+    base = out.parent
+    with locked(base / f"{out.name}.lock", fcntl.LOCK_EX):
+        if not list(out.glob("*.deb")):
+            done = subprocess.run(
+                [sys.executable, "packaging/deb.py", "-o", str(base), suite],
+                cwd=PROJECT,
+                env=os.environ | {"PYTHONPATH": str(PROJECT)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert 0 == done.returncode, done.stderr
+    return sorted(out.glob("*.deb"))
+
+
+@pytest.fixture(scope="module", params=list(SUITES))
+def packages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory of a suite's packages; it is named as the suite is."""
+    suite = str(request.param)
+    box_root(suite)
+    box_root(suite, BUILD)
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    out = base / "debs" / suite
+    out.parent.mkdir(exist_ok=True)
+    build(suite, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def box(packages: Path) -> Iterator[Box]:
+    """Yield a booted box of its own, in which nothing of ours is installed yet."""
+    with Box(packages.name, box_root(packages.name)) as box:
+        yield box
+
+
+def snapshot(box: Box) -> set[str]:
+    """Return the paths of all files but those that change by themselves."""
+    return set(box.run(*FILES).stdout.splitlines())
+
+
+def errors(box: Box) -> str:
+    """Return what the journal has at error level or above."""
+    return box.run("journalctl", "--priority=err", "--output=cat", "--no-pager").stdout
+
+
+def carry(box: Box, packages: Path, *names: str) -> list[str]:
+    """Put packages into the box, and return their paths there."""
+    paths = []
+    for name in names or NAMES:
+        (package,) = packages.glob(f"{name}_*.deb")
+        paths.append(f"/root/{package.name}")
+        box.write(paths[-1], package.read_bytes())
+    return paths
+
+
+def newer(packages: Path, directory: Path) -> Path:
+    """Make the same packages once more, with a higher version, as the next upload would."""
+    for package in packages.glob("*.deb"):
+        tree = directory / package.stem
+        subprocess.run(["dpkg-deb", "--raw-extract", package, tree], check=True)
+        control = tree / "DEBIAN/control"
+        control.write_text(control.read_text().replace("0.1.0-1", "0.1.0-2"))
+        built = directory / package.name.replace("0.1.0-1", "0.1.0-2")
+        subprocess.run(
+            ["dpkg-deb", "--root-owner-group", "-Znone", "--build", tree, built],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    return directory
+
+
+@contextmanager
+def talking(box: Box, address: str, number: int) -> Iterator[Inside]:
+    """Have clients talk to an echo service in the body, each of which had an answer before."""
+    with clients(box, address, number) as process:
+        assert process.stdout
+        assert "ready\n" == process.stdout.readline()
+        yield process
+
+
+def test_life_of_the_packages(box: Box, packages: Path, tmp_path: Path) -> None:
+    """Installed, used, upgraded under load, removed and purged: nothing lost, nothing left."""
+    before, quiet = snapshot(box), errors(box)
+    box.run("dpkg", "--install", *carry(box, packages))
+
+    # Nothing is enabled or started.
+    for unit in SOCKETS:
+        assert "disabled" == box.systemctl("is-enabled", unit, check=False).stdout.strip()
+        assert "inactive" == box.show(unit, "ActiveState")
+
+    # The command works from the packages alone.
+    assert "0.1.0" in box.run("activator", "--version").stdout
+    generated = box.run(
+        *("activator", "gen", "--name", "x", "--exec", "/bin/true"),
+        *("--listen-stream", "/run/x.sock", "--stdout"),
+    ).stdout
+    assert "ListenStream=/run/x.sock" in generated
+    shown = box.run("activator", "demo").stdout
+    assert "hello, socket" in shown
+    script = "source /usr/share/bash-completion/completions/activator; complete -p activator"
+    assert "activator" in box.run("bash", "-c", script).stdout
+
+    # Both modes are served, hardened.
+    box.systemctl("enable", "--now", *SOCKETS)
+    assert "one\n" == socat(box, "UNIX-CONNECT:/run/echo.sock", "one\n")
+    assert "each\n" == socat(box, "TCP:127.0.0.1:7778", "each\n")
+    exposure = box.run("systemd-analyze", "security", "--no-pager", "echo.service").stdout
+    assert re.search(r"Overall exposure level for echo.service: 0\.[12] SAFE", exposure)
+    assert "inactive" == box.show("files.service", "ActiveState")
+
+    # An upgrade under load restarts the service, and no client of either mode is lost.
+    old = box.show("echo.service", "MainPID")
+    upgrade = carry(box, newer(packages, tmp_path))
+    with (
+        talking(box, "/run/echo.sock", 20) as shared,
+        talking(box, "/run/echo-each.sock", 3) as each,
+    ):
+        box.run("dpkg", "--install", *upgrade)
+        box.wait_for(lambda: box.show("echo.service", "MainPID") not in ("0", old), "a restart")
+        assert ["served"] == list(ended(shared))
+        assert ["served"] == list(ended(each))
+    assert "0.1.0-2" in box.run("dpkg-query", "--show", "activator-examples").stdout
+    for unit in SOCKETS:
+        assert "active" == box.show(unit, "ActiveState")
+
+    # Removed: nothing runs. Purged: nothing is left, and nothing was complained of.
+    box.run("dpkg", "--remove", *NAMES)
+    for unit in (*SOCKETS, "echo.service"):
+        assert "inactive" == box.show(unit, "ActiveState")
+    box.run("dpkg", "--purge", *NAMES)
+    assert "" == box.systemctl("--failed", "--plain", "--no-legend").stdout
+    assert set() == snapshot(box) - before
+    assert quiet == errors(box)

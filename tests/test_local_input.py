@@ -1,0 +1,324 @@
+"""What `activator run` takes: folders, templates, drop-ins, names, and mere addresses."""
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from activator.local.adhoc import units
+from activator.local.load import load
+from activator.local.units import drop_in_folders
+from tests.support.local import (
+    EACH,
+    ONCE,
+    PATIENCE,
+    Activate,
+    Running,
+    ask,
+    connect,
+    environment,
+    failure,
+    free_port,
+    python,
+    run_to_end,
+    write_units,
+)
+
+SERVICE = "[Service]\nExecStart=/bin/cat\n"
+
+
+# --- folders, templates, names -----------------------------------------------------------
+
+
+def test_folder(tmp_path: Path, activate: Activate) -> None:
+    """A folder stands for its sockets, not for its templates and other files."""
+    write_units(
+        tmp_path,
+        {
+            "all/a.socket": f"[Socket]\nListenStream=@{tmp_path}/a\nService=both.service\n",
+            "all/b.socket": f"[Socket]\nListenStream=@{tmp_path}/b\nService=both.service\n",
+            "all/both.service": f"[Service]\nExecStart={python(tmp_path, ONCE)}\n",
+            "all/c@.socket": "[Socket]\nListenStream=/%i\n",
+            "all/alone.service": SERVICE,
+            "all/notes.txt": "",
+        },
+    )
+    run = activate("all")
+    run.until("listening", count=2)
+    facts = ask(f"\0{tmp_path}/a")
+    assert ["a.socket", "b.socket"] == [name for _, name, *_ in facts["fds"]]
+    assert 0 == run.stop()
+
+
+def test_folder_of_specs(tmp_path: Path, activate: Activate) -> None:
+    """A folder without units stands for the specs in it."""
+    for name in ("one", "two"):
+        write_units(
+            tmp_path,
+            {
+                f"specs/{name}.toml": f"""
+                    name = "{name}"
+                    exec = "/bin/cat"
+                    mode = "per-connection"
+                    [sockets.{name}]
+                    ListenStream = "127.0.0.1:{free_port()}"
+                    """
+            },
+        )
+    run = activate("specs")
+    run.until(r"^one\.socket: listening")
+    run.until(r"^two\.socket: listening")
+    assert 0 == run.stop()
+
+
+def test_empty_folder(tmp_path: Path) -> None:
+    """A folder with nothing to run is an error."""
+    (tmp_path / "empty").mkdir()
+    expected = "there is no .socket in empty; give a folder that has one\n"
+    assert expected == failure(tmp_path, "empty")
+
+
+def test_template(tmp_path: Path, activate: Activate) -> None:
+    """Two instances of one template run side by side, each with its own service."""
+    write_units(
+        tmp_path,
+        {
+            "app@.socket": f"[Socket]\nListenStream={tmp_path}/%i.sock\n",
+            "app@.service": f"[Service]\nExecStart={python(tmp_path, ONCE)} of-%i\n",
+        },
+    )
+    run = activate("app@one.socket", "app@two.socket")
+    run.until("listening", count=2)
+    for name in ("one", "two"):
+        assert [f"of-{name}"] == ask(f"{tmp_path}/{name}.sock")["argv"][1:]
+    assert 0 == run.stop()
+
+
+def test_one_name_twice(tmp_path: Path) -> None:
+    """Two files with one name cannot both be meant."""
+    for folder in ("a", "b"):
+        write_units(tmp_path / folder, {"x.socket": "[Socket]\nListenStream=@x\n"})
+    expected = "a/x.socket and b/x.socket have one name; give one of them\n"
+    assert expected == failure(tmp_path, "a/x.socket", "b/x.socket")
+
+
+def test_masked(tmp_path: Path) -> None:
+    """A unit that is a link to /dev/null does not run."""
+    (tmp_path / "x.socket").symlink_to(os.devnull)
+    expected = "x.socket: x.socket is masked; write something into it, or give another file\n"
+    assert expected == failure(tmp_path, "x.socket")
+
+
+def test_unknown_name(tmp_path: Path) -> None:
+    """A name is looked for where the system's units are, a path is not."""
+    assert "nor does the system have it" in failure(tmp_path, "no-such-unit-here.socket")
+    assert "there is no file ./x.socket; check the path\n" == failure(
+        tmp_path, "./../" + tmp_path.name + "/x.socket"
+    ).replace(f"../{tmp_path.name}/", "./")
+
+
+def test_system_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mere name, and a file of the system's, get what lies in all of its directories."""
+    etc, lib = tmp_path / "etc", tmp_path / "lib"
+    monkeypatch.setattr("activator.local.units.SYSTEM_PATH", (str(etc), str(lib)))
+    write_units(lib, {"s.socket": "[Socket]\nListenStream=@lib\n", "s.service": SERVICE})
+    write_units(etc, {"s.socket.d/a.conf": "[Socket]\nFileDescriptorName=etc\n"})
+    monkeypatch.chdir(tmp_path)
+
+    for name in ("s.socket", str(lib / "s.socket")):
+        (unit,) = load([name]).sockets
+        assert "etc" == unit.fdname
+
+
+# --- drop-ins ----------------------------------------------------------------------------
+
+
+def test_folders_of_drop_ins() -> None:
+    """A unit's own folder, its template's, those of its prefixes, and the type's."""
+    assert [
+        "a-b@i.service.d",
+        "a-b@.service.d",
+        "a-@i.service.d",
+        "a-@.service.d",
+        "service.d",
+    ] == list(drop_in_folders("a-b@i.service"))
+    assert ["a.socket.d", "socket.d"] == list(drop_in_folders("a.socket"))
+
+
+def test_drop_ins_apply_in_order(tmp_path: Path) -> None:
+    """By name whatever the folder; of one name the most specific; a masked one hides."""
+    write_units(
+        tmp_path,
+        {
+            "foo-bar.socket": "[Socket]\nListenStream=@a\n",
+            "foo-bar.service": SERVICE,
+            "foo-bar.socket.d/20-own.conf": "[Socket]\nBacklog=20\n",
+            "foo-.socket.d/30-prefix.conf": "[Socket]\nBacklog=30\nFileDescriptorName=prefix\n",
+            "foo-.socket.d/40-same.conf": "[Socket]\nBacklog=41\n",
+            "foo-bar.socket.d/40-same.conf": "[Socket]\nPriority=4\n",
+            "socket.d/50-hidden.conf": "[Socket]\nBacklog=50\n",
+            "socket.d/60-type.conf": "[Socket]\nMark=6\n",
+            "service.d/10-type.conf": "[Service]\nEnvironment=TYPE=level\n",
+            "socket.d/ignored.txt": "no unit",
+        },
+    )
+    (tmp_path / "foo-bar.socket.d" / "50-hidden.conf").symlink_to(os.devnull)
+    plan = load([str(tmp_path / "foo-bar.socket")])
+    (unit,), (service,) = plan.sockets, plan.services.values()
+
+    assert (30, "prefix") == (unit.options.backlog, unit.fdname)
+    assert {"Priority": 4, "Mark": 6} == unit.options.values
+    assert {"TYPE": "level"} == service.execution.environment
+
+
+# --- addresses and a command -------------------------------------------------------------
+
+
+def test_command(tmp_path: Path, activate: Activate) -> None:
+    """Without files: addresses, names and a command, in the directory where it is given."""
+    first, second = free_port(), free_port()
+    words = python(tmp_path, ONCE).split()
+    names = ["-l", f"127.0.0.1:{first}", "--fd-name", "one:two", "-l", f"127.0.0.1:{second}"]
+    run = activate(*names, "-E", "MINE=1", "--", *words, "$HOME", "100%")
+    run.until("listening", count=2)
+    facts = ask(first)
+
+    assert [
+        [3, "one", "AF_INET SOCK_STREAM listening", False],
+        [4, "two", "AF_INET SOCK_STREAM listening", False],
+    ] == facts["fds"]
+    assert ["$HOME", "100%"] == facts["argv"][1:]
+    assert (str(tmp_path), "1") == (facts["cwd"], facts["environ"]["MINE"])
+    assert 0 == run.stop()
+
+
+def test_command_for_each_connection(tmp_path: Path, activate: Activate) -> None:
+    """--accept: each connection has a process, told by REMOTE_ADDR."""
+    port = free_port()
+    run = activate("-l", str(port), "-a", "--", *python(tmp_path, EACH).split())
+    run.until("listening")
+    facts = [ask(port), ask(("::1", port))]
+    assert ["127.0.0.1", "::1"] == [each["environ"]["REMOTE_ADDR"] for each in facts]
+    assert [[3, "connection", "AF_INET6 SOCK_STREAM no", False]] == facts[0]["fds"]
+    assert 0 == run.stop()
+
+
+def test_same_as_systemd_socket_activate(tmp_path: Path, activate: Activate) -> None:
+    """The same words give the same descriptors and the same output as systemd's own tool."""
+    words = python(tmp_path, ONCE).split()
+    seen = []
+    for tool in ("theirs", "ours"):
+        address = f"{tmp_path}/{tool}"
+        options = ["--seqpacket", "-l", address, "--fdname=a", "-E", "PYTHONPATH"]
+        if tool == "ours":
+            run = activate(*options, "--", *words)
+        else:
+            run = Running(
+                subprocess.Popen(
+                    ["systemd-socket-activate", *options, *words],
+                    env=environment(),
+                    cwd=tmp_path,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+        try:
+            run.until("(?i)listening on")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+                client.settimeout(PATIENCE)
+                client.connect(address)
+                facts = json.loads(client.recv(65536))
+            seen.append([facts[key] for key in ("fds", "argv", "cwd")])
+        finally:
+            run.clean_up()
+    assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("accept", [True, False], ids=["each", "shared"])
+def test_inetd(tmp_path: Path, activate: Activate, accept: bool) -> None:  # noqa: FBT001
+    """--inetd: the socket is standard input and output; what goes to stderr is shown."""
+    path = str(tmp_path / "sock")
+    if accept:
+        words = ["-a", "--", "/bin/sh", "-c", "echo for us >&2; exec cat"]
+    else:
+        words = ["-d", "--", "/bin/sh", "-c", "echo for us >&2; exec head -c 5"]
+    run = activate("-l", "./sock", "--inetd", *words)
+    run.until("listening")
+    if accept:
+        with connect(path) as client:
+            client.sendall(b"hello")
+            assert b"hello" == client.recv(10)
+    else:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+            client.sendto(b"hello", path)
+    run.until(r"^sh\[\d+\] \| for us$")
+    assert 0 == run.stop()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "there is nothing to run; name a spec or a unit, or give -l ADDRESS"),
+        (("-l", "1"), "--listen: there is no command; write it behind --"),
+        (("-a", "x.socket"), "--accept: there is no --listen; give -l ADDRESS and a command"),
+        (("--fd-name", "a", "x.socket"), "--fd-name: there is no --listen; give"),
+        (("-l", "1", "-d", "--seqpacket", "cat"), "--datagram: does not go with --seqpacket"),
+        (("-l", "1", "-d", "-a", "cat"), "--datagram: datagrams are not accepted; leave out"),
+        (("-l", "1", "-l", "2", "--inetd", "cat"), "--inetd: standard input can be one socket"),
+        (("-l", "1", "--fd-name", "a:b", "cat"), "--fd-name: 2 names for 1 addresses; give"),
+    ],
+)
+def test_wrong_options(tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
+    """Options that do not go together are wrong usage, told in one line."""
+    done = run_to_end(tmp_path, *arguments)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith(expected)
+    assert 1 == done.stderr.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("-l", "127.0.0.1:0", "--", "cat"), "--listen: ListenStream=127.0.0.1:0: "),
+        (("-l", "@x", "--", "no-such-program-here"), "there is no program no-such-program-here"),
+        (("-l", "@x", "--", "./nothing"), "/nothing does not exist; install it"),
+    ],
+)
+def test_wrong_words(tmp_path: Path, arguments: tuple[str, ...], expected: str) -> None:
+    """A wrong address or command fails before anything listens."""
+    assert expected in failure(tmp_path, *arguments)
+
+
+def test_any_words_become_units() -> None:
+    """Whatever stands on the command line reaches the program as it is."""
+    odd = ["a b", "", ";", "%n", "$X", "${X}", "q\"uo'te", "\\", "\t\n", "-x"]
+    (service,) = load([], units(["@x"], ["/bin/echo", *odd])).services.values()
+    expected = ["/bin/echo", *(word.replace("$", "$$") for word in odd)]
+    assert expected == list(service.commands["ExecStart"][0].argv)
+
+
+# --- strict ------------------------------------------------------------------------------
+
+
+def test_strict(tmp_path: Path, activate: Activate) -> None:
+    """--strict makes an error of each directive that would have no effect."""
+    write_units(
+        tmp_path,
+        {
+            "x.socket": f"[Socket]\nListenStream={tmp_path}/sock\nNothing=1\n",
+            "x.service": f"{SERVICE}ProtectSystem=yes\nPrivateDevices=yes\n",
+        },
+    )
+    assert [
+        "x.socket:3: systemd skips Nothing= in [Socket]",
+        "ignored here: ProtectSystem=, PrivateDevices=; remove them, or run without --strict",
+    ] == failure(tmp_path, "--strict", "x.socket").splitlines()
+    assert not (tmp_path / "sock").exists()
+
+    write_units(tmp_path, {"x.service": SERVICE, "x.socket": "[Socket]\nListenStream=@{}/s\n"})
+    run = activate("--strict", "x.socket")
+    run.until("listening")
+    assert 0 == run.stop()

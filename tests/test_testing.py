@@ -1,0 +1,163 @@
+"""The pytest plugin: what it gives to tests, and what it costs those that do not use it."""
+
+import os
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from activator.testing.activation import Activate, ActivationError
+from tests.support.local import ROOT, alive, environment, write_units
+
+pytest_plugins = ["pytester"]
+
+UNITS = {
+    "cat.socket": "[Socket]\nListenStream=127.0.0.1:7\nListenStream=/run/cat/sock\nAccept=yes\n",
+    "cat@.service": "[Service]\nExecStart=/bin/cat\nStandardInput=socket\n",
+}
+
+
+def handle(sock: socket.socket) -> None:
+    """Answer with what was asked, and our process."""
+    sock.sendall(sock.recv(100) + b" from %d" % os.getpid())
+
+
+def test_units() -> None:
+    """Units run on free ports and in a directory of their own; nothing is left behind."""
+    with Activate() as activate:
+        folder = Path("/nowhere")
+        with pytest.raises(ActivationError, match=r"there is no file /nowhere/x\.socket"):
+            activate(folder / "x.socket")
+
+
+def test_addresses(tmp_path: Path) -> None:
+    """A port and a path of /run are replaced, and both answer."""
+    write_units(tmp_path, UNITS)
+    with Activate() as activate:
+        run = activate(tmp_path / "cat.socket")
+        first, second = run.addresses
+        assert ("cat.socket", "ListenStream") == first[:2]
+        assert first.port not in (0, 7)
+        assert second.text.endswith("/run/cat/sock")
+        assert Path(second.text).is_socket()
+        for number in (0, 1):
+            with run.connect("cat", number) as client:
+                client.sendall(b"hello")
+                assert b"hello" == client.recv(10)
+        with pytest.raises(ActivationError, match="there is no address 2 of cat"):
+            run.connect("cat", 2)
+        run.wait_for("ended", count=2)
+        assert 2 == len(run.pids)
+    assert not Path(second.text).exists()
+    assert not Path(second.text).parents[2].exists()
+    assert [] == [pid for pid in run.pids if alive(pid)]
+
+
+@pytest.mark.parametrize("accept", [True, False], ids=["each", "shared"])
+def test_handler(accept: bool) -> None:  # noqa: FBT001
+    """A function of a test module is served, in both modes."""
+    with Activate() as activate:
+        run = activate(handler=handle, accept=accept)
+        answers = []
+        for _ in range(2):
+            with run.connect() as client:
+                client.sendall(b"hello")
+                client.shutdown(socket.SHUT_WR)
+                answers.append(client.makefile().read())
+        assert answers == [f"hello from {pid}" for pid in (run.pids * 2)[:2]]
+        assert (2 if accept else 1) == len(set(run.pids))
+
+
+def test_command_and_what_it_says() -> None:
+    """A command's output, its end and the exit status are told."""
+    with Activate() as activate:
+        run = activate(
+            command=["/bin/sh", "-c", "echo $MINE; read wait <&3; exit 3"],
+            accept=True,
+            environment={"MINE": "for us"},
+        )
+        with run.connect() as client:
+            assert "for us" == run.wait_for("output")["text"]
+            client.sendall(b"\n")
+            ended = run.wait_for("ended")
+        assert (3, run.pids[0]) == (ended["status"], ended["pid"])
+        assert ["for us"] == run.logs
+        assert 0 == run.stop()
+
+
+def test_what_does_not_come_is_told() -> None:
+    """Whoever waits in vain sees what came instead, and the errors."""
+    with Activate() as activate:
+        run = activate(command=["/bin/cat"], accept=True)
+        with pytest.raises(ActivationError, match=r"'x' did not come 1 times[^~]*listening"):
+            run.wait_for("output", "x", timeout=0.05)
+        run.process.kill()
+        with pytest.raises(ActivationError):
+            run.wait_for("output")
+
+
+def test_fixture(pytester: pytest.Pytester) -> None:
+    """A project's own test gets the fixture, and what it activates ends with the test."""
+    pytester.makepyfile(
+        test_it="""
+        def echo(sock):
+            sock.sendall(sock.recv(100))
+
+        def test_handler(activate):
+            service = activate(handler=echo, accept=True)
+            with service.connect() as client:
+                client.sendall(b"hello")
+                assert client.recv(100) == b"hello"
+            service.wait_for("ended")
+            open("pid", "w").write(str(service.process.pid))
+
+        def test_failure(activate):
+            activate("missing.socket")
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "activator.testing")
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*there is no file missing.socket*"])
+    assert not alive(int((pytester.path / "pid").read_text()))
+
+
+def test_unused_it_costs_nothing() -> None:
+    """Loading the plugin loads nothing but itself."""
+    code = (
+        "import sys, pytest; before = set(sys.modules); import activator.testing;"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert ["activator", "activator.testing", "activator.version"] == done.stdout.split()
+
+
+def test_entry_point() -> None:
+    """Pytest finds the plugin by its entry point."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"activator.testing": "activator.testing"} == project["entry-points"]["pytest11"]
+
+
+def test_documented_names() -> None:
+    """Every public name of what is returned is documented."""
+    text = (ROOT / "docs" / "testing.md").read_text()
+    from activator.testing.activation import Activated  # noqa: PLC0415
+
+    public = [name for name in vars(Activated) if not name.startswith("_")]
+    assert [] == [name for name in public if f"`{name}" not in text and name != "errors"]
+
+
+def test_documentation(pytester: pytest.Pytester) -> None:
+    """The tests that the documentation shows pass."""
+    text = (ROOT / "docs" / "testing.md").read_text()
+    code = text.partition("```python\n")[2].partition("```")[0]
+    spec = (ROOT / "units" / "echo.toml").read_text()
+    (pytester.path / "units").mkdir()
+    (pytester.path / "units" / "echo.toml").write_text(spec)
+    pytester.makepyfile(code)
+    result = pytester.runpytest_subprocess("-p", "activator.testing")
+    result.assert_outcomes(passed=3)
