@@ -42,7 +42,7 @@ bench: setup-test ## Measure: run every script of bench/
 	done
 
 docs: setup-demo ## Fill in the tables of the reference
-	$(BIN)/python -m activator.reference docs/spec.md
+	$(BIN)/python -m activator.reference docs/spec.md docs/rules.md
 
 deb: setup-test ## Build the Debian packages, in a clean bookworm; SUITES= names others
 	@PYTHONPATH=. $(BIN)/python packaging/deb.py $(SUITES)

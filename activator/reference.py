@@ -145,6 +145,37 @@ def old() -> Iterator[str]:
             yield _row(_name(entry), sections, _escaped(directive.use) or "nothing", ignored)
 
 
+def rules() -> Iterator[str]:
+    """Yield the table of the rules that units are checked by."""
+    from activator.check.rules import rules as known  # noqa: PLC0415 - that page alone needs them
+
+    yield from _head("Rule", "Name", "Severity", "Finds")
+    for rule in known():
+        anchor = f"{rule.id}-{rule.name}".lower()
+        yield _row(f"[{rule.id}](#{anchor})", f"`{rule.name}`", rule.severity, rule.summary)
+
+
+def rule_pages() -> Iterator[str]:
+    """Yield the page of each rule."""
+    from activator.check import rules as table  # noqa: PLC0415 - the same
+
+    for rule in table.rules():
+        yield f"### {rule.id} {rule.name}"
+        yield ""
+        yield f"Severity: {rule.severity}." + (f" Met in {rule.met}." if rule.met else "")
+        yield ""
+        for line in (
+            re.split(r"^(?:Bad|Good)::\n", rule.page, flags=re.MULTILINE)[0].strip().split("\n")
+        ):
+            yield _escaped(line)
+        for example in table.examples(rule):
+            yield from ("", "Bad:" if example.bad else "Good:", "", "```ini")
+            parts = [f"# {name}\n{text}" for name, text in example.files.items()]
+            yield "\n".join(parts).rstrip("\n")
+            yield "```"
+        yield ""
+
+
 TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "keys": keys,
     "suites": suites,
@@ -158,6 +189,8 @@ TABLES: dict[str, Callable[[], Iterator[str]]] = {
     "kill": _section("Service", "systemd.kill(5)"),
     "resources": _section("Service", "systemd.resource-control(5)"),
     "old": old,
+    "rules": rules,
+    "rule-pages": rule_pages,
 }
 
 

@@ -58,6 +58,9 @@ PLACES = {
     "ACT701": "echo.service:8:10",
     "ACT702": "echo.socket:1:1",
     "ACT703": "echo.socket:5:10",
+    "ACT901": "echo.service:1:1",
+    "ACT902": "echo.service:1:1",
+    "ACT903": "echo.service:1:1",
 }
 EXAMPLES = [
     pytest.param(rule, example, id=f"{rule.id}-{'bad' if example.bad else 'good'}")

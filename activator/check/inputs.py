@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from activator.check.model import World
@@ -26,6 +26,7 @@ class Scope(NamedTuple):
         whole: Whether all units of that system are looked at.
         user: Whether they are for a user's manager.
         version: The version of systemd; 0 for that of the root directory or this machine.
+        texts: What files should hold instead of what they do, by path.
     """
 
     paths: Sequence[str] = ()
@@ -33,6 +34,7 @@ class Scope(NamedTuple):
     whole: bool = False
     user: bool = False
     version: int = 0
+    texts: Mapping[str, str] = {}
 
 
 def worlds(scope: Scope) -> Iterator[World]:
@@ -74,7 +76,8 @@ def _files(scope: Scope, folders: list[str]) -> Files:
             raise UsageError(f"there are no units in {place}", "name its root directory")
         directories += own
     search = Search(directories, scope.root or "")
-    return Files(search, version, root=scope.root, user=user, complete=scope.root is not None)
+    complete = scope.root is not None
+    return Files(search, version, root=scope.root, user=user, complete=complete, texts=scope.texts)
 
 
 def _folder(path: str, scope: Scope) -> Iterator[World]:

@@ -45,7 +45,8 @@ def unknown_directive(unit: Unit, _: World) -> Iterator[Problem]:
         message = f"[{entry.section}] has no {entry.name}="
         near = hint.removeprefix("did you mean ").removesuffix("=?")
         same = near.lower() == entry.name.lower()
-        fix = Fix(name=near) if same else None
+        # A line that counts from now on must not get into the way of another one.
+        fix = Fix(name=near) if same and unit.settings.get(near) is None else None
         yield Problem(message, hint, entry, on_name=True, fix=fix)
 
 

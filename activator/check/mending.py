@@ -39,7 +39,7 @@ def newer_word(remark: Remark) -> Fix | None:
         if same is not None and same.type == directive.type:
             return Fix(name=same.name)
         return None
-    match = re.fullmatch(r"(?:use|write) ([a-z+-]+)", verdict.hint)
+    match = re.search(r": it became ([a-z+-]+)$", verdict.message)
     if match and _taken(remark, match[1]) and directive.type.startswith("standard-"):
         return Fix(value=match[1])
     return None

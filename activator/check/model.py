@@ -96,8 +96,12 @@ class File(UnitFile):
     unreadable = ""
 
     @classmethod
-    def read(cls, path: str) -> "File":
+    def read(cls, path: str, instead: str | None = None) -> "File":
         """Read a unit file.
+
+        Args:
+            path: The file.
+            instead: The text that it should hold; None for its own.
 
         Raises:
             OSError: It cannot be read.
@@ -105,6 +109,8 @@ class File(UnitFile):
         with open(path, "rb") as file:
             data = file.read()
             mode = os.fstat(file.fileno()).st_mode & 0o777
+        if instead is not None:
+            data = instead.encode()
         try:
             text = data.decode()
             clean = True

@@ -30,10 +30,10 @@ class Rule(NamedTuple):
     Attributes:
         id: Its identifier, such as ``ACT101``; it never changes.
         name: Its name, such as ``unknown-section``.
-        about: ``unit``, ``pair``, ``world`` or ``spec``.
+        about: ``unit``, ``pair``, ``world``, ``spec`` or ``comment``.
         severity: ``error``, ``warning`` or ``info``, unless a problem says otherwise.
         module: The module of its function.
-        needs: What users asked for, by number.
+        met: Where users met it: reports of other projects.
         summary: One line.
     """
 
@@ -42,7 +42,7 @@ class Rule(NamedTuple):
     about: str
     severity: str
     module: str
-    needs: str
+    met: str
     summary: str
 
     @property

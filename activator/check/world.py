@@ -23,6 +23,7 @@ class Files(World):
         root: The root directory of the system; None if nothing is known of it.
         user: Whether the units are for a user's manager.
         complete: Whether all units of that system are known.
+        texts: What files should hold instead of what they do, by path.
     """
 
     def __init__(
@@ -33,9 +34,11 @@ class Files(World):
         root: str | None = None,
         user: bool = False,
         complete: bool = False,
+        texts: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(root=root, user=user, complete=complete)
         self.search = search
+        self._texts = texts or {}
         self.version = version
 
     def find(self, name: str) -> Unit | None:
@@ -53,7 +56,7 @@ class Files(World):
         paths = [] if files.masked else [files.path, *files.dropins]
         unit = Unit(
             files.name,
-            [_read(path) for path in paths],
+            map(self._read, paths),
             self.version,
             aliases=files.aliases,
             masked=files.masked,
@@ -61,6 +64,15 @@ class Files(World):
         )
         self.units[files.name] = unit
         return unit
+
+    def _read(self, path: str) -> File:
+        """Read a unit file; one that cannot be read is empty, and says why."""
+        try:
+            return File.read(path, self._texts.get(path))
+        except OSError as error:
+            found = File(path)
+            found.unreadable = (error.strerror or str(error)).lower()
+            return found
 
     def check_all(self) -> None:
         """Look at every unit, and at the instances that links name."""
@@ -71,7 +83,7 @@ class Files(World):
                 self._check(unit)
         for name in self.search.orphans:
             paths = self.search.dropins(name)
-            self._check(Unit(name, map(_read, paths), self.version, user=self.user))
+            self._check(Unit(name, map(self._read, paths), self.version, user=self.user))
 
     def _check(self, unit: Unit) -> None:
         """Look at a unit, once."""
@@ -93,7 +105,7 @@ class Files(World):
         unit = self.find(name)
         if unit is None and name in self.search.orphans:
             paths = self.search.dropins(name)
-            unit = Unit(name, map(_read, paths), self.version, user=self.user)
+            unit = Unit(name, map(self._read, paths), self.version, user=self.user)
         if unit is None:
             raise UsageError(f"there is no file {path}", "check the path")
         self._check(unit)
@@ -163,16 +175,6 @@ class Texts(World):
 def _aliases(unit: Unit) -> list[str]:
     """Return the aliases of a unit's [Install]."""
     return [word for entry in unit.lines("Install", "Alias") for word in entry.value.split()]
-
-
-def _read(path: str) -> File:
-    """Read a unit file; one that cannot be read is empty, and says why."""
-    try:
-        return File.read(path)
-    except OSError as error:
-        found = File(path)
-        found.unreadable = (error.strerror or str(error)).lower()
-        return found
 
 
 def version_in(root: str = "") -> int:

@@ -10,12 +10,13 @@ from activator.errors import UsageError
 
 if TYPE_CHECKING:
     from activator.check import Found
+    from activator.check.inputs import Scope
 
 SEVERITIES = ("error", "warning", "info")
 
 
 @click.command(short_help="Tell what is wrong with units, before it happens.")
-@click.argument("paths", nargs=-1, metavar="[PATH|SPEC]...", shell_complete=complete.specs)
+@click.argument("paths", nargs=-1, metavar="[PATH|SPEC]...", shell_complete=complete.checked)
 @click.option("--installed", is_flag=True, help="Check all units of this machine.")
 @click.option(
     "--root",
@@ -44,7 +45,14 @@ SEVERITIES = ("error", "warning", "info")
     show_default=True,
     help="The least severity that makes the exit status 1.",
 )
-@click.option("--explain", metavar="RULE", help="Print a rule's page, or the list with `all`.")
+@click.option("--fix", is_flag=True, help="Mend what is safe to mend, in the files named.")
+@click.option("--diff", is_flag=True, help="With --fix: write nothing, show what would change.")
+@click.option(
+    "--explain",
+    metavar="RULE",
+    help="Print a rule's page, or the list with `all`.",
+    shell_complete=complete.rules,
+)
 def command(
     paths: tuple[str, ...],
     root: str | None,
@@ -53,6 +61,8 @@ def command(
     style: str,
     fail_on: str,
     explain: str | None,
+    fix: bool,
+    diff: bool,
     installed: bool,
     user: bool,
 ) -> int:
@@ -68,6 +78,7 @@ def command(
     Examples:
       activator check units/ --systemd trixie
       activator check echo.socket echo.service --format github
+      activator check units/ --fix --diff
       activator check --installed
       activator check --root /srv/image --fail-on error
       activator check --explain ACT110
@@ -79,6 +90,12 @@ def command(
         raise UsageError("--installed and --root exclude each other", "leave one out")
     if not paths and not installed and root is None:
         raise UsageError("what to check?", "name units, a folder or a spec, or give --installed")
+    if diff and not fix:
+        raise UsageError("--diff goes with --fix", "add --fix")
+    if fix and (not paths or style != "text"):
+        raise UsageError(
+            "--fix changes the files that are named, and tells it as text", "name some"
+        )
     from activator.check import check, inputs, worst
 
     version = 0
@@ -88,12 +105,31 @@ def command(
         version = version_of(systemd)
     where = "" if installed else root.rstrip("/") if root is not None else None
     scope = inputs.Scope(paths, where, not paths, user, version)
-    found = [one for world in inputs.worlds(scope) for one in check(world)]
+    if fix:
+        found = _fixed(scope, dry=diff)
+    else:
+        found = [one for world in inputs.worlds(scope) for one in check(world)]
     _show(found, style)
     gravest = worst(one.finding for one in found)
     if not gravest or fail_on == "never":
         return 0
     return int(SEVERITIES.index(gravest) <= SEVERITIES.index(fail_on))
+
+
+def _fixed(scope: "Scope", *, dry: bool) -> "list[Found]":
+    """Mend what is safe, or show what would be; return what is found nevertheless."""
+    from activator.check import fixing
+
+    files, found = fixing.mended(scope)
+    for file in files:
+        if dry:
+            for line in file.diff():
+                colour = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
+                click.secho(line, fg=colour)
+        else:
+            fixing.write(file)
+            click.echo(f"{file.path}: mended", err=True)
+    return found
 
 
 def _show(found: "list[Found]", style: str) -> None:

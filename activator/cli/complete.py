@@ -32,6 +32,21 @@ def units(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     return _files(incomplete, (".toml", ".socket", ".service"))
 
 
+def checked(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer specs and units of all types."""
+    from activator.search import UNIT_TYPES
+
+    return _files(incomplete, (".toml", ".conf", *(f".{kind}" for kind in UNIT_TYPES)))
+
+
+def rules(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer the rules that units are checked by."""
+    from activator.check.rules import rules as table
+
+    known = [word for rule in table() for word in (rule.id, rule.name)]
+    return _beginning(incomplete, ["all", *known])
+
+
 def directories(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Let the shell offer directories."""
     return [_item(incomplete, kind="dir")]
