@@ -16,7 +16,7 @@ from typing import Any
 from activator import directives, forms, hardening, manual
 from activator.directives import Directive
 from activator.spec import names
-from activator.spec.intents import TYPES, Intent, intents
+from activator.spec.intents import HANDLERS, TYPES, Intent, intents
 from activator.spec.model import Mode
 from activator.spec.reader import DRAIN_MAX, RESERVED, SERVICE_TABLES, SOCKET_TABLES
 from activator.values import judge
@@ -37,6 +37,7 @@ _QUOTED = ("words", "environment", "command")
 
 _TEXT = {"type": "string", "pattern": _LINE}
 _HANDLER = {"type": "string", "pattern": f"^{names.HANDLER}$"}
+_HANDLED: Node = {"anyOf": [{"required": [key]} for key in HANDLERS]}
 _JSON: dict[type, str] = {
     str: "string",
     bool: "boolean",
@@ -131,7 +132,7 @@ def _only_with(row: Intent) -> Node:
         return node
     per_connection = {"properties": {"mode": {"const": Mode.PER_CONNECTION.value}}}
     handler = {
-        "required": ["handler"],
+        **_HANDLED,
         "not": {"required": ["mode"], **per_connection},
         "properties": {"idle-exit": {"not": {"const": 0}}},
     }
@@ -158,7 +159,7 @@ class _Schema:
             "type": "object",
             "properties": properties,
             "required": [key for key, row in table.items() if row.required],
-            "oneOf": [{"required": ["exec"]}, {"required": ["handler"]}],
+            "oneOf": [{"required": ["exec"]}, _HANDLED],
             "dependentSchemas": {key: _only_with(row) for key, row in table.items() if row.modes},
             "if": {"required": ["mode"], "properties": {"mode": {"const": Mode.PROXY.value}}},
             "then": {

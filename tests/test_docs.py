@@ -74,7 +74,7 @@ def test_the_examples_are_specs() -> None:
     """Every example of a whole spec can be generated and fits the schema."""
     validator = Draft202012Validator(schema())
     whole = [text for text in blocks("toml") if text.startswith("name =")]
-    assert 5 == len(whole)
+    assert 7 == len(whole)
     for text in whole:
         assert render(spec.loads(text))
         assert validator.is_valid(tomllib.loads(text))

@@ -106,6 +106,20 @@ def test_handlers_by_name() -> None:
     assert "activator serve a=m:a b=m:b" == made["x.service"].get("Service", "ExecStart")
 
 
+def test_web_applications() -> None:
+    """Applications reach the runtime by their options, beside handlers by descriptor name."""
+    sockets = "[sockets.a]\nListenStream = 80\n[sockets.b]\nListenStream = 81\n"
+    for handlers, command in (
+        ('asgi = "m:a"\nidle-exit = 5\n', "--idle-exit 5 --asgi m:a"),
+        ('wsgi = "m:a"\n', "--wsgi m:a"),
+        ('[handler]\nb = "m:b"\n[asgi]\na = "m:a"\n', "--asgi a=m:a b=m:b"),
+        ('[asgi]\nb = "m:b"\n[wsgi]\na = "m:a"\n', "--asgi b=m:b --wsgi a=m:a"),
+    ):
+        made = units(f'name = "x"\n{handlers}{sockets}')["x.service"]
+        assert f"activator serve {command}" == made.get("Service", "ExecStart")
+        assert "notify" == made.get("Service", "Type")
+
+
 def test_lists_repeat_and_the_spec_wins() -> None:
     """A list repeats its directive; what the spec says replaces a default."""
     made = units(
@@ -181,6 +195,16 @@ MISTAKES = [
     (GOOD + '[service]\nEnvironment = "A=b\\nUser=root"\n', 7, "line break"),
     (GOOD.replace("handler", "exec = '/bin/x'\nhandler"), 3, "both exec and handler"),
     (GOOD.replace("handler", "#"), 1, "neither exec nor handler"),
+    (GOOD.replace("handler", "exec = '/bin/x'\nasgi"), 3, "both exec and asgi"),
+    (GOOD.replace("handler", "wsgi = 'm:a'\nasgi"), 3, "is for all sockets"),
+    (GOOD.replace("handler", "asgi = {echo = 'm:a'}\nhandler"), 3, "is for all sockets"),
+    (GOOD.replace("handler = ", "asgi = {echo = 'm:a'}\nwsgi.echo = "), 3, "has two of"),
+    (GOOD.replace("handler", "asgi").replace("Stream", "Datagram"), 5, "asgi cannot serve"),
+    (
+        GOOD.replace("handler", "mode = 'per-connection'\nisolation = 'process'\nasgi"),
+        3,
+        "asgi cannot be served by a process for each connection",
+    ),
     (GOOD.replace("activator.examples.echo:echo", "echo"), 2, "names no handler"),
     ("drain = -1\n" + GOOD, 1, "out of range"),
     ("idle-exit = 'soon'\n" + GOOD, 1, "no time span"),

@@ -47,6 +47,10 @@ UNSEEN = {
     "are the same",
     "RuntimeDirectory=",
     "would vanish whenever the service stops",
+    "is for all sockets",
+    "has two of",
+    "asgi cannot serve",
+    "asgi cannot be served by a process for each connection",
 }
 # What ECMA-262 allows behind a backslash in a pattern with the flag "u".
 ESCAPES = frozenset("\\^$.*+?()[]{}|/sSdDwWbBnrtx")

@@ -27,8 +27,8 @@ LISTENS = (
 )
 DIRECTIVES = (*LISTENS, "ReceiveBuffer", "SendBuffer", "Backlog", "SocketMode")
 KEYS = (
-    *("name", "description", "mode", "exec", "handler", "python", "drain", "hardening"),
-    *("backend", "idle-exit"),
+    *("name", "description", "mode", "exec", "handler", "asgi", "wsgi", "python", "drain"),
+    *("hardening", "backend", "idle-exit"),
 )
 # Options that go with specs too.
 WITH_SPECS = ("systemd", "explain", "newer", "templates")
@@ -107,6 +107,8 @@ def directive_options(command: click.Command) -> click.Command:
 )
 @click.option("--exec", metavar="COMMAND", help="The program, in systemd's syntax.")
 @click.option("--handler", metavar="MODULE:NAME", help="A Python handler instead.")
+@click.option("--asgi", metavar="MODULE:NAME", help="An ASGI application instead.")
+@click.option("--wsgi", metavar="MODULE:NAME", help="A WSGI application instead.")
 @click.option("--backend", metavar="ADDRESS", help="Behind a proxy: where the program listens.")
 @click.option("--idle-exit", metavar="TIME", help="Behind a proxy: when it stops, unused.")
 @click.option("--python", metavar="PATH", help="The interpreter for the handler.")

@@ -125,8 +125,11 @@ def _isolation(spec: Spec, socket: Socket) -> Iterator[str]:
 def _handlers(spec: Spec, mode: Mode, served: list[Socket]) -> Iterator[str]:
     """Yield the handlers' words."""
     names = {socket.fdname for socket in served}
-    for fdname, handler in spec.handlers:
-        if not fdname:
-            yield handler
-        elif fdname in names:
-            yield f"{fdname}={handler}" if mode is Mode.SHARED else handler
+    # A word alone is a handler, so they come last.
+    for handler in sorted(spec.handlers, key=lambda handler: not handler.interface):
+        if handler.fdname and handler.fdname not in names:
+            continue
+        if handler.interface:
+            yield f"--{handler.interface}"
+        named = handler.fdname and mode is Mode.SHARED
+        yield f"{handler.fdname}={handler.name}" if named else handler.name

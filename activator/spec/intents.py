@@ -22,6 +22,8 @@ TYPES: dict[str, tuple[type, ...]] = {
     "list": (list,),
     "table": (dict,),
 }
+# The keys of what the runtime serves, in place of a program.
+HANDLERS = ("handler", "asgi", "wsgi")
 _WORDS: dict[type, str] = {
     str: "a string",
     list: "a list of strings",

@@ -44,6 +44,20 @@ class Socket(NamedTuple):
     settings: tuple[Setting, ...]
 
 
+class Handler(NamedTuple):
+    """What the runtime serves a socket with.
+
+    Attributes:
+        fdname: The socket's; empty for all sockets.
+        name: ``MODULE:NAME``.
+        interface: ``asgi`` or ``wsgi`` for an application; empty for a handler.
+    """
+
+    fdname: str
+    name: str
+    interface: str = ""
+
+
 class Proxy(NamedTuple):
     """What lies between the sockets and a program that opens its own.
 
@@ -108,7 +122,7 @@ class Spec(NamedTuple):
         description: Literal text for Description=.
         mode: The mode of sockets that name none; with a proxy they are shared.
         command: The value of ExecStart=, in systemd's own syntax; empty with a handler.
-        handlers: fdname → ``MODULE:NAME``; the name ``""`` stands for all sockets.
+        handlers: What the runtime serves the sockets with; empty with a command.
         sockets: At least one.
         settings: Directives of [Unit] and [Service] (and [Install]) of the service.
         environment: Variables for the service, as literal text.
@@ -131,7 +145,7 @@ class Spec(NamedTuple):
     description: str
     mode: Mode
     command: str
-    handlers: tuple[tuple[str, str], ...]
+    handlers: tuple[Handler, ...]
     sockets: tuple[Socket, ...]
     settings: tuple[Setting, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()

@@ -58,9 +58,10 @@ def read(
     if get("mode") != Mode.PROXY.value:
         _others(tree, report)
         return None
-    if "handler" in tree:
-        hint = 'give exec = "/path/program"; a handler needs no proxy'
-        report(ActivatorError("a proxy has no handler", hint), ("handler",))
+    for key in intents.HANDLERS:
+        if key in tree:
+            hint = f'give exec = "/path/program"; {key} needs no proxy'
+            report(ActivatorError(f"a proxy has no {key}", hint), (key,))
     if "backend" not in tree:
         hint = f"say where the program listens: {_FORMS}"
         report(ActivatorError("the spec has no backend", hint), ("mode",))
@@ -209,7 +210,8 @@ def _others(tree: Mapping[str, Any], report: Report) -> None:
         if key in tree and row.modes == (Mode.PROXY.value,):
             error = ActivatorError(f'{key} is for mode = "proxy" alone', "remove it")
             if row.handler:
-                if "handler" in tree and tree.get("mode") != Mode.PER_CONNECTION.value:
+                handlers = any(key in tree for key in intents.HANDLERS)
+                if handlers and tree.get("mode") != Mode.PER_CONNECTION.value:
                     continue
                 what = f'{key} is for mode = "proxy", and for a handler of shared sockets'
                 error = ActivatorError(what, "remove it")

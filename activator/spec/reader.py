@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from activator import directives, quoting, unquoting
 from activator.errors import ActivatorError, combine
 from activator.spec import directories, intents, names, target
-from activator.spec.model import Mode, Processes, Proxy, Setting, Socket, Spec
+from activator.spec.model import Handler, Mode, Processes, Proxy, Setting, Socket, Spec
 from activator.spec.settings import Newer, check, one_line, read_table
 from activator.spec.source import OptionSource, Path, TomlSource
 
@@ -136,11 +136,16 @@ class Reader:
             self._problem((), "the spec has no name", 'add name = "..."')
         if not self.tree.get("sockets"):
             self._problem(("sockets",), "the spec has no socket", "add a [sockets.NAME] table")
-        both = {"exec", "handler"} & set(self.tree)
-        if len(both) != 1:
-            what = "both exec and handler" if both else "neither exec nor handler"
+        handlers = [key for key in intents.HANDLERS if key in self.tree]
+        if ("exec" in self.tree) is bool(handlers):
+            first = handlers[0] if handlers else ""
+            what = f"both exec and {first}" if handlers else "neither exec nor handler"
             hint = 'give one: exec = "/path/program" or handler = "module:function"'
-            self._problem(("handler",) if both else (), f"the spec has {what}", hint)
+            self._problem((first,) if handlers else (), f"the spec has {what}", hint)
+        whole = [key for key in handlers if isinstance(self.tree[key], str)]
+        if whole and len(handlers) > 1:
+            what = f"{whole[0]} is for all sockets, and there is {' and '.join(handlers)}"
+            self._problem((whole[0],), what, "give each as a table: fdname = 'module:name'")
 
     # --- the service -------------------------------------------------------------------
 
@@ -172,33 +177,53 @@ class Reader:
 
         return self._attempt(("exec",), written) or ""
 
-    def _handlers(self) -> Iterator[tuple[str, str]]:
-        """Yield the handlers by fdname; "" stands for every socket."""
-        value = self._get("handler")
-        table = value if isinstance(value, dict) else {"": value} if value is not None else {}
-        for fdname, name in table.items():
-            path = ("handler", fdname) if fdname else ("handler",)
-            if self._attempt(path, names.handler, name):
-                yield fdname, name
+    def _handlers(self) -> Iterator[Handler]:
+        """Yield the handlers and applications."""
+        found: set[str] = set()
+        for key in intents.HANDLERS:
+            value = self._get(key)
+            table = value if isinstance(value, dict) else {"": value} if value is not None else {}
+            for fdname, name in table.items():
+                path = (key, fdname) if fdname else (key,)
+                if fdname in found and fdname:
+                    what = f"socket {fdname!r} has two of {', '.join(intents.HANDLERS)}"
+                    self._problem(path, what, "give one")
+                elif self._attempt(path, names.handler, name):
+                    yield Handler(fdname, name, "" if key == "handler" else key)
+                found.add(fdname)
 
     def _check_handlers(self, spec: Spec) -> None:
         """Note handlers without a socket and sockets without a handler."""
-        by_name = {fdname for fdname, _ in spec.handlers}
+        by_name = {handler.fdname: handler for handler in spec.handlers}
+        for socket in spec.sockets:
+            self._check_application(by_name.get(socket.fdname, by_name.get("")), socket)
         if not by_name or "" in by_name:
             return
         sockets = {socket.fdname for socket in spec.sockets}
-        for fdname in sorted(by_name - sockets):
+        for fdname in sorted(by_name.keys() - sockets):
             self._problem(
-                ("handler", fdname),
+                (by_name[fdname].interface or "handler", fdname),
                 f"handler {fdname!r} has no socket",
                 f"add [sockets.{fdname}], or name one of {', '.join(sorted(sockets))}",
             )
-        for fdname in sorted(sockets - by_name):
+        for fdname in sorted(sockets - by_name.keys()):
             self._problem(
                 ("sockets", fdname),
                 f"socket {fdname!r} has no handler",
                 f'add {fdname} = "module:function" to handler',
             )
+
+    def _check_application(self, handler: Handler | None, socket: Socket) -> None:
+        """Note a web application where no web client can come."""
+        if handler is None or not handler.interface:
+            return
+        for setting in socket.settings:
+            if setting.name.startswith("Listen") and setting.name != "ListenStream":
+                what = f"{handler.interface} cannot serve {setting.name}="
+                self._problem(setting.path, what, "give ListenStream=, or a handler for it")
+        if socket.mode is Mode.WARM:
+            what = f"{handler.interface} cannot be served by a process for each connection"
+            self._problem(("isolation",), what, "leave it out; mode = 'shared' serves it best")
 
     def _check_isolation(self, spec: Spec) -> None:
         """Note what cannot be run in processes of connections."""
@@ -274,7 +299,9 @@ class Reader:
     def _idle_exit(self, mode: Mode) -> float:
         """Return how long a handler stays unused: seconds; 0 for ever."""
         value = self.tree.get("idle-exit")
-        if mode is Mode.PROXY or "handler" not in self.tree or "idle-exit" not in self.right:
+        if mode is Mode.PROXY or not any(key in self.tree for key in intents.HANDLERS):
+            return 0.0
+        if "idle-exit" not in self.right:
             return 0.0
         from activator.spec.proxy import timespan  # noqa: PLC0415 - few specs have one
         from activator.values.times import to_microseconds  # noqa: PLC0415 - the same
