@@ -34,12 +34,8 @@ stress: setup-test ## Run the long tests under load
 	@$(BIN)/python -m tests.boxes.roots
 	$(BIN)/pytest -m stress $(ARGS) || [ $$? = 5 ]
 
-bench: setup-test ## Measure: run every script of bench/
-	@for script in bench/[a-z]*.py; do \
-		[ -e "$$script" ] || continue; \
-		echo "== $$script"; \
-		$(BIN)/python "$$script" || exit; \
-	done
+bench: setup-test ## Measure against peers, and print what keeps its bar
+	@$(BIN)/python bench/all.py $(ARGS)
 
 docs: setup-demo ## Fill in the tables of the reference
 	$(BIN)/python -m activator.reference docs/spec.md docs/rules.md

@@ -1,19 +1,50 @@
 """The generator: start-up against bare imports, and 1,000 specs against Jinja2 alone."""
 
-import resource
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from compare import medians, process, python, row
+import compare
+from installed import ROOT, install
 
 from activator import spec
 from activator.render import templates, units
 
 SPECS = 1_000
-ROOT = Path(__file__).parents[1]
-ACTIVATOR = str(Path(sys.executable).with_name("activator"))
+
+
+def rows() -> Iterator[compare.Row]:
+    """Yield the comparisons."""
+    with tempfile.TemporaryDirectory() as scratch:
+        binaries = install(Path(scratch))
+        activator, python = str(binaries / "activator"), str(binaries / "python")
+        echo = str(ROOT / "units/echo.toml")
+        version, click, gen, imports = compare.times(
+            [
+                compare.process(activator, "--version"),
+                compare.process(python, "-c", "import click"),
+                compare.process(activator, "gen", echo, "--stdout"),
+                compare.process(python, "-c", "import click, jinja2"),
+            ]
+        )
+        yield compare.compared("--version / import click", version, click, 1.1)
+        yield compare.compared("gen of one spec / import click, jinja2", gen, imports, 1.3)
+        paths = write_specs(Path(scratch))
+        many, one, alone = compare.times(
+            [
+                compare.process(activator, "gen", *paths, "--stdout"),
+                compare.process(activator, "gen", paths[0], "--stdout"),
+                jinja_alone(paths),
+            ],
+            rounds=9,
+        )
+        more = [all_of_them - first for all_of_them, first in zip(many, one, strict=True)]
+        yield compare.compared(f"{SPECS} specs, less one / Jinja2 alone", more, alone, 3.0)
+        first, *_ = paths
+        grown = compare.peak(activator, "gen", *paths, "--stdout") - compare.peak(
+            activator, "gen", first, "--stdout"
+        )
+        yield compare.Row(f"memory for {SPECS} specs, less one", grown, 0, grown, 50, unit="MB")
 
 
 def write_specs(directory: Path) -> list[str]:
@@ -47,35 +78,5 @@ def jinja_alone(paths: list[str]) -> Callable[[], object]:
     return step
 
 
-def main() -> None:
-    """Print the comparisons."""
-    print(f"{'':<44} {'activator':>12} {'peer':>12}")
-    with tempfile.TemporaryDirectory() as scratch:
-        directory = Path(scratch)
-        version, click, gen, imports = medians(
-            [
-                process(ACTIVATOR, "--version"),
-                python("-c", "import click"),
-                process(ACTIVATOR, "gen", str(ROOT / "units/echo.toml"), "--stdout"),
-                python("-c", "import click, jinja2"),
-            ]
-        )
-        row("--version / import click", version, click, 1.1)
-        row("gen of one spec / import click, jinja2", gen, imports, 1.3)
-        paths = write_specs(directory)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        many, one, alone = medians(
-            [
-                process(ACTIVATOR, "gen", *paths, "--stdout"),
-                process(ACTIVATOR, "gen", paths[0], "--stdout"),
-                jinja_alone(paths),
-            ],
-            rounds=9,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        row(f"{SPECS} specs, less one / Jinja2 alone", many - one, alone, 3.0)
-        print(f"memory for {SPECS} specs: {(after - before) / 1024:.1f} MB more; bar 50 MB")
-
-
 if __name__ == "__main__":
-    main()
+    compare.main(rows)

@@ -1,65 +1,55 @@
-"""What the runtime's import costs over ``import systemd.daemon``, which it cannot do without.
+"""What taking descriptors costs beside `import systemd.daemon`, which it cannot do without.
 
-Run it as ``python bench/imports.py``. Interpreters are started in turn, so that whatever else the
-machine does meets all candidates alike; without ``site``, whose .pth files may load
-anything. The bar: taking descriptors costs at most 4 ms more than systemd.daemon alone.
+Interpreters are started in turn, so that whatever else the machine does meets all alike; without
+``site``, whose .pth files may load anything.
 """
 
-import argparse
-import os
-import statistics
 import subprocess
 import sys
 import sysconfig
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-BAR = 4.0  # ms
+import compare
+
+ROUNDS = 25
+# The bar for `import activator`; for what takes descriptors: ms more than systemd.daemon alone.
+BAR = 1.25
+MORE = 4.0
 BASE = "import systemd.daemon"
-CANDIDATES = {
-    BASE: BASE,
-    "import activator": "import activator",
-    "  and use listen_fds": "import activator; activator.listen_fds",
-    "  and use listen_fds, notify, serve": (
+USES = {
+    "and use listen_fds": "import activator; activator.listen_fds",
+    "and use listen_fds, notify, serve": (
         "import activator; activator.listen_fds; activator.notify; activator.serve"
     ),
+    # Shown only: the whole command's modules.
     "activator serve, plain handler": (
         "import activator.__main__, activator.serving.command;"
         "from activator.serving import engine, load, single; import activator.listen"
     ),
 }
-# Shown only: the whole command's modules, which have no bar.
-UNJUDGED = frozenset({"activator serve, plain handler"})
 
 
-def main() -> int:
-    """Measure all candidates and print a table; return 1 if the bar is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("-n", type=int, default=25, help="how often to start each (default: 25)")
-    rounds: int = parser.parse_args().n
-    whole: dict[str, list[float]] = {name: [] for name in CANDIDATES}
-    inside: dict[str, list[float]] = {name: [] for name in CANDIDATES}
-    for turn in range(rounds + 1):
-        for name, code in CANDIDATES.items():
-            process, imports = measure(code)
+def rows() -> Iterator[compare.Row]:
+    """Yield the comparisons."""
+    codes = [BASE, "import activator", *USES.values()]
+    found: list[list[float]] = [[] for _ in codes]
+    for turn in range(ROUNDS + 1):
+        for code, column in zip(codes, found, strict=True):
+            taken = measure(code)
             if turn:  # the first one fills the caches
-                whole[name].append(process)
-                inside[name].append(imports)
-    print(f"median of {rounds}, in ms{'':19}whole process   import   over base   ratio")
-    missed = False
-    for name in CANDIDATES:
-        process, imports = statistics.median(whole[name]), statistics.median(inside[name])
-        # Of pairs measured one after the other, so that a slow moment counts for both.
-        over = statistics.median(map(float.__sub__, inside[name], inside[BASE]))
-        ratio = statistics.median(map(float.__truediv__, inside[name], inside[BASE]))
-        print(f"{name:38}{process:15.1f}{imports:9.2f}{over:+12.2f}{ratio:8.2f}")
-        missed = missed or (over > BAR and name not in UNJUDGED)
-    print(f"the bar for the first four is +{BAR:.0f} ms: {'missed' if missed else 'met'}")
-    return missed
+                column.append(taken)
+    base, bare, *uses = found
+    yield compare.compared(f"import activator / {BASE}", bare, base, BAR)
+    for name, taken in zip(USES, uses, strict=True):
+        row = compare.compared(f"  {name} / the same", taken, base)
+        # As a ratio, so that it moves with the machine no more than the others do.
+        bar = (row.peer + MORE) / row.peer if name.startswith("and") else None
+        yield row._replace(bar=bar)
 
 
-def measure(code: str) -> tuple[float, float]:
-    """Run code in a new interpreter; return the whole process's and the code's own ms."""
+def measure(code: str) -> float:
+    """Run code in a new interpreter; return what the code takes: ms."""
     script = (
         "from time import perf_counter as now\n"
         f"began = now()\n{code}\n"
@@ -67,16 +57,15 @@ def measure(code: str) -> tuple[float, float]:
     )
     root = Path(__file__).parents[1]
     paths = [str(root), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
-    began = time.perf_counter()
     result = subprocess.run(
         [sys.executable, "-S", "-c", script],
-        env={**os.environ, "PYTHONPATH": ":".join(paths)},
+        env={**compare.ENVIRONMENT, "PYTHONPATH": ":".join(paths)},
         check=True,
         capture_output=True,
         text=True,
     )
-    return (time.perf_counter() - began) * 1000, float(result.stdout)
+    return float(result.stdout)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    compare.main(rows)

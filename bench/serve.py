@@ -1,9 +1,8 @@
 """Our service against the bare loops: the same handlers on create_server() and start_server().
 
 The client, in Python, shares the machine with the servers and is slower than the quick ones, so
-its rate says little. What counts is what a server gets done in a second of its own CPU time;
-the rate is shown too. Ours and the peer run at the same time of the same round, in
-turn; the ratio is the median of the rounds' ratios.
+its rate says little. What counts is what a server gets done in a second of its own CPU time.
+Ours and the peer run in the same round, in turn.
 """
 
 import os
@@ -19,6 +18,8 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+import compare
 
 ROUNDS = 9
 SLICE = 0.15  # seconds
@@ -107,42 +108,29 @@ def requests(server: Server, seconds: float) -> Work:
         return Work(count, server.used() - used, time.perf_counter() - begun)
 
 
-def compare(
+def rounds(
     what: str, measure: Callable[[Server, float], Work], ours: Server, peer: Server, bar: float
-) -> bool:
-    """Print one comparison, and return whether it keeps the bar."""
+) -> compare.Row:
+    """Return a comparison: CPU time for one operation, and the ratio of what a second does."""
     pairs = []
     for number in range(ROUNDS + 1):
         # Whoever is second finds warm caches, so each is first as often as the other.
         order = (ours, peer) if number % 2 else (peer, ours)
         done = {server.pid: measure(server, SLICE) for server in order}
         pairs.append((done[ours.pid], done[peer.pid]))
-    del pairs[0]
-    ratio = statistics.median(
-        (a.count / a.cpu) / (b.count / b.cpu) for a, b in pairs if a.cpu and b.cpu
+    kept = [(a, b) for a, b in pairs[1:] if a.cpu and b.cpu]
+    ratio = statistics.median((a.count / a.cpu) / (b.count / b.cpu) for a, b in kept)
+    mine, other = (
+        statistics.median(work.cpu / work.count for work in side) * 1e6
+        for side in zip(*kept, strict=True)
     )
-    sides = [list(side) for side in zip(*pairs, strict=True)]
-    shown = [
-        f"{statistics.median(work.cpu / work.count for work in side) * 1e6:7.1f} us "
-        f"{statistics.median(work.count / work.wall for work in side):7.0f}/s"
-        for side in sides
-    ]
-    kept = ratio >= bar
-    print(
-        f"{what:<34} {shown[0]} {shown[1]}   x {ratio:5.2f}   bar {bar:5.2f}   "
-        f"{'holds' if kept else 'MISSED'}",
-        flush=True,
-    )
-    return kept
+    return compare.Row(what, mine, other, ratio, bar, compare.HIGHER, "us")
 
 
-def main() -> int:
-    """Print the comparisons; return 1 if a bar is missed."""
-    print(f"{'CPU per operation, and rate':<34} {'activator':>20} {'bare loop':>20}")
-    kept = True
+def rows() -> Iterator[compare.Row]:
+    """Yield the comparisons."""
     for loop in ("asyncio", "uvloop"):
         if not find_spec(loop):
-            print(f"{loop} is not installed")
             continue
         for handler, what, bars in (
             ("Echo", "Protocol", (0.97, 0.95)),
@@ -153,10 +141,9 @@ def main() -> int:
                 serving(*words, f"peers:{handler}") as ours,
                 serving(str(BENCH / "peers.py"), handler, loop) as peer,
             ):
-                kept &= compare(f"{loop}, {what}: requests", requests, ours, peer, bars[0])
-                kept &= compare(f"{loop}, {what}: resets", connections, ours, peer, bars[1])
-    return not kept
+                yield rounds(f"{loop}, {what}: CPU of a request", requests, ours, peer, bars[0])
+                yield rounds(f"{loop}, {what}: CPU of a reset", connections, ours, peer, bars[1])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    compare.main(rows)

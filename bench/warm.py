@@ -1,20 +1,20 @@
 """Connections per second of warm per-connection serving, beside a peer of each sort.
 
-Run it as ``python bench/warm.py``. Servers take turns, in one run: ours with a plain handler,
-ours with a program (--inetd), and ``systemd-socket-activate --accept --inetd``, both with
-/bin/cat. Eight clients connect, ask, read the answer and leave, over and over. The bar: at
-least 1.5 times the connections of the peer.
+Servers take turns, in one run: ours with a plain handler, ours with a program (--inetd), and
+``systemd-socket-activate --accept --inetd``, both with /bin/cat. Eight clients connect, ask,
+read the answer and leave, over and over.
 """
 
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+
+import compare
 
 BAR = 1.5
 CLIENTS = 8
@@ -23,7 +23,7 @@ ROUNDS = 5
 QUESTION = b"x" * 64
 PROCESS = [sys.executable, "-m", "activator", "serve", "--isolation", "process"]
 RUN = 'LISTEN_PID=$$ exec "$@"'
-PEER = "systemd-socket-activate --inetd, /bin/cat"
+PEER = "systemd-socket-activate"
 # What is run; its listener is passed to ours, and opened by the peer itself.
 SERVERS = {
     "plain handler": [*PROCESS, "activator.examples.greet:greet"],
@@ -32,22 +32,23 @@ SERVERS = {
 }
 
 
-def main() -> int:
-    """Measure all in turn and print a table; return 1 if the bar is missed."""
+def rows() -> Iterator[compare.Row]:
+    """Yield the comparisons."""
     rates: dict[str, list[float]] = {name: [] for name in SERVERS}
     for _ in range(ROUNDS):
         for name, argv in SERVERS.items():
             with serving(argv) as port:
                 rates[name].append(load(port, CLIENTS))
-    peer = statistics.median(rates[PEER])
-    missed = False
-    for name, found in rates.items():
-        # Of rounds measured one after the other, so that a slow moment counts for both.
-        ratio = statistics.median(map(float.__truediv__, found, rates[PEER]))
-        judged = "" if name == PEER else f"bar {BAR:.2f}   {'holds' if ratio >= BAR else 'MISSED'}"
-        missed = missed or bool(judged and ratio < BAR)
-        print(f"{name:<44}{statistics.median(found):9.0f}/s   x {ratio:5.2f}   {judged}")
-    return missed or not peer
+    for name in SERVERS:
+        if name != PEER:
+            yield compare.compared(
+                f"connections: {name} / {PEER}",
+                rates[name],
+                rates[PEER],
+                BAR,
+                better=compare.HIGHER,
+                unit="/s",
+            )
 
 
 @contextmanager
@@ -124,4 +125,4 @@ def load(port: int, clients: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    compare.main(rows)
