@@ -45,3 +45,8 @@ def new_loop(
         return asyncio.new_event_loop()
     loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
     return loop
+
+
+def is_uvloop(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether a loop is uvloop's."""
+    return type(loop).__module__.partition(".")[0] == "uvloop"

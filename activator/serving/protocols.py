@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future, WriteTransport
     from collections.abc import Callable
+    from typing import Any
 
     from activator.serving.handlers import Route
 
@@ -67,6 +68,69 @@ class Connection(socket):
         if self.ended:
             ended, self.ended = self.ended, None
             ended(self)
+
+
+class Accepted:
+    """An accepted connection for uvloop, which needs no more of a socket than there is here.
+
+    uvloop takes the descriptor over, and calls :meth:`close` at the very end. What happens to
+    each connection happens in as few functions as can be, since uvloop itself has none.
+
+    Args:
+        fd: The connection's descriptor.
+        family: Its family.
+        route: Whose protocol to connect it to.
+        loop: The loop.
+        ended: Called once, at the end, with the connection.
+
+    Raises:
+        Exception: The protocol's factory failed; the connection is the caller's to close.
+    """
+
+    __slots__ = ("_ended", "_made", "_route", "_steps", "family", "fileno")
+
+    type = SOCK_STREAM
+    release = None
+
+    def __init__(
+        self,
+        fd: int,
+        family: int,
+        route: "Route",
+        loop: "AbstractEventLoop",
+        ended: "Callable[[Any], object]",
+    ) -> None:
+        self.family = family
+        self.fileno = fd.__index__
+        self._route = route
+        self._ended = ended
+        steps: Any = loop.connect_accepted_socket(route.handler, self)  # type: ignore[arg-type]
+        # Its last step is to wait for this, and nobody waits for that.
+        self._made: Future[object] = steps.send(None)
+        self._steps: Any = steps
+
+    def close(self) -> None:
+        """Note that the connection has been closed."""
+        steps = self._steps
+        if steps:
+            # Left unfinished, the coroutine would be ended by an exception, which costs more.
+            try:
+                steps.send(None)
+            except StopIteration:
+                pass
+            except Exception as error:  # noqa: BLE001 - a protocol may fail in any way
+                failure(f"{self._route} failed", error, skip=1)
+        self._ended(self)
+
+    def abort(self) -> None:
+        """End the connection at once, without sending what waits to be sent."""
+        steps = self._steps
+        if steps and self._made.done() and not self._made.exception():
+            self._steps = None
+            try:
+                steps.send(None)
+            except StopIteration as result:
+                result.value[0].abort()
 
 
 def connect(route: "Route", connection: Connection, loop: "AbstractEventLoop") -> bool:
