@@ -9,6 +9,7 @@ Nothing here looks at the machine, except :meth:`Address.resolved` and
 import _socket as socket  # without the enumerations that the rest of it makes when imported
 import os
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from activator.errors import ActivatorError
@@ -190,6 +191,7 @@ def ipv6_available() -> bool:
     return os.path.exists("/proc/net/if_inet6")  # noqa: PTH110 - as light as it gets
 
 
+@lru_cache(maxsize=512)  # what is checked is looked at again when it is rendered
 def parse(directive: str, text: str) -> Address:
     """Read the value of one Listen*= line.
 

@@ -1,7 +1,5 @@
 """Specs to texts, many at once: by every processor where that is worth it."""
 
-import gc
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from typing import NamedTuple
@@ -11,10 +9,10 @@ from activator.errors import ActivatorError
 from activator.render import Renderer
 from activator.spec import Spec
 
-# From so many specs on, other processes are started: they take some hundredths of a second.
-MANY = 200
-# Specs a process is given at a time.
-PORTION = 64
+# From so many specs on, other processes are started: it takes some thousandths of a second.
+MANY = 64
+# Specs a process takes at a time, at least.
+PORTION = 16
 
 
 class Settings(NamedTuple):
@@ -32,7 +30,7 @@ class Made(NamedTuple):
     Attributes:
         source: Where it came from, as it was named.
         texts: File name → text.
-        spec: The spec, if it was made in this process.
+        spec: The spec, if it was asked for.
         dropped: What was left out, a notice each.
         problem: Why there is nothing, or None.
     """
@@ -61,20 +59,22 @@ def make_all(paths: Sequence[str], settings: Settings, *, whole: bool = False) -
         settings: How.
         whole: Whether the specs themselves are asked for, which keeps it in this process.
     """
-    processors = len(os.sched_getaffinity(0))
-    if whole or len(paths) < MANY or processors == 1 or "-" in paths:
-        yield from _portion(settings, paths)
+    if whole or len(paths) < MANY or "-" in paths:
+        yield from _portion(settings, paths, whole=whole)
         return
-    # What the first one loads, tables and templates, the other processes have by the fork.
+    # What the first one loads, tables and templates, other processes have by the fork.
     yield from _portion(settings, paths[:1])
-    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - few calls are so large
-    from multiprocessing import get_context  # noqa: PLC0415 - the same
+    from activator import processes  # noqa: PLC0415 - few calls are so large
 
-    portions = [paths[start : start + PORTION] for start in range(1, len(paths), PORTION)]
-    context = get_context("fork")  # safe: there is one thread
-    with ProcessPoolExecutor(processors, context, initializer=gc.disable) as pool:
-        for made in pool.map(partial(_far, settings), portions):
-            yield from made
+    size = max(PORTION, -(-len(paths) // processes.PIECES_MAX))
+    starts = range(1, len(paths), size)
+
+    def work(piece: int) -> list[Made]:
+        start = starts[piece]
+        return list(_portion(settings, paths[start : start + size]))
+
+    for portion in processes.spread(work, len(starts)):
+        yield from portion
 
 
 @cache
@@ -83,14 +83,10 @@ def _renderer(settings: Settings) -> Renderer:
     return Renderer(explain=settings.explain, templates=settings.templates)
 
 
-def _portion(settings: Settings, paths: Iterable[str]) -> Iterator[Made]:
+def _portion(settings: Settings, paths: Iterable[str], *, whole: bool = False) -> Iterator[Made]:
     """Load and render some specs with one renderer."""
     renderer = _renderer(settings)
     for path in paths:
         load = partial(spec.load, path, systemd=settings.systemd, drop=settings.drop)
-        yield make(path, load, renderer)
-
-
-def _far(settings: Settings, paths: Sequence[str]) -> list[Made]:
-    """Load and render some specs in another process; only the texts come back."""
-    return [made._replace(spec=None) for made in _portion(settings, paths)]
+        made = make(path, load, renderer)
+        yield made if whole else made._replace(spec=None)

@@ -56,12 +56,13 @@ def raw(text: str, what: str = "the value", *, specifiers: bool = True) -> str:
         ActivatorError: The text holds a line break or NUL, begins or ends with white space,
             or ends with an odd number of backslashes (the line would continue).
     """
-    representable(text, what)
-    if "\n" in text or "\r" in text:
-        raise ActivatorError(f"{what} holds a line break", "write it on one line")
+    if not (text.isascii() and text.isprintable()):
+        representable(text, what)
+        if "\n" in text or "\r" in text:
+            raise ActivatorError(f"{what} holds a line break", "write it on one line")
     if text != text.strip(WHITESPACE):
         raise ActivatorError(f"{what} begins or ends with white space", "remove it")
-    if (len(text) - len(text.rstrip("\\"))) % 2:
+    if text.endswith("\\") and (len(text) - len(text.rstrip("\\"))) % 2:
         raise ActivatorError(f"{what} ends with a backslash", "systemd would join the next line")
     return escape_specifiers(text) if specifiers else text
 

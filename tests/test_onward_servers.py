@@ -13,7 +13,7 @@ from tests.support.local import free_port
 from tests.support.services import PATIENCE, activated, connected, read_all
 
 EXEC = (sys.executable, "-m", "activator", "exec")
-APP = "tests.support.web"
+APP = "tests.support.servers"
 SERVERS = {
     "uvicorn": ("--", "PYTHON", "-m", "uvicorn", "--fd={fd:http}", f"{APP}:asgi"),
     "gunicorn": ("--", "PYTHON", "-m", "gunicorn", "--bind=fd://{fd:http}", f"{APP}:wsgi"),

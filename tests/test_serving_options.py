@@ -79,9 +79,8 @@ def test_any_words(words: list[str]) -> None:
     else:
         assert DEFAULTS.keys() == values.keys()
         assert set(others) <= set(words)
-        values.pop("app-dir")
-        values.pop("inetd")
-        values.pop("workers")
+        for name in ("app-dir", "asgi", "inetd", "start-limit", "workers", "wsgi"):
+            values.pop(name)
         Settings(**{name.replace("-", "_"): value for name, value in values.items()})
         return
     assert problem.place or problem.hint

@@ -16,11 +16,13 @@ For datagrams and netlink it is def h(data, addr), or an asyncio.DatagramProtoco
 a message queue def h(message, priority); for a FIFO or special file async def h(reader) or
 def h(stream). To give sockets of different names (FileDescriptorName=) different handlers, write
 NAME=MODULE:HANDLER for each.
+Web applications are served with --asgi (by uvicorn) and --wsgi (by waitress).
 
 \b
 Example:
   [Service]
   ExecStart=activator serve activator.examples.echo:echo
+  ExecStart=activator serve --asgi shop.web:app
 """
 
 
@@ -38,14 +40,18 @@ def _parameter(option: Option) -> click.Option:
         type=kind,
         help=option.help + shown,
         default=None,
+        multiple=option.repeats,
     )
 
 
-def _serve(handlers: tuple[str, ...], **values: str | None) -> None:
+def _serve(handlers: tuple[str, ...], **values: str | tuple[str, ...] | None) -> None:
     from activator.serving.command import main
 
     words = [
-        f"--{name.replace('_', '-')}={value}" for name, value in values.items() if value is not None
+        f"--{name.replace('_', '-')}={one}"
+        for name, value in values.items()
+        if value is not None
+        for one in (value if isinstance(value, tuple) else (value,))
     ]
     click.get_current_context().exit(main([*words, "--", *handlers]))
 
@@ -56,7 +62,7 @@ command = click.Command(
     help=HELP,
     params=[
         *map(_parameter, OPTIONS),
-        click.Argument(["handlers"], metavar="[NAME=]MODULE:HANDLER...", nargs=-1, required=True),
+        click.Argument(["handlers"], metavar="[NAME=]MODULE:HANDLER...", nargs=-1),
     ],
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -48,13 +48,13 @@ class Unit(NamedTuple):
                 yield section.name, line.name, line.value
 
     @property
-    def lines(self) -> list[str]:
-        """Return the headers and assignments as they stand in the file."""
-        found: list[str] = []
+    def text(self) -> str:
+        """Return the headers and assignments as they stand in the file, without comments."""
+        said: list[str] = []
         for section in self.sections:
-            found.append(f"[{section.name}]")
-            found += [f"{line.name}={line.value}" for line in section.lines]
-        return found
+            said.append(f"\n[{section.name}]")
+            said += [f"{name}={value}" for name, value, _, _ in section.lines]
+        return "\n".join([*said, ""])
 
 
 def line(section: str, name: str, value: str, why: str = "") -> Line:

@@ -68,10 +68,11 @@ def assemble(
     if spec.handlers or spec.drain != RUNTIME_DRAIN:
         conditions = {*conditions, "drains"}
     terms = {**terms, "stop": f"{math.ceil(spec.drain) + STOP_MARGIN}s"}
+    holding = frozenset(conditions)
 
     def section(name: str, *first: Line) -> tuple[str, list[Line]]:
         lines = list(first)
-        rest = defaults.lines("service", name, frozenset(conditions), spec.systemd, terms)
+        rest = defaults.lines("service", name, holding, spec.systemd, terms)
         lines += [made for made in rest if (name, made.name) not in given]
         if name == "Service":
             lines += hardening.beside(lines, hardening.lines(spec, conditions))

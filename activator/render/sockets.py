@@ -42,11 +42,13 @@ def unit(spec: Spec, socket: Socket) -> Unit:
     given = {(setting.section, setting.name) for setting in socket.settings}
     conditions = _conditions(socket) | ({"proxied"} if spec.proxy else set())
 
+    kept = limits(socket)
+
     def section(name: str, *own: Line) -> tuple[str, list[Line]]:
         lines = [
-            _line(setting)
+            line(name, setting.name, setting.value)
             for setting in socket.settings
-            if setting.section == name and setting not in limits(socket)
+            if setting.section == name and setting not in kept
         ]
         lines += [made for made in own if (name, made.name) not in given]
         rest = defaults.lines("socket", name, conditions, spec.systemd, {})
@@ -66,11 +68,6 @@ def unit(spec: Spec, socket: Socket) -> Unit:
         f"{name}.socket",
         sections([section("Unit", described), section("Socket", *own), section("Install")]),
     )
-
-
-def _line(setting: Setting) -> Line:
-    """Return a setting of the spec as a line."""
-    return line(setting.section, setting.name, setting.value)
 
 
 def _description(spec: Spec, socket: Socket) -> str:

@@ -85,7 +85,12 @@ def _says(text: str, unit: Unit) -> bool:
     """
     if "\r" in text or "\0" in text:
         return False
-    return unit.lines == [line for line in text.split("\n") if line and line[0] not in "#;"]
+    said = unit.text
+    # Laid out as by the templates built in, all it says follows the first line, a comment.
+    if text[:1] == "#" and text[text.find("\n") + 1 :] == said:
+        return True
+    lines = [line for line in text.split("\n") if line and line[0] not in "#;"]
+    return lines == [line for line in said.split("\n") if line]
 
 
 def _printable(source: str) -> str:

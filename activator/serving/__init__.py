@@ -14,6 +14,8 @@ How the files build on each other, each using only those before it::
     inbox, files                 def h(data, addr), def h(message, priority); def h(stream)
     protocols, datagrams         asyncio.Protocol and DatagramProtocol classes
     readers                      async def h(reader), of FIFOs and special files
+    contexts                     handlers with a beginning and an end: context managers
+    http, asgi, wsgi             web applications as such handlers: uvicorn's and waitress's HTTP
     single, threaded, aio        the three services: one plain call, threads, an event loop
     remote, children             processes of connections: who their client is, how they end
     starters, programs           and how they begin: a handler's, a program's
@@ -70,6 +72,11 @@ def serve(
     - a ``socketserver.BaseRequestHandler`` class, which is served like ``def h(sock)``.
 
     The connection is closed when the handler ends; a protocol closes its own.
+
+    A handler that needs something for as long as the service runs is an asynchronous context
+    manager (``contextlib.asynccontextmanager``) that gives one of these. It is entered once,
+    before the service is ready, and left when the last connection has ended; what it does then
+    must end within ``drain`` too.
 
     Datagram sockets take ``def h(data, addr)``, whose result, if it is not None, is the answer.
     It is called in a thread, for one message of a socket at a time and in their order. Or they

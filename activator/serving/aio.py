@@ -1,11 +1,13 @@
 """The service with an event loop: shared or per-connection, async handlers and plain ones.
 
+    starting   handlers that are context managers are entered
     serving    the loop watches the listeners and accepts; each connection is a task, or a
                transport and a protocol
     draining   after the first signal: listeners left alone, running tasks may end
     expired    the time has passed: tasks cancelled, protocols' transports aborted, plain handlers'
                connections shut down
-    over       none runs any more, or a cancelled one has not ended within GRACE either
+    over       none runs any more, or a cancelled one has not ended within GRACE either;
+               context managers are left
 
 Accepting is our own, so that every accepted connection is counted from its first moment
 and none is dropped between the kernel's queue and its task.
@@ -26,7 +28,17 @@ from activator.serving.accept import (
     anything_waits,
     sort_out,
 )
-from activator.serving.handlers import CALLED, CONNECTED, DATAGRAMS, PROTOCOL, READER, STREAMS
+from activator.serving.contexts import Contexts
+from activator.serving.handlers import (
+    CALLED,
+    CONNECTED,
+    CONTEXT,
+    DATAGRAMS,
+    PROTOCOL,
+    READER,
+    STREAMS,
+    TAKER,
+)
 from activator.serving.life import NEVER, Life
 from activator.serving.loops import is_uvloop, new_loop
 from activator.serving.protocols import Accepted, Connection, connect
@@ -51,6 +63,8 @@ if TYPE_CHECKING:
 
 # How long cancelled handlers may take to end, in seconds.
 GRACE = 1.0
+ON_STREAMS = frozenset({STREAMS, PROTOCOL, CONTEXT, TAKER})
+WITH_TRANSPORT = frozenset({PROTOCOL, TAKER})
 
 
 def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
@@ -60,7 +74,7 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
     handler's.
     """
     connected = all(route.listener.kind == CONNECTED for route in routes)
-    families = [route.listener.family for route in routes if route.sort in (STREAMS, PROTOCOL)]
+    families = [route.listener.family for route in routes if route.sort in ON_STREAMS]
     loop = new_loop(settings.loop, families, short=connected)
     service = _Service(loop, settings)
     loop.set_exception_handler(service.on_exception)
@@ -84,6 +98,9 @@ class _Service:
         self._limit = settings.max_connections or inf
         self._sources = Sources(settings.max_per_source) if settings.max_per_source else None
         self._routes: Sequence[Route] = ()
+        self._contexts = Contexts(loop)
+        self._starting: asyncio.Task[list[Route]] | None = None
+        self._deadline = 0.0
         self._tasks: set[asyncio.Task[int]] = set()
         self._connections: set[Connection | Accepted] = set()
         self._transports: list[Transport] = []
@@ -105,9 +122,25 @@ class _Service:
         """Go through all states."""
         # Within the running loop: uvloop misses a signal that comes before it runs.
         with StopSignals(self.stop, self.expire, self._loop):
-            self.begin(routes)
-            await self.over
-            await self.end()
+            try:
+                if await self.start(routes):
+                    await self.over
+                    left = self._deadline - self._loop.time() if self._draining else None
+                    await self._contexts.leave(self._settings.drain if left is None else left)
+            finally:
+                await self.end()
+
+    async def start(self, routes: "Sequence[Route]") -> bool:
+        """Begin; return False if a signal came first."""
+        if any(route.sort == CONTEXT for route in routes):
+            self._starting = self._loop.create_task(self._contexts.enter(routes))
+            await asyncio.wait([self._starting])
+            if self._starting.cancelled():
+                return False
+            routes = self._starting.result()
+            self._starting = None
+        self.begin(routes)
+        return True
 
     def begin(self, routes: "Sequence[Route]") -> None:
         self._routes = [route for route in routes if route.listener.kind != CONNECTED]
@@ -143,12 +176,16 @@ class _Service:
         if self._draining:
             return
         self._draining = True
+        self._deadline = self._loop.time() + self._settings.drain
+        if self._starting:
+            self._starting.cancel()
+            return
         for route in list(self._watched):
             self._unwatch(route)
         self._waiting.clear()
         for transport in (*self._transports, *self._readings):
             transport.close()
-        self._life.drain()
+        self._life.drain(slowly=bool(self._contexts))
         if self._pool:
             self._pool.watch()
         self._loop.call_later(self._settings.drain, self.expire)
@@ -165,10 +202,15 @@ class _Service:
             reading.abort()
         if self._pool:
             self._pool.abandon()
+        if self.over.done():
+            self._contexts.cancel()
         self._loop.call_later(GRACE, self._finish)
 
     async def end(self) -> None:
         """Cancel what the handlers have left running, and let generators clean up."""
+        self._contexts.cancel()
+        await self._contexts.end(GRACE)
+        self.status = self.status or self._contexts.status
         # Handlers that are still here have had their time.
         left = asyncio.all_tasks(self._loop) - self._tasks - {asyncio.current_task()}
         for task in left:
@@ -217,7 +259,7 @@ class _Service:
         if self._pool:
             self._life.used(max([self._pool.ended, *(box.used for box in self._inboxes.values())]))
         if self._life.is_idle():
-            if not anything_waits(self._routes):
+            if not (anything_waits(self._routes) or self._contexts.at_work()):
                 self.stop()
                 return
             self._life.note()
@@ -250,7 +292,7 @@ class _Service:
     def _accept(self, route: "Route") -> None:
         listener = route.listener
         shared = listener.socket()
-        make: Any = Connection if route.sort == PROTOCOL else socket
+        make: Any = Connection if route.sort in WITH_TRANSPORT else socket
         for _ in range(self._settings.batch):
             if self._draining:
                 return
@@ -337,7 +379,7 @@ class _Service:
                 return
         life = self._life
         life.accepted += 1
-        if route.sort == PROTOCOL:
+        if route.sort in WITH_TRANSPORT:
             self._connect(route, sock, release)
         elif route.is_async:
             task = self._loop.create_task(converse(route, sock, self._loop))

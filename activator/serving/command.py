@@ -10,10 +10,12 @@ from activator.serving.options import PROCESS, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from activator.listen import Listeners
+    from activator.serving.engine import Settings
+    from activator.serving.load import Wrapper
 
 
 def main(words: "Sequence[str]") -> int:
@@ -45,7 +47,8 @@ def _run(words: "Sequence[str]") -> int:
         sys.path.insert(0, app_dir)
     program, workers = values.pop("inetd"), values.pop("workers")
     start_limit = values.pop("start-limit")
-    _check(values, targets, program, workers)
+    web = {kind: values.pop(kind) for kind in ("asgi", "wsgi")}
+    _check(values, [*targets, *web["asgi"], *web["wsgi"]], program, workers)
     settings = Settings(**{name.replace("-", "_"): value for name, value in values.items()})
     # First the descriptors, so that nothing the module starts inherits or takes them.
     listeners = listen_fds()
@@ -63,7 +66,7 @@ def _run(words: "Sequence[str]") -> int:
                 settings.batch = 1  # for the others to get some
         if program:
             return run_program(program, listeners, settings)[0]
-        handlers = load(targets)
+        handlers = load(targets, list(_applications(**web, settings=settings, workers=workers)))
         if not listeners:
             raise not_activated(listeners.absence)
         status, in_time = run(handlers, listeners, settings)
@@ -72,6 +75,25 @@ def _run(words: "Sequence[str]") -> int:
     if not in_time:
         _leave_threads(status)
     return status
+
+
+def _applications(
+    asgi: "Sequence[str]", wsgi: "Sequence[str]", settings: "Settings", workers: int
+) -> "Iterator[tuple[str, Wrapper]]":
+    """Yield the words for applications, each with what makes its handler."""
+    if asgi:
+        from activator.serving.asgi import Application  # noqa: PLC0415 - rarely needed
+
+        for word in asgi:
+            yield word, Application
+    if wsgi:
+        from activator.serving.wsgi import Application as Wsgi  # noqa: PLC0415 - the same
+
+        for word in wsgi:
+            yield (
+                word,
+                lambda app, name: Wsgi(app, name, settings.threads, is_shared=workers > 1),
+            )
 
 
 def _check(

@@ -2,7 +2,7 @@
 
 from activator.errors import ActivatorError, UsageError
 from activator.listen import were_passed
-from activator.serving.handlers import CONNECTED, LISTENING, assign
+from activator.serving.handlers import CONNECTED, CONTEXT, LISTENING, assign
 from activator.serving.options import (
     DRAIN,
     IDLE_EXIT,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from activator.listen import Listeners
-    from activator.serving.handlers import Handler
+    from activator.serving.handlers import Handler, Route
     from activator.serving.options import Limit
 
     # The exit status, and whether all handlers ended within the time they had.
@@ -125,6 +125,7 @@ def run(
     routes = assign(listeners, handlers)
     if settings.isolation == PROCESS and routes[0].listener.kind != CONNECTED:
         _check_connections(listeners)
+        _check_processes(routes)
         from activator.serving import warm  # noqa: PLC0415 - only for this mode
 
         return warm.run(routes, settings)
@@ -183,4 +184,14 @@ def _check_connections(listeners: "Listeners") -> None:
             raise ActivatorError(
                 f"{item} cannot have a process for each connection: it is no listening socket",
                 "with Accept=yes, systemd starts the processes; messages have no connections",
+            )
+
+
+def _check_processes(routes: "Sequence[Route]") -> None:
+    for route in routes:
+        if route.sort == CONTEXT:
+            raise UsageError(
+                f"handler {route.name} begins and ends once, in one process for all connections",
+                "leave it out; --workers N gives several such processes",
+                place="--isolation",
             )

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import BaseProtocol, StreamReader, StreamWriter
     from collections.abc import Awaitable, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from io import BufferedIOBase, RawIOBase
     from socket import socket
     from socketserver import BaseRequestHandler
@@ -31,10 +32,13 @@ if TYPE_CHECKING:
         | FileHandler
         | type[BaseRequestHandler]
         | Callable[[], BaseProtocol]
+        | AbstractAsyncContextManager[Any]
+        | Callable[[], AbstractAsyncContextManager[Any]]
     )
 
-CO_VARARGS = 0x4  # inspect.CO_VARARGS and CO_COROUTINE, without importing inspect
+CO_VARARGS = 0x4  # inspect.CO_VARARGS and its kin, without importing inspect
 CO_COROUTINE = 0x80
+CO_ASYNC_GENERATOR = 0x200
 CONNECTED = "connection"
 LISTENING = ("stream", "seqpacket")
 DATAGRAM = "datagram"
@@ -47,12 +51,20 @@ STREAMS = "async def h(reader, writer)"
 PROTOCOL = "an asyncio.Protocol class"
 DATAGRAMS = "an asyncio.DatagramProtocol class"
 READER = "async def h(reader)"
+CONTEXT = "an asynchronous context manager"  # that gives the handler: one of the others
+TAKER = "a taker of connections"  # called with each, as an event loop's transport would be
 # Without one:
 PLAIN = "def h(sock)"
 MESSAGES = "def h(data, addr)"
 QUEUED = "def h(message, priority)"
 FILE = "def h(stream)"
-ASYNC = frozenset({STREAMS, PROTOCOL, DATAGRAMS, READER})
+ASYNC = frozenset({STREAMS, PROTOCOL, DATAGRAMS, READER, CONTEXT, TAKER})
+# What a function is that is not async, by the kind of its descriptor; else it is PLAIN.
+PLAIN_SORTS = {
+    **dict.fromkeys(MESSAGE_KINDS, MESSAGES),
+    **dict.fromkeys(FILES, FILE),
+    QUEUE: QUEUED,
+}
 # Those for which inbox.py calls the handler.
 CALLED = frozenset({MESSAGES, QUEUED, FILE})
 ACCEPTED = f"{STREAMS}, {PLAIN}, {MESSAGES} for datagrams, or a protocol's class"
@@ -68,7 +80,8 @@ class Route:
         listener: The descriptor.
         handler: The handler; of a socketserver class a function that makes the object.
         sort: What it is: :data:`STREAMS`, :data:`PROTOCOL`, :data:`DATAGRAMS`,
-            :data:`READER`, :data:`PLAIN`, :data:`MESSAGES`, :data:`QUEUED` or :data:`FILE`.
+            :data:`READER`, :data:`CONTEXT`, :data:`TAKER`, :data:`PLAIN`, :data:`MESSAGES`,
+            :data:`QUEUED` or :data:`FILE`.
         is_async: Whether it needs an event loop.
         name: The handler's name, for messages.
     """
@@ -95,6 +108,10 @@ def sort_of(handler: "Handler", kind: "Kind") -> str:
 
     Functions are told apart by the descriptor's kind too.
     """
+    if is_context(handler):
+        return CONTEXT
+    if getattr(handler, "takes_connections", False):
+        return TAKER
     # Who defines a protocol has loaded asyncio; this module does not.
     protocols = sys.modules.get("asyncio.protocols")
     made: Any = handler
@@ -108,11 +125,24 @@ def sort_of(handler: "Handler", kind: "Kind") -> str:
         return DATAGRAMS if both else PROTOCOL
     if is_async(handler):
         return READER if kind in FILES else STREAMS
-    if kind == QUEUE:
-        return QUEUED
-    if kind in FILES:
-        return FILE
-    return MESSAGES if kind in MESSAGE_KINDS else PLAIN
+    is_plain = kind in PLAIN_SORTS or not protocols
+    if not is_plain and takes(handler, 0) and not takes(handler, 1):
+        return PROTOCOL  # a function that makes one
+    return PLAIN_SORTS.get(kind, PLAIN)
+
+
+def is_context(handler: "Any") -> bool:
+    """Tell whether a handler is an asynchronous context manager that gives the handler.
+
+    That is an object, or what makes one: a class, or a function with
+    ``contextlib.asynccontextmanager``.
+    """
+    while hasattr(handler, "func") and hasattr(handler, "keywords"):  # functools.partial
+        handler = handler.func
+    if hasattr(handler if isinstance(handler, type) else type(handler), "__aenter__"):
+        return True
+    code = getattr(getattr(handler, "__wrapped__", None), "__code__", None)
+    return code is not None and bool(code.co_flags & CO_ASYNC_GENERATOR)
 
 
 def is_request_class(handler: "Any") -> "TypeGuard[type[BaseRequestHandler]]":
@@ -128,6 +158,8 @@ def is_request_class(handler: "Any") -> "TypeGuard[type[BaseRequestHandler]]":
 def takes(handler: "Any", count: int) -> bool:
     """Tell whether a handler can be called with so many arguments, or that is unknown."""
     call = getattr(handler, "__func__", handler)
+    if not hasattr(call, "__code__") and not isinstance(call, type):
+        call = type(call).__call__
     code = getattr(call, "__code__", None)
     if code is None:
         return True
@@ -185,7 +217,7 @@ def assign(
     else:
         routes = _match(listeners, named)
     for route in routes:
-        _check(route)
+        check(route)
     return routes
 
 
@@ -194,7 +226,7 @@ def _by_name(handlers: "Any") -> "Mapping[str, Handler] | None":
 
 
 def _callable(handler: "Any") -> "Handler":
-    if not callable(handler):
+    if not (callable(handler) or is_context(handler)):
         raise ActivatorError(f"{handler!r} is no handler", f"it must be {ACCEPTED}")
     return handler  # type: ignore[no-any-return]  # its arguments cannot be known
 
@@ -221,7 +253,14 @@ def _match(listeners: "Listeners", named: "Mapping[str, Handler]") -> tuple[Rout
     return tuple(Route(item, _callable(named[item.name])) for item in items)
 
 
-def _check(route: Route) -> None:
+def check(route: Route) -> None:
+    """Check that a handler can serve its descriptor.
+
+    Raises:
+        ActivatorError: It cannot.
+    """
+    if route.sort == CONTEXT:
+        return  # what it gives is checked
     listener = route.listener
     if listener.kind in MESSAGE_KINDS:
         _check_messages(route)

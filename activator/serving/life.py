@@ -99,14 +99,18 @@ class Life:
         notify.ready()
         self._wake()
 
-    def drain(self) -> None:
-        """Say that nothing new is taken; what runs has the time that was set."""
+    def drain(self, *, slowly: bool = False) -> None:
+        """Say that nothing new is taken; what runs has the time that was set.
+
+        Args:
+            slowly: Whether it may take time even if it is not busy now.
+        """
         self.state = DRAINING
         notify.stopping()
         draining.set()
         now = monotonic()
         self._deadline = now + self._drain + ENDING
-        if self._busy() and "NOTIFY_SOCKET" in os.environ:
+        if (slowly or self._busy()) and "NOTIFY_SOCKET" in os.environ:
             self._extend_at = self._status_at = now
         self._wake()
 

@@ -1,49 +1,63 @@
 """Load a handler by its name, ``MODULE:HANDLER``."""
 
-import os
 import sys
 
 from activator.errors import ActivatorError, UsageError
 from activator.serving.handlers import ACCEPTED
+from activator.serving.report import place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from activator.serving.handlers import Handler
 
+    Wrapper = Callable[[Any, str], Handler]
+
 # How many names to suggest for one that is not there.
 SUGGESTIONS = 6
+APPLICATION = "the application itself, or a function that makes it"
 
 
-def load(words: "Sequence[str]") -> "Handler | dict[str, Handler]":
+def load(
+    words: "Sequence[str]", applications: "Sequence[tuple[str, Wrapper]]" = ()
+) -> "Handler | dict[str, Handler]":
     """Load one ``MODULE:HANDLER``, or several ``FDNAME=MODULE:HANDLER``.
+
+    Args:
+        words: The words, each for a handler.
+        applications: More of them, each with what makes a handler from what was loaded and
+            its name.
 
     Raises:
         UsageError: The words are not of that form.
         ActivatorError: A module or handler cannot be loaded.
     """
-    if not words:
+    wanted = [*((word, None) for word in words), *applications]
+    if not wanted:
         raise UsageError("no handler given", "activator serve MODULE:HANDLER")
-    if len(words) == 1 and "=" not in words[0]:
-        return load_one(words[0])
     handlers: dict[str, Handler] = {}
-    for word in words:
+    for word, wrapper in wanted:
         # A name may contain "=", but MODULE:HANDLER may not.
         name, equals, target = word.rpartition("=")
-        if not equals or not name:
+        if not name and (equals or len(wanted) > 1):
             raise UsageError(
                 f"no fdname: {word!r}", "with several handlers, each is FDNAME=MODULE:HANDLER"
             )
         if name in handlers:
             raise UsageError(f"the fdname {name!r} is given twice")
-        handlers[name] = load_one(target)
-    return handlers
+        loaded = load_one(target, APPLICATION if wrapper else ACCEPTED)
+        handlers[name] = wrapper(loaded, target) if wrapper else loaded
+    return handlers[""] if list(handlers) == [""] else handlers
 
 
-def load_one(target: str) -> "Handler":
+def load_one(target: str, accepted: str = ACCEPTED) -> "Handler":
     """Load ``MODULE:HANDLER``; HANDLER may be a dotted path to an attribute.
+
+    Args:
+        target: The word.
+        accepted: What it may be, for messages.
 
     Raises:
         UsageError: It is not of that form.
@@ -61,7 +75,7 @@ def load_one(target: str) -> "Handler":
     if not callable(found):
         raise ActivatorError(
             f"{target} is no handler but {type(found).__name__}",
-            f"it must be {ACCEPTED}",
+            f"it must be {accepted}",
         )
     return found  # type: ignore[no-any-return]  # its arguments cannot be known
 
@@ -86,19 +100,11 @@ def _import(name: str) -> object:
 
 def _broken(name: str, error: Exception) -> ActivatorError:
     """Say what failed inside a module, and on which line of it."""
-    place = ""
-    if isinstance(error, SyntaxError) and error.filename:
-        place = f"{error.filename}:{error.lineno}"
-    else:
-        frames = error.__traceback__
-        while frames:
-            file = frames.tb_frame.f_code.co_filename
-            # The import system's own frames are frozen, and have no file.
-            if os.path.isabs(file) and file != __file__:  # noqa: PTH117 - pathlib costs too much
-                place = f"{file}:{frames.tb_lineno}"
-            frames = frames.tb_next
+    where = place(error)
+    if where.startswith(f"{__file__}:"):
+        where = ""  # it was not even found
     text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-    return ActivatorError(f"cannot load {name}: {type(error).__name__}: {text}", place=place)
+    return ActivatorError(f"cannot load {name}: {type(error).__name__}: {text}", place=where)
 
 
 def _candidates(found: object) -> str:

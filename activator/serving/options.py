@@ -99,9 +99,10 @@ class Option:
         read: Turns its text into its value, or raises UsageError.
         help: One line of help, without the default.
         choices: All that it can be, if that is a short list.
+        repeats: Whether it may be given several times; its value is then a tuple.
     """
 
-    __slots__ = ("choices", "default", "help", "metavar", "name", "read")
+    __slots__ = ("choices", "default", "help", "metavar", "name", "read", "repeats")
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class Option:
         *,
         text: str,
         choices: tuple[str, ...] = (),
+        repeats: bool = False,
     ) -> None:
         self.name = name
         self.metavar = metavar
@@ -119,6 +121,7 @@ class Option:
         self.read = read
         self.help = text
         self.choices = choices
+        self.repeats = repeats
 
 
 OPTIONS = (
@@ -142,7 +145,7 @@ OPTIONS = (
         "N",
         THREADS,
         positive,
-        text="How many connections plain handlers serve at once.",
+        text="How many connections plain handlers, or requests WSGI, serve at once.",
     ),
     Option(
         "idle-exit",
@@ -216,6 +219,22 @@ OPTIONS = (
         text="Run CMD in these processes, the connection as its input and output.",
     ),
     Option(
+        "asgi",
+        "MODULE:APP",
+        (),
+        str,
+        text="Serve an ASGI application, in place of a handler; [NAME=]MODULE:APP.",
+        repeats=True,
+    ),
+    Option(
+        "wsgi",
+        "MODULE:APP",
+        (),
+        str,
+        text="Serve a WSGI application, in place of a handler; [NAME=]MODULE:APP.",
+        repeats=True,
+    ),
+    Option(
         "app-dir",
         "DIR",
         "",
@@ -229,8 +248,9 @@ BY_NAME = {option.name: option for option in OPTIONS}
 def parse(words: "Sequence[str]") -> "tuple[dict[str, Any], list[str]]":
     """Split a command line into the options' values and the other words.
 
-    Takes ``--name value`` and ``--name=value``; ``--`` ends the options; a repeated option
-    counts as given last. All that follows ``--inetd CMD`` is for the command.
+    Takes ``--name value`` and ``--name=value``; ``--`` ends the options; an option that is
+    repeated, and may not be, counts as given last. All that follows ``--inetd CMD`` is for the
+    command.
 
     Raises:
         UsageError: An option is unknown, lacks its value or has a wrong one.
@@ -251,7 +271,8 @@ def parse(words: "Sequence[str]") -> "tuple[dict[str, Any], list[str]]":
                 raise UsageError(f"no such option: {flag!r}", f"there are {known} and --help")
             if not equals:
                 text = next(rest, "")
-            values[option.name] = _read(option, text)
+            value = _read(option, text)
+            values[option.name] = (*values[option.name], value) if option.repeats else value
             if option.name == "inetd":
                 values[option.name] = (text, *rest)  # the program's own words
     return values, others

@@ -95,7 +95,7 @@ class Pool:
         *,
         is_lasting: bool = False,
     ) -> None:
-        """Have a call made; the pool must not be full.
+        """Have a call made; if the pool is full, when another has ended.
 
         Args:
             key: What the call is about: its connection, or something else that no other
@@ -109,7 +109,7 @@ class Pool:
         with self._lock:
             self._lasting += is_lasting
             self._running.add(key)
-            start = len(self._running) > self._threads
+            start = self._threads < min(len(self._running), self._limit + self._lasting)
             self._threads += start
         if start:
             # A thread that hangs must not keep the process from ending.

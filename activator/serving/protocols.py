@@ -8,6 +8,7 @@ another one (``set_protocol()``, TLS).
 from contextlib import suppress
 from socket import SHUT_RDWR, SOCK_STREAM, socket
 
+from activator.serving.handlers import TAKER
 from activator.serving.report import failure
 
 TYPE_CHECKING = False
@@ -142,6 +143,9 @@ def connect(route: "Route", connection: Connection, loop: "AbstractEventLoop") -
     Returns:
         Whether there was a protocol.
     """
+    if route.sort == TAKER:
+        connection.transport = route.handler(connection)
+        return True
     # It does all its work before it first waits, for connection_made() to be called. A task
     # for that would cost as much as all of the rest.
     steps = loop.connect_accepted_socket(route.handler, connection)

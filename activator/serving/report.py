@@ -1,6 +1,7 @@
 """Say on stderr what went wrong while serving, each time in one record (one write)."""
 
 import errno
+import os
 import select
 import sys
 from time import monotonic
@@ -42,6 +43,28 @@ class Rarely:
             line(text)
 
 
+def summary(error: BaseException) -> str:
+    """Return an exception's class and message on one line."""
+    import traceback  # noqa: PLC0415 - as below
+
+    return " ".join(traceback.format_exception_only(error)[-1].split())
+
+
+def place(error: BaseException) -> str:
+    """Return FILE:LINE of where an exception was raised; empty if no file is known."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    found = ""
+    frames = error.__traceback__
+    while frames:
+        file = frames.tb_frame.f_code.co_filename
+        # The import system's own frames are frozen, and have no file.
+        if os.path.isabs(file):  # noqa: PTH117 - pathlib costs too much
+            found = f"{file}:{frames.tb_lineno}"
+        frames = frames.tb_next
+    return found
+
+
 def failure(text: str, error: BaseException, *, skip: int = 0) -> None:
     """Write one record for an exception: a line, then its traceback.
 
@@ -56,8 +79,7 @@ def failure(text: str, error: BaseException, *, skip: int = 0) -> None:
     for _ in range(skip):
         frames = frames.tb_next if frames and frames.tb_next else frames
     lines = traceback.format_exception(type(error), error, frames)
-    summary = " ".join(traceback.format_exception_only(error)[-1].split())
-    _write(f"{text}: {summary}\n{''.join(lines)}")
+    _write(f"{text}: {summary(error)}\n{''.join(lines)}")
 
 
 def exit_status(error: SystemExit) -> int:
