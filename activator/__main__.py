@@ -10,6 +10,7 @@ import sys
 # Command → the module of the runtime whose main() reads the rest of the command line.
 RUNTIME_COMMANDS = {
     "exec": "activator.onward",
+    "inspect": "activator.inspection.command",
     "reload": "activator.reload",
     "serve": "activator.serving.command",
     "wait-for": "activator.waiting",

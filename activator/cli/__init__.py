@@ -26,6 +26,7 @@ COMMANDS = {
     "directives": "Look up directives: meaning, values, default, versions.",
     "exec": "Run a program with the passed descriptors where it wants them.",
     "gen": "Turn specs into matching .socket and .service units.",
+    "inspect": "Print what this process was passed, to debug a service.",
     "install": "Install a spec's units, or bring them up to date, losing no client.",
     "reload": "Have a service hand over to new processes, for ExecReload=.",
     "run": "Run specs or unit files without systemd.",
