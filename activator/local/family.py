@@ -15,6 +15,7 @@ from pathlib import Path
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _ID_BYTES = 8
+_CHUNK = 65536
 
 
 class Family:
@@ -61,6 +62,10 @@ class Family:
             if mine and not _reaped(pid):
                 found.append(pid)
         return found
+
+    def has_strays(self) -> bool:
+        """Tell whether there is any child but the processes that are watched."""
+        return bool(_children() - self._main)
 
     def members(
         self, watched: Iterable[int], sessions: Collection[int], invocation: str
@@ -110,10 +115,17 @@ def _children() -> set[int]:
     """Return the children of this process's main thread, which does all forking."""
     task = f"/proc/self/task/{threading.main_thread().native_id}/children"
     try:
-        return {int(pid) for pid in Path(task).read_text(encoding="ascii").split()}
+        descriptor = os.open(task, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         # A kernel without CONFIG_PROC_CHILDREN.
         return {int(each.name) for each in Path("/proc").glob("[0-9]*") if _is_child(each)}
+    try:
+        text = b""
+        while chunk := os.read(descriptor, _CHUNK):
+            text += chunk
+    finally:
+        os.close(descriptor)
+    return set(map(int, text.split()))
 
 
 def _children_of(pid: int) -> set[int]:

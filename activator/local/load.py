@@ -211,7 +211,7 @@ class _Loader:
                 return replace(unit, name=name.replace("@.", f"@{instance}."))
             return read_service(self._reader(name, instance))
 
-        self._templates[name] = Template(name, unit, make)
+        self._templates[name] = Template(name, unit, make, reader.depends_on_instance)
         return unit, reader
 
     def _needed(self, relations: Relations, reader: Reader, sockets: tuple[str, ...]) -> list[str]:

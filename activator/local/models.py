@@ -122,11 +122,13 @@ class Template:
         name: The template's name.
         sample: The service of a made-up instance.
         make: Gives the service for an instance name.
+        varies: Whether more than the name depends on the instance.
     """
 
     name: str
     sample: ServiceUnit
     make: Callable[[str], ServiceUnit]
+    varies: bool = True
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,8 @@ def _bind_to_device(sock: socket.socket, device: str) -> None:
 
 def _apply(sock: socket.socket, table: tuple[Option, ...], options: SocketOptions) -> Iterator[str]:
     """Set the options of a table that the unit gives and the socket has."""
+    if not options.values:
+        return  # as most units, and each of their connections comes here
     for option in table:
         value = options.values.get(option.directive)
         where = option.where(sock) if value is not None else None

@@ -8,6 +8,7 @@ ends the listening. When descriptors run out, accepting pauses for a moment.
 import errno
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 
 from activator.errors import ActivatorError
 from activator.local.connection import Connection, describe
@@ -16,8 +17,10 @@ from activator.local.listener import Listener
 from activator.local.models import SocketUnit, Template
 from activator.local.options import apply
 from activator.local.paths import RuntimeDir
+from activator.local.quick import Quick, QuickProcess, fits
 from activator.local.service import Service
 from activator.local.service_base import ServiceBase
+from activator.local.service_model import ServiceUnit
 from activator.local.socket_life import SocketLife
 from activator.local.spawn import Passed
 
@@ -35,6 +38,7 @@ class PerConnectionSocket(SocketLife):
         on_over: See :class:`SocketLife`.
         template: The service's template.
         activate: Starts an instance.
+        adopt: Takes note of an instance that has been started.
     """
 
     def __init__(
@@ -46,21 +50,44 @@ class PerConnectionSocket(SocketLife):
         *,
         template: Template,
         activate: Callable[[Service], None],
+        adopt: Callable[[Service], None],
     ) -> None:
         super().__init__(unit, context, runtime, on_over)
         self._template = template
         self._activate = activate
-        self._connections: dict[ServiceBase, Connection] = {}
+        self._adopt = adopt
+        self._connections: dict[ServiceBase | QuickProcess, Connection] = {}
+        self._quick: Quick | None = None
         self._accepted = 0
 
     def listen(self) -> None:
         """Wait for clients from now on."""
+        if self._quick is None and fits(self._template, self._context):
+            self._quick = Quick(self._template, self._context, self._quickly_ended, self._take_over)
         for listener in self.listeners:
             assert listener.sock is not None  # noqa: S101 - Accept=yes allows sockets alone
             listener.sock.setblocking(False)
             self._loop.add_reader(listener, self._on_connection, listener)
 
-    def gone(self, service: ServiceBase) -> None:
+    @property
+    def busy(self) -> bool:
+        """Tell whether processes run that are not yet services of their own."""
+        return any(isinstance(each, QuickProcess) for each in self._connections)
+
+    def take_over(self) -> None:
+        """Make services of all processes that run, to be stopped or looked at as such."""
+        for each in [*self._connections]:
+            if isinstance(each, QuickProcess) and self._quick is not None:
+                self._quick.forget(each)
+                self._take_over(each)
+
+    def close(self) -> None:
+        """Close its sockets, and what was prepared."""
+        super().close()
+        if self._quick is not None:
+            self._quick.close()
+
+    def gone(self, service: ServiceBase | QuickProcess) -> None:
         """Forget an instance that has ended, and close its connection."""
         if (connection := self._connections.pop(service, None)) is not None:
             connection.sock.close()
@@ -119,11 +146,27 @@ class PerConnectionSocket(SocketLife):
         number = self._accepted
         self._accepted += 1
         try:
-            unit = self._template.make(f"{number}-{connection.instance}")
+            self._start(number, connection)
         except ActivatorError as error:
             self._emit("failed", str(error))
             return False
-        passed = [Passed(sock.fileno(), self.unit.fdname)]
+        return True
+
+    def _start(self, number: int, connection: Connection) -> None:
+        """Start the service of a connection.
+
+        Raises:
+            ActivatorError: Its unit cannot be read, or its process not be started.
+        """
+        if self._quick is not None:
+            self._connections[self._quick.start(number, connection)] = connection
+            return
+        unit = self._template.make(f"{number}-{connection.instance}")
+        self._activate(self._service(unit, connection))
+
+    def _service(self, unit: ServiceUnit, connection: Connection) -> Service:
+        """Return the service of a connection, which is still to be started."""
+        passed = [Passed(connection.sock.fileno(), self.unit.fdname)]
         service = Service(
             unit,
             self._context,
@@ -132,8 +175,21 @@ class PerConnectionSocket(SocketLife):
             connection=connection.environment,
         )
         self._connections[service] = connection
-        self._activate(service)
-        return True
+        return service
+
+    def _quickly_ended(self, process: QuickProcess) -> None:
+        """Forget a process that has ended."""
+        self.gone(process)
+        if not self._connections and not self.listeners:
+            self._on_over(self)
+
+    def _take_over(self, process: QuickProcess) -> None:
+        """Make a service of a process that was started the quick way."""
+        connection = self._connections.pop(process)
+        unit = replace(self._template.sample, name=process.name)
+        service = self._service(unit, connection)
+        self._adopt(service)
+        service.take_over(process.pid, process.invocation)
 
     def _refusal(self, connection: Connection) -> str:
         """Return why a connection is one too many, or nothing."""

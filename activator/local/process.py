@@ -18,7 +18,7 @@ FIRST = 3  # SD_LISTEN_FDS_START
 _EXIT_EXEC = 203  # systemd.exec(5): EXIT_EXEC
 _STEPS = ("prepare", "chdir", "exec")
 # Signals that somebody may handle or ignore here; an exec resets handlers by itself.
-_SIGNALS = (
+SIGNALS = (
     signal.SIGHUP,
     signal.SIGINT,
     signal.SIGQUIT,
@@ -110,7 +110,7 @@ def start(launch: Launch) -> int:
     reading, writing = os.pipe2(os.O_CLOEXEC)
     # A signal between fork and exec would run our handlers in the child, and a byte written
     # to the event loop's wake-up pipe there would be read here.
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         pid = os.fork()
         if pid == 0:
@@ -183,7 +183,7 @@ def _enter(launch: Launch) -> None:
 
 def _reset_signals(*, ignore_sigpipe: bool) -> None:
     """Restore what a fresh process expects, and let signals through."""
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     if ignore_sigpipe:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)

@@ -41,9 +41,9 @@ class Processes:
         self._main_known = False
         self._gone = True
 
-    def begin(self) -> None:
-        """Begin a life: without processes, with an identifier of its own."""
-        self.invocation = self._family.new_id()
+    def begin(self, invocation: str = "") -> None:
+        """Begin a life: without processes, with an identifier of its own or a given one."""
+        self.invocation = invocation or self._family.new_id()
         self.sessions.clear()
         self._main_known = False
         self._gone = True

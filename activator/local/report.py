@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Protocol, TextIO
 
 from activator.local.events import Event
@@ -145,14 +146,23 @@ class Reporter:
 
 def _text(event: Event) -> str:
     """Return what an event says, nothing for those that are not shown."""
-    where = event.address.human() if event.address is not None else ""
-    client = f" for {event.text}" if event.text else ""
-    return {
-        "listening": f"listening on {where}",
-        "traffic": "" if event.text else f"a client at {where}",
-        "started": f"started{client}",
-        "ready": "ready",
-        "status": f"status: {event.text}",
-        "ended": event.text,
-        "stopping": "stopping",
-    }.get(event.kind, "")
+    known = _TEXTS.get(event.kind)
+    return "" if known is None else known(event)
+
+
+def _where(event: Event) -> str:
+    """Return an event's address, for people."""
+    return event.address.human() if event.address is not None else ""
+
+
+_TEXTS: dict[str, Callable[[Event], str]] = {
+    "listening": lambda event: f"listening on {_where(event)}",
+    "traffic": lambda event: "" if event.text else f"a client at {_where(event)}",
+    "started": lambda event: f"started for {event.text}" if event.text else "started",
+    "ready": lambda _: "ready",
+    "status": lambda event: f"status: {event.text}",
+    "ended": lambda event: event.text,
+    "stopping": lambda _: "stopping",
+    "reloaded": lambda _: "reloaded",
+    "restarting": lambda event: f"starts again in {event.text}",
+}

@@ -42,6 +42,19 @@ class Service(ServiceStates):
             self.restarts = 0
             self._begin()
 
+    def take_over(self, pid: int, invocation: str) -> None:
+        """Go on with a main process that was started for it in another way.
+
+        Args:
+            pid: The process, a child of ours that leads its session and is not waited for.
+            invocation: Its INVOCATION_ID.
+        """
+        self.processes.begin(invocation)
+        self._main_command = self.unit.commands["ExecStart"][0]
+        self._main_pid = pid
+        self.processes.set_main(pid, self._on_main)
+        self._set(State.RUNNING)
+
     def stop(self, *, restart: bool = False) -> None:
         """Ask it to end.
 

@@ -106,6 +106,11 @@ class SocketLife:
             for note in listener.notes:
                 self._emit("note", note, listener)
 
+    @property
+    def busy(self) -> bool:
+        """Tell whether it has processes of its own."""
+        return False
+
     def listen(self) -> None:
         """Wait for clients from now on."""
         raise NotImplementedError

@@ -119,6 +119,7 @@ class Supervisor:
                 self._look()
                 await self._over.wait()
         finally:
+            self._take_over()
             for service in [*self.services.values()]:
                 service.abandon()
             self.close()
@@ -141,6 +142,7 @@ class Supervisor:
 
     def _stop_all(self, again: bool) -> None:  # noqa: FBT001 - call_soon() has no keywords
         """Stop every unit, or kill what is left."""
+        self._take_over()
         for life in self.sockets.values():
             life.stop()
         for service in [*self.services.values()]:
@@ -209,7 +211,9 @@ class Supervisor:
         common = (unit, context, self._runtime, self._on_over)
         if unit.accept:
             template = self._plan.templates[unit.service]
-            return PerConnectionSocket(*common, template=template, activate=self._add)
+            return PerConnectionSocket(
+                *common, template=template, activate=self._add, adopt=self._adopt
+            )
         service = self.services[unit.service]
         return SharedSocket(*common, service=service, activate=self.start_unit)
 
@@ -233,6 +237,16 @@ class Supervisor:
             self._all_jobs.start(name)
         else:
             service.start()
+
+    def _adopt(self, service: Service) -> None:
+        """Take note of an instance whose process runs already."""
+        self.services[service.unit.name] = service
+
+    def _take_over(self) -> None:
+        """Make services of all processes of connections."""
+        for life in self.sockets.values():
+            if isinstance(life, PerConnectionSocket):
+                life.take_over()
 
     def _changed(self, service: ServiceBase, before: State) -> None:
         """Take note that a service is in another state."""
@@ -271,6 +285,7 @@ class Supervisor:
         """See whether anything is left."""
         sockets = any(life.state not in OVER for life in self.sockets.values())
         services = any(service.state not in GONE for service in self.services.values())
+        services |= any(life.busy for life in self.sockets.values())
         if self._serving and not sockets and not services:
             self._over.set()
 
