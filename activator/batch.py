@@ -42,11 +42,12 @@ class Made(NamedTuple):
     problem: ActivatorError | None = None
 
 
-def make(source: str, load: Callable[[], Spec], renderer: Renderer) -> Made:
+def make(source: str, load: Callable[[], Spec], renderer: Renderer, *, whole: bool = True) -> Made:
     """Load and render one spec; its mistakes are part of what is returned."""
     try:
         loaded = load()
-        return Made(source, renderer.render(loaded), loaded, loaded.dropped)
+        texts = renderer.render(loaded)
+        return Made(source, texts, loaded if whole else None, loaded.dropped)
     except ActivatorError as error:
         return Made(source, {}, problem=error)
 
@@ -88,5 +89,4 @@ def _portion(settings: Settings, paths: Iterable[str], *, whole: bool = False) -
     renderer = _renderer(settings)
     for path in paths:
         load = partial(spec.load, path, systemd=settings.systemd, drop=settings.drop)
-        made = make(path, load, renderer)
-        yield made if whole else made._replace(spec=None)
+        yield make(path, load, renderer, whole=whole)

@@ -12,6 +12,7 @@ Source: systemd.syntax(7), systemd.service(5) "Command lines", systemd.unit(5) "
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from activator.errors import ActivatorError
 from activator.unquoting import PREFIXES, WHITESPACE
@@ -86,7 +87,7 @@ def word(
     if specifiers:
         text = escape_specifiers(text)
     # Outside quotes a lone ";" would separate commands.
-    if re.match(_PLAIN, text):
+    if _is_plain(text):
         return text
     if escapes:
         return '"' + re.sub(_SPECIAL, _escape, text) + '"'
@@ -144,6 +145,12 @@ def assignment(name: str, value: str) -> str:
             f"{name!r} is no name of a variable", "use letters, digits and _, no digit first"
         )
     return word(f"{name}={value}", f"the variable {name}")
+
+
+@lru_cache(maxsize=1024)  # most words of many specs are the same
+def _is_plain(text: str) -> bool:
+    """Tell whether a word needs no quotes."""
+    return re.match(_PLAIN, text) is not None
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
 """The generator's own lines, from the table ``defaults.tsv``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -30,9 +30,15 @@ def table(unit: str) -> tuple[Default, ...]:
 
 
 def lines(
-    unit: str, section: str, conditions: frozenset[str], version: int, terms: Mapping[str, str]
-) -> Iterator[Line]:
-    """Yield the default lines of a section.
+    unit: str,
+    section: str,
+    conditions: frozenset[str],
+    version: int,
+    terms: Mapping[str, str],
+    *,
+    given: Container[tuple[str, str]] = (),
+) -> list[Line]:
+    """Return the default lines of a section.
 
     Args:
         unit: ``socket``, ``service`` or ``proxy``.
@@ -44,18 +50,20 @@ def lines(
             ``runtime-directory``.
         version: The systemd version it is for.
         terms: What the values' ``{words}`` stand for.
+        given: Sections and names of directives that are not to be set.
     """
-    for row, made in _rows(unit, section, conditions, version):
-        yield made._replace(value=row.value.format_map(terms)) if "{" in row.value else made
+    return [
+        made._replace(value=made.value.format_map(terms)) if "{" in made.value else made
+        for made in _lines(unit, section, conditions, version)
+        if not given or (section, made.name) not in given
+    ]
 
 
 @cache
-def _rows(
-    unit: str, section: str, conditions: frozenset[str], version: int
-) -> tuple[tuple[Default, Line], ...]:
-    """Return the rows that hold, each with its line, whose terms are not filled in yet."""
+def _lines(unit: str, section: str, conditions: frozenset[str], version: int) -> tuple[Line, ...]:
+    """Return the lines of the rows that hold, whose terms are not filled in yet."""
     return tuple(
-        (row, line(section, row.name, row.value, row.why))
+        line(section, row.name, row.value, row.why)
         for row in table(unit)
         if row.section == section and row.when <= conditions and row.since <= version
     )

@@ -84,7 +84,7 @@ def _proxy(spec: Spec, proxy: Proxy, program: Unit) -> Unit:
         "descriptors": str(PER_CONNECTION * proxy.connections_max + OTHERS),
     }
 
-    def own(section: str) -> Iterator[Line]:
+    def own(section: str) -> list[Line]:
         return defaults.lines("proxy", section, conditions, spec.systemd, terms)
 
     described = line("Unit", "Description", quoting.raw(f"{spec.description} (proxy)"))

@@ -72,8 +72,7 @@ def assemble(
 
     def section(name: str, *first: Line) -> tuple[str, list[Line]]:
         lines = list(first)
-        rest = defaults.lines("service", name, holding, spec.systemd, terms)
-        lines += [made for made in rest if (name, made.name) not in given]
+        lines += defaults.lines("service", name, holding, spec.systemd, terms, given=given)
         if name == "Service":
             lines += hardening.beside(lines, hardening.lines(spec, conditions))
         mine = (setting for setting in spec.settings if setting.section == name)

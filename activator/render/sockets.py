@@ -41,7 +41,6 @@ def unit(spec: Spec, socket: Socket) -> Unit:
     name = prefix(spec, socket)
     given = {(setting.section, setting.name) for setting in socket.settings}
     conditions = _conditions(socket) | ({"proxied"} if spec.proxy else set())
-
     kept = limits(socket)
 
     def section(name: str, *own: Line) -> tuple[str, list[Line]]:
@@ -51,8 +50,9 @@ def unit(spec: Spec, socket: Socket) -> Unit:
             if setting.section == name and setting not in kept
         ]
         lines += [made for made in own if (name, made.name) not in given]
-        rest = defaults.lines("socket", name, conditions, spec.systemd, {})
-        return name, lines + [made for made in rest if (name, made.name) not in given]
+        return name, lines + defaults.lines(
+            "socket", name, conditions, spec.systemd, {}, given=given
+        )
 
     shared = socket.mode is not Mode.PER_CONNECTION
     warm = socket.mode is Mode.WARM

@@ -44,7 +44,7 @@ def _read(name: str) -> bytes:
     """Return what a file, or standard input, holds."""
     if name == "-":
         return sys.stdin.buffer.read()
-    with open(name, "rb") as file:  # noqa: PTH123 - half the time, and specs come by the thousand
+    with open(name, "rb", buffering=0) as file:  # noqa: PTH123 - half the time, and specs come by the thousand
         return file.read()
 
 
