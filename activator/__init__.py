@@ -7,8 +7,6 @@ share this package, never load the runtime.
 
 import sys
 
-from activator.version import __version__
-
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would cost too much
 if TYPE_CHECKING:
     from activator import fdstore, notify
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     from activator.serving import serve
     from activator.serving.draining import draining
     from activator.serving.messages import Message
+    from activator.version import __version__
 
 __all__ = [
     "ActivatorError",
@@ -41,6 +40,7 @@ HOMES = {
     "Listener": "activator.listen",
     "Listeners": "activator.listen",
     "Message": "activator.serving.messages",
+    "__version__": "activator.version",
     "draining": "activator.serving.draining",
     "fdstore": "activator.fdstore",
     "listen_fds": "activator.listen",

@@ -121,7 +121,8 @@ def test_nothing_else(wheel: Path) -> None:
     """The wheel holds the package and its metadata, no tests and no benches."""
     tops = {name.partition("/")[0] for name in _names(wheel)}
 
-    assert tops == {"activator", f"activator-{__version__}.dist-info"}
+    distribution = f"activator-{__version__}"
+    assert tops == {"activator", f"{distribution}.data", f"{distribution}.dist-info"}
 
 
 def _names(wheel: Path) -> set[str]:

@@ -4,7 +4,6 @@ import sys
 
 from activator.errors import ActivatorError, UsageError
 from activator.serving.handlers import ACCEPTED
-from activator.serving.report import place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,6 +99,8 @@ def _import(name: str) -> object:
 
 def _broken(name: str, error: Exception) -> ActivatorError:
     """Say what failed inside a module, and on which line of it."""
+    from activator.serving.report import place  # noqa: PLC0415 - rarely needed
+
     where = place(error)
     if where.startswith(f"{__file__}:"):
         where = ""  # it was not even found

@@ -1,7 +1,5 @@
 """Handle one connection with a plain handler, ``def h(sock)``."""
 
-from activator.serving.report import exit_status, failure, is_about_client
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,12 +32,10 @@ def call(route: "Route", sock: "socket") -> int:
         result = route.handler(sock)
         if result is not None:
             _refuse_awaitable(result)
-    except Exception as error:  # noqa: BLE001 - a handler may fail in any way
-        if not is_about_client(error, sock):
-            failure(f"{route} failed", error, skip=1)
-            return 1
-    except SystemExit as error:
-        return exit_status(error)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler may fail in any way
+        from activator.serving.report import outcome  # noqa: PLC0415 - rarely needed
+
+        return outcome(error, route, sock)
     return 0
 
 
@@ -69,10 +65,10 @@ def answer(route: "Route", channel: "Channel | Queue", more: "Callable[[], bool]
             data = channel.hand(message, route.handler)
             if data is not None:
                 channel.answer(data, message)
-        except Exception as error:  # noqa: BLE001 - a handler may fail in any way
-            failure(f"{route} failed", error, skip=1)
-        except SystemExit as error:
-            exit_status(error)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler may fail in any way
+            from activator.serving.report import outcome  # noqa: PLC0415 - rarely needed
+
+            outcome(error, route)
     return count
 
 

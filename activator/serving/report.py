@@ -82,6 +82,22 @@ def failure(text: str, error: BaseException, *, skip: int = 0) -> None:
     _write(f"{text}: {summary(error)}\n{''.join(lines)}")
 
 
+def outcome(error: BaseException, route: object, sock: "socket | None" = None) -> int:
+    """Return the status that a plain handler has ended with, and say what went wrong, if it did.
+
+    Args:
+        error: What the handler raised: that the client has left, a bug, or SystemExit.
+        route: Whose handler it is.
+        sock: Its connection, if it has one.
+    """
+    if isinstance(error, SystemExit):
+        return exit_status(error)
+    if sock and is_about_client(error, sock):
+        return 0
+    failure(f"{route} failed", error, skip=1)
+    return 1
+
+
 def exit_status(error: SystemExit) -> int:
     """Return the status that a sys.exit() asked for, and write its message if it had one."""
     if error.code is None or isinstance(error.code, int):

@@ -1,6 +1,6 @@
 """The per-connection service of a plain handler: one call in the main thread, no threads."""
 
-import signal
+import _signal as signal  # type: ignore[import-not-found] # as in stop.py
 
 from activator import notify
 from activator.serving.draining import draining

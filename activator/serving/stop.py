@@ -1,6 +1,7 @@
 """Turn SIGTERM and SIGINT into a request to stop."""
 
-import signal
+# Not signal itself, which makes enumerations of all that it has, at half a millisecond.
+import _signal as signal  # type: ignore[import-not-found]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
