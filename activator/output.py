@@ -5,6 +5,7 @@ import stat
 from collections.abc import Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from activator import ownership
@@ -34,6 +35,7 @@ class File(NamedTuple):
         kind: What is there: ``missing``, ``file``, ``link`` (to a file or nothing) or
             ``other``.
         modified: When it was last modified, in nanoseconds since the epoch; 0 if it is missing.
+        unit: The name that it bears once it is installed, if that is another than here.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class File(NamedTuple):
     after: str | None
     kind: str = "missing"
     modified: int = 0
+    unit: str = ""
 
     @property
     def name(self) -> str:
@@ -61,7 +64,7 @@ class File(NamedTuple):
         """Return what the file on disk says of its origin, or None if we did not write it."""
         if self.before is None or self.kind != "file":
             return None
-        return ownership.read(self.name, self.before)
+        return ownership.read(self.unit or self.name, self.before)
 
     @property
     def refusal(self) -> ActivatorError | None:
@@ -97,12 +100,17 @@ class File(NamedTuple):
         ]
 
 
-def plan(directory: str | os.PathLike[str], texts: Mapping[str, str]) -> list[File]:
+def plan(
+    directory: str | os.PathLike[str],
+    texts: Mapping[str, str],
+    units: Mapping[str, str] = MappingProxyType({}),
+) -> list[File]:
     """Compare texts with the files on disk.
 
     Args:
         directory: Where they should be; it may be missing.
         texts: File name → text.
+        units: File name → the name it will be installed under, if that is another.
 
     Returns:
         A file each, in order, then those that earlier versions of the same specs left there.
@@ -111,7 +119,8 @@ def plan(directory: str | os.PathLike[str], texts: Mapping[str, str]) -> list[Fi
         ActivatorError: A file cannot be read.
     """
     base = Path(directory)
-    files = [_look(base / name, text) for name, text in texts.items()]
+    looked = (_look(base / name, text) for name, text in texts.items())
+    files = [file._replace(unit=units.get(file.name, "")) for file in looked]
     names = {name for text in texts.values() if (name := ownership.name_of(text))}
     return files + written(base, names, besides=texts)
 
@@ -174,13 +183,18 @@ def refuse(files: Iterable[File]) -> None:
 
 
 def write(
-    directory: str | os.PathLike[str], texts: Mapping[str, str], *, force: bool = False
+    directory: str | os.PathLike[str],
+    texts: Mapping[str, str],
+    units: Mapping[str, str] = MappingProxyType({}),
+    *,
+    force: bool = False,
 ) -> list[File]:
     """Write what differs into a directory, all or nothing.
 
     Args:
         directory: Where to; it is made if it is missing.
         texts: File name → text.
+        units: File name → the name it will be installed under, if that is another.
         force: Whether to replace files that were edited or that we did not write, too.
 
     Returns:
@@ -189,7 +203,7 @@ def write(
     Raises:
         ActivatorError: Files must not be replaced, or cannot be written.
     """
-    files = plan(directory, texts)
+    files = plan(directory, texts, units)
     changing = due(files)
     if not force:
         refuse(changing)

@@ -7,7 +7,6 @@ is cached, and a build writes to a layer of its own above it.
 """
 
 import argparse
-import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from tests.boxes.building import BuildError, run_inside
 from tests.boxes.needs import missing_for_boxes
 from tests.boxes.recipes import BUILD, SUITES
 from tests.boxes.roots import RootError, ensure_root
@@ -38,10 +38,6 @@ LINT_SCRIPT = (
 )
 
 Say = Callable[[str], None]
-
-
-class BuildError(Exception):
-    """A package could not be built; the message says why."""
 
 
 def source_files() -> Iterator[str]:
@@ -121,41 +117,8 @@ def build(suite: str, out: Path, say: Say) -> list[Path]:
         say("building")
         run_inside(tree, BUILD_SCRIPT, Path(scratch), out, out / "build.log")
     say("checking with lintian")
-    run_inside(tree, LINT_SCRIPT, None, out, out / "lintian.log")
+    run_inside(tree, LINT_SCRIPT, ROOT, out, out / "lintian.log")
     return sorted(out.glob("*.deb"))
-
-
-def run_inside(tree: Path, script: str, source: Path | None, out: Path, log: Path) -> None:
-    """Run a script in a root file system; all it writes elsewhere than to ``/out`` is lost.
-
-    Args:
-        tree: The root file system.
-        script: What sh runs.
-        source: What it finds at ``/source``.
-        out: What it finds at ``/out``.
-        log: Where its output goes.
-
-    Raises:
-        BuildError: It failed.
-    """
-    command = [
-        *("systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit"),
-        *("--volatile=overlay", "--private-network", "--console=pipe", "--as-pid2"),
-        *(f"--machine=activator-build-{os.getpid()}", f"--directory={tree}", f"--bind={out}:/out"),
-        *([f"--bind-ro={source}:/source"] if source else []),
-        *("sh", "-c", script),
-    ]
-    with log.open("w") as stream:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"SYSTEMD_NSPAWN_LOCK": "0"},
-            check=False,
-        )
-    if done.returncode:
-        raise BuildError(f"{log}:\n" + "\n".join(log.read_text().splitlines()[-15:]))
 
 
 def main(arguments: list[str]) -> int:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from activator.cli import main
 from tests.boxes.box import Box, Inside
+from tests.boxes.building import run_inside
 from tests.boxes.fixtures import PROJECT, box_root
 from tests.boxes.recipes import BUILD, SUITES
 from tests.boxes.roots import locked
@@ -36,6 +38,41 @@ FILES = (
     *(word for path in PRUNED for word in ("-o", "-path", path)),
     *(")", "-prune", "-o", "-print"),
 )
+
+# A daemon of somebody else's: it echoes, and tells its version.
+SPEC = """\
+name = "greeter"
+description = "Echo, and tell the version"
+app-dir = "/usr/lib/greeter"
+
+[handler]
+echo = "greeter:echo"
+version = "greeter:version"
+
+[sockets.echo]
+ListenStream = "/run/greeter.sock"
+
+[sockets.version]
+ListenStream = "127.0.0.1:7900"
+"""
+MODULE = """\
+async def echo(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+
+def version(sock):
+    sock.sendall(b"VERSION\\n")
+"""
+BUILD_ALL = """
+set -eu
+cp -r /source /build
+for project in /build/*; do
+    (cd "$project" && dpkg-buildpackage --unsigned-source --unsigned-changes --build=binary)
+done
+cp /build/*.deb /out
+lintian --allow-root --fail-on error /build/*.changes
+"""
 
 
 def build(suite: str, out: Path) -> list[Path]:
@@ -175,3 +212,68 @@ def test_life_of_the_packages(box: Box, packages: Path, tmp_path: Path) -> None:
     assert "" == box.systemctl("--failed", "--plain", "--no-legend").stdout
     assert set() == snapshot(box) - before
     assert quiet == errors(box)
+
+
+def daemon(directory: Path, version: str, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay out the sources of one version of the daemon, its debian/ made by the command."""
+    project = directory / f"greeter-{version}"
+    project.mkdir()
+    (project / "greeter.py").write_text(MODULE.replace("VERSION", version))
+    (project / "greeter.toml").write_text(spec)
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("DEBFULLNAME", "Ann Author")
+    monkeypatch.setenv("DEBEMAIL", "ann@debian.org")
+    compat = "14" if "sid" in str(directory) else "13"
+    assert 0 == main(["debian", "greeter.toml", "--compat", compat])
+    for name, old, new in (
+        ("changelog", "(0.1)", f"({version})"),
+        (
+            "copyright",
+            "FIXME\n Say here under which licence",
+            "Expat\n This says under which licence",
+        ),
+    ):
+        path = project / "debian" / name
+        path.write_text(path.read_text().replace(old, new))
+
+
+def test_life_of_a_packaged_daemon(
+    box: Box, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package made from a spec: its sockets listen, its service waits; upgrades lose nothing."""
+    sources, out = tmp_path / f"sources-{packages.name}", tmp_path / "out"
+    for path in (sources, out):
+        path.mkdir()
+    moved = SPEC.replace("7900", "7901")
+    for version, text in (("0.1", SPEC), ("0.2", SPEC), ("0.3", moved)):
+        daemon(sources, version, text, monkeypatch)
+    run_inside(box_root(packages.name, BUILD), BUILD_ALL, sources, out, tmp_path / "build.log")
+
+    box.run("dpkg", "--install", *carry(box, packages))
+    before, quiet = snapshot(box), errors(box)
+    for package in out.glob("*.deb"):
+        box.write(f"/root/{package.name}", package.read_bytes())
+    box.run("dpkg", "--install", "/root/greeter_0.1_all.deb")
+    for unit in ("greeter-echo.socket", "greeter-version.socket"):
+        assert "active" == box.show(unit, "ActiveState")
+        assert "enabled" == box.systemctl("is-enabled", unit).stdout.strip()
+    assert "inactive" == box.show("greeter.service", "ActiveState")
+    assert "0.1\n" == socat(box, "TCP:127.0.0.1:7900", "")
+
+    with talking(box, "/run/greeter.sock", 20) as process:
+        box.run("dpkg", "--install", "/root/greeter_0.2_all.deb")
+        box.wait_for(lambda: socat(box, "TCP:127.0.0.1:7900", "") == "0.2\n", "the new version")
+        assert ["served"] == list(ended(process))
+
+    # A socket that has changed is opened anew, though its service runs.
+    box.run("dpkg", "--install", "/root/greeter_0.3_all.deb")
+    assert "0.3\n" == socat(box, "TCP:127.0.0.1:7901", "")
+
+    box.run("dpkg", "--remove", "greeter")
+    for unit in ("greeter-echo.socket", "greeter-version.socket", "greeter.service"):
+        assert "inactive" == box.show(unit, "ActiveState")
+    box.run("dpkg", "--purge", "greeter")
+    assert set() == snapshot(box) - before
+    assert "" == box.run("find", "/run", "-name", "*greeter*").stdout
+    assert quiet == errors(box)
+    box.run("dpkg", "--purge", *NAMES)

@@ -1,0 +1,165 @@
+"""``activator debian``: what a Debian package of a daemon needs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from activator.cli import complete
+from activator.errors import ActivatorError, UsageError, combine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from activator.debian import Package
+    from activator.spec import Spec
+
+
+@click.command(short_help="Write what a Debian package of a daemon needs into debian/.")
+@click.argument("specs", nargs=-1, required=True, metavar="SPEC...", shell_complete=complete.specs)
+@click.option(
+    "-o",
+    "--output",
+    default="debian",
+    metavar="DIR",
+    help="The directory debian/ itself.",
+    show_default=True,
+    shell_complete=complete.directories,
+)
+@click.option("--package", "name", metavar="NAME", help="The package that has the units.")
+@click.option(
+    "--compat",
+    type=click.Choice(["13", "14"]),
+    help="debhelper's level; else as debian/control says, or 13.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file would change.")
+@click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
+@click.option("--force", is_flag=True, help="Replace files that were edited or not ours.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to tell the result.",
+)
+def command(
+    specs: tuple[str, ...],
+    output: str,
+    name: str | None,
+    compat: str | None,
+    style: str,
+    *,
+    check: bool,
+    diff: bool,
+    force: bool,
+) -> None:
+    """Write what a Debian package of a daemon needs into debian/.
+
+    The units, and debhelper's calls that enable and start the sockets and leave the services
+    to their first client. An upgrade restarts what runs, and loses no client. Users, groups and
+    directories that the units name are made when the package is installed. Where there is no
+    debian/control yet, a plain package is begun; finish debian/copyright then.
+
+    Name all specs of the package in one call, and call it again when a spec has changed.
+
+    \b
+    Examples:
+      activator debian greeter.toml
+      activator debian web.toml admin.toml --package shop
+      activator debian greeter.toml --check
+    """  # noqa: D301 - click wants the character itself
+    from activator.cli.gen import show_files
+    from activator.debian import skeleton, texts
+    from activator.output import differences, plan, write
+
+    if sum((check, diff, force)) > 1 and not (check and diff):
+        raise UsageError("--check, --diff and --force do not go together", "see --help")
+    if diff and style == "json":
+        raise UsageError("--diff is text", "leave out --format json")
+    directory = Path(output)
+    package = _package(specs, directory, name, int(compat or 0))
+    wanted = texts(package)
+    units = {unit.file: unit.name for unit in package.units}
+    dry = check or diff
+    begun = []
+    files = plan(output, wanted, units) if dry else write(output, wanted, units, force=force)
+    if not dry and not (directory / "control").exists():
+        begun = _begin(skeleton(package, directory.absolute().parent), directory)
+    if style == "json":
+        _show_json(package, [(str(file.path), file.status.value) for file in files], begun)
+    else:
+        show_files(files, diff=diff, check=check)
+        for path in begun:
+            click.echo(path)
+    if not check:
+        _remind(directory)
+    elif found := list(differences(files)):
+        raise combine(found)
+
+
+def _package(paths: "Sequence[str]", directory: Path, name: str | None, compat: int) -> "Package":
+    """Load the specs, and find out which package of debian/ has their units."""
+    from activator import debian, spec
+    from activator.batch import Settings, make_all
+
+    made = list(make_all(paths, Settings(), whole=True))
+    if problems := [one.problem for one in made if one.problem]:
+        raise combine(problems)
+    loaded: list[Spec] = [one.spec or spec.load(one.source) for one in made]
+    units = {unit: text for one in made for unit, text in one.texts.items()}
+    names, level = debian.existing(directory)
+    if name is None and len(names) == 1:
+        name = names[0]
+    chosen = name or loaded[0].name
+    if names and chosen not in names:
+        hint = f"give --package {' or '.join(names)}"
+        raise ActivatorError(
+            f"there is no package {chosen!r}", hint, place=str(directory / "control")
+        )
+    return debian.package(loaded, units, chosen, compat or level)
+
+
+def _begin(texts: dict[str, str], directory: Path) -> list[Path]:
+    """Write the files that every package has, those that are missing; return their paths."""
+    from activator.debian.skeleton import FILES
+    from activator.files import write_all
+
+    paths = []
+    for name, text in texts.items():
+        path = directory / name
+        if path.exists():
+            continue
+        write_all(path.parent, {path.name: text})
+        if FILES.get(name):
+            path.chmod(0o755)
+        paths.append(path)
+    return paths
+
+
+def _show_json(package: "Package", files: list[tuple[str, str]], begun: list[Path]) -> None:
+    """Print the package, and what was or would be done to its files."""
+    import json
+
+    rows = [{"path": path, "status": status} for path, status in files]
+    rows += [{"path": str(path), "status": "new"} for path in begun]
+    click.echo(
+        json.dumps(
+            {
+                "package": package.name,
+                "compat": package.compat,
+                "units": [unit.name for unit in package.units],
+                "files": rows,
+            },
+            indent=2,
+            ensure_ascii=False,
+        )
+    )
+
+
+def _remind(directory: Path) -> None:
+    """Say what is still to be done by hand."""
+    from activator.debian.texts import INCLUDE
+
+    rules = directory / "rules"
+    if rules.is_file() and INCLUDE not in rules.read_text(encoding="utf-8", errors="replace"):
+        click.echo(f"{rules}: add this line at its end: {INCLUDE}", err=True)
