@@ -59,7 +59,7 @@ VSOCK_ANY = 0xFFFFFFFF
 # Linux's numbers, which Python's socket module lacks.
 SO_COOKIE = 57
 SO_PEERGROUPS = 59
-GROUPS_MAX = 4 * 65536  # bytes: NGROUPS_MAX numbers
+GROUPS_MAX = 1024  # bytes, 256 groups: socket.getsockopt() reads no more
 
 
 def describe(fd: int) -> "tuple[Kind, AddressFamily | None, str]":
@@ -118,7 +118,7 @@ class Credentials:
         pid: The process; 0 if it is in a namespace that is not seen from here.
         uid: Its effective user.
         gid: Its effective group.
-        groups: Its supplementary groups.
+        groups: Its supplementary groups; none if there are more than 256.
     """
 
     __slots__ = ("gid", "groups", "pid", "uid")
