@@ -65,7 +65,8 @@ def _inspect(style: str, *, once: bool) -> int:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.close(nowhere)
-        sys.stderr.write(f"{STAY}\n")
+        if style != "json":  # which may go to the same file
+            sys.stderr.write(f"{STAY}\n")
         notify.ready("inspecting: clients wait for the next start")
         signal.sigwait(STOP)
         notify.stopping()
