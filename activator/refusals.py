@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from activator import specifiers
 from activator.errors import ActivatorError
-from activator.settings import Settings
+from activator.settings import PATHS, TIMES, Settings
 from activator.unit import Entry
 from activator.unquoting import split_command
 from activator.values.numbers import BOOLEANS, to_integer
@@ -114,6 +114,21 @@ def service(entries: Iterable[Entry] | Settings, version: int) -> Iterator[Refus
         yield Refusal(session, "PrivatePIDs=yes excludes PAMName=", hint)
     yield from _execution(unit, ("control-group", "mixed"))
     yield from _complaints(unit, kind)
+
+
+def timer(unit: Settings) -> Iterator[Refusal]:
+    """Yield why systemd refuses a timer: it needs a time."""
+    yield from _alone(unit)
+    others = unit.on("OnClockChange") or unit.on("OnTimezoneChange")
+    if not unit.all(TIMES[0]) and not others:
+        yield Refusal(None, "the timer has no time", "add OnCalendar=, or another one")
+
+
+def path(unit: Settings) -> Iterator[Refusal]:
+    """Yield why systemd refuses a path unit: it needs a path."""
+    yield from _alone(unit)
+    if not unit.all(PATHS[0]):
+        yield Refusal(None, "the unit watches no path", "add PathExists=, or another one")
 
 
 def _alone(unit: Settings) -> Iterator[Refusal]:

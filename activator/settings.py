@@ -13,6 +13,14 @@ from activator.values.verdict import BROKEN, OK, Verdict
 Lookup = Callable[[str, str], Directive | None]
 
 
+# What makes a timer or a path trigger; all lines of them are kept under the first name.
+TIMES = (
+    *("OnCalendar", "OnActiveSec", "OnBootSec", "OnStartupSec", "OnUnitActiveSec"),
+    "OnUnitInactiveSec",
+)
+PATHS = ("PathExists", "PathExistsGlob", "PathChanged", "PathModified", "DirectoryNotEmpty")
+
+
 class Remark(NamedTuple):
     """A line that is not simply taken, and what systemd makes of it."""
 
@@ -66,8 +74,8 @@ class Settings:
                 return
         if directive.status == "legacy":
             self.old.append((entry, directive))
-        # An empty Listen*= clears the others too; all but these keep to themselves.
-        kept = self._lines.setdefault("Listen" if listens else entry.name, [])
+        # An empty Listen*= clears the others too, as do times and paths that trigger.
+        kept = self._lines.setdefault("Listen" if listens else _group(entry), [])
         if not entry.value:
             if directive.resets:
                 kept.clear()
@@ -96,3 +104,12 @@ class Settings:
         """Return whether a switch is on."""
         value = self.value(name)
         return BOOLEANS.get(value.lower(), default) if value else default
+
+
+def _group(entry: Entry) -> str:
+    """Return the name under which a line is kept: an empty one clears all of the same name."""
+    if entry.section == "Timer" and entry.name in TIMES:
+        return TIMES[0]
+    if entry.section == "Path" and entry.name in PATHS:
+        return PATHS[0]
+    return entry.name

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from activator import directives
+from activator.check import catalogue
 from activator.directives import SECTIONS, SUITES, VERSIONS, Directive, lookup, names, suggest
 from activator.values import TYPES
 from activator.values.enums import table
@@ -99,6 +100,7 @@ def test_every_type_has_its_checker() -> None:
 def test_every_type_is_used() -> None:
     """No checker is left over."""
     used = {directive.type.partition(":")[0] for directive in ALL} - {"ignored"}
+    used |= {directive.type.partition(":")[0] for directive in catalogue.own()}
     assert set(TYPES) == used
 
 

@@ -82,6 +82,11 @@ def _shares(section: str, directive: Directive) -> bool:
     return directive.man in pages
 
 
+def own() -> list[Directive]:
+    """Return the directives that belong to the other types of units alone."""
+    return [_directive(section, name, row) for (section, name), row in _rows().items()]
+
+
 def suggest(section: str, name: str) -> str:
     """Return a hint for a name that does not fit, as :func:`activator.directives.suggest`."""
     if section in SECTIONS:

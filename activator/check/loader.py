@@ -244,6 +244,10 @@ def _refusals(unit: Unit) -> Iterator[refusals.Refusal]:
         yield from refusals.socket(unit.settings, unit.version)
     elif unit.type == "service":
         yield from refusals.service(unit.settings, unit.version)
+    elif unit.type == "timer":
+        yield from refusals.timer(unit.settings)
+    elif unit.type == "path":
+        yield from refusals.path(unit.settings)
     else:
         for remark in _remarks(unit, REFUSED):
             verdict = remark.verdict

@@ -174,9 +174,13 @@ def unreadable(unit: Unit, _: World) -> Iterator[Problem]:
 
 def _skipped(unit: Unit, *, outside: bool) -> Iterator[Problem]:
     """Yield the lines that systemd skips, in front of all sections or elsewhere."""
+    known = sections_of(unit.type)
     for file in unit.files:
+        section = known[0]
         for chunk in file.chunks:
-            if chunk.problem is not None and (chunk.section is None) and chunk.entry is None:
+            section = chunk.section or section
+            # What stands in a section that is skipped is not looked at.
+            if chunk.problem is not None and section in known:
                 before = "before any section" in chunk.problem.message
                 if before == outside:
                     problem = chunk.problem

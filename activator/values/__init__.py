@@ -21,10 +21,12 @@ from activator.errors import ActivatorError
 from activator.unquoting import WHITESPACE
 from activator.values.verdict import (
     ACCEPTED,
+    BROKEN,
     IGNORED,
     NOTICE,
     REFUSED,
     REMOVED,
+    SILENT,
     UNKNOWN,
     Context,
     Rejected,
@@ -35,9 +37,10 @@ from activator.values.verdict import (
 TYPES = {
     word: module
     for module, words in {
-        "numbers": "boolean tristate integer long unsigned mode percent quota-percent weight",
+        "numbers": "boolean count tristate integer long unsigned mode percent quota-percent weight",
         "sizes": "size queue-size memory tasks limit quota",
         "times": "timespan",
+        "calendar": "calendar",
         "enums": "enum standard-input standard-output protect-hostname refresh-on-reload errno",
         "paths": "path paths search-path namespace-paths bind-paths temporary-filesystems"
         " environment-file pid-file working-directory directories condition-path",
@@ -155,7 +158,8 @@ def _examine(directive: Directive, value: str, version: int) -> Verdict | None:
     word, _, argument = directive.type.partition(":")
     if not value and not directive.resets:
         if directive.repeat == "words-kept":
-            return Verdict(NOTICE, "an empty value changes nothing", "remove the line")
+            outcome = NOTICE if directive.status == "deprecated" else SILENT
+            return Verdict(outcome, "an empty value changes nothing", "remove the line")
         raise Rejected("the value is missing", _form(directive))
     if not value and word not in ("tristate", "protect-hostname", "delegate"):
         return None
@@ -195,6 +199,9 @@ def _rejection(directive: Directive, value: str, rejected: Rejected) -> Verdict:
     shown = " ".join(value.replace("\0", "?").split("\n"))
     shown = shown if len(shown) <= 80 else f"{shown[:77]}..."  # noqa: PLR2004 - one line
     outcome = REFUSED if directive.name in FATAL else rejected.outcome
+    if directive.section == "Install":
+        # systemctl reads it when the unit is enabled, nobody when it is loaded.
+        outcome = BROKEN
     return Verdict(outcome, f"{directive.name}={shown}: {rejected.what}", hint)
 
 

@@ -92,7 +92,8 @@ def refresh_on_reload(value: str, context: Context) -> Verdict | None:
 
 def errno(value: str, _: Context) -> Verdict | None:
     """Check an error's name or number, or ``kill``."""
-    if value == "kill" or (value.startswith("E") and hasattr(errnos, value)):
+    name = value.upper()
+    if value == "kill" or (name.startswith("E") and hasattr(errnos, name)):
         return None
     number = to_integer(value)
     if number is None or not 1 <= number <= _ERRNO_MAX:

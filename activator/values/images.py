@@ -50,7 +50,8 @@ def extension_images(value: str, context: Context) -> Verdict | None:
     """Check a list of ``IMAGE[:PARTITION:OPTIONS…]``."""
     for word in words(value, RETAIN):
         image, *rest = _parts(word)
-        _outside_api_trees(absolute(image.removeprefix("-")), context.version)
+        if image:
+            _outside_api_trees(absolute(image.removeprefix("-")), context.version)
         _options(rest, context.version)
     return None
 

@@ -21,6 +21,10 @@ _LOCALHOST = r"(?i)(.*\.)?localhost(\.localdomain)?\.?"
 _SHORTCUTS = ("any", "link-local", "multicast")
 
 
+# Their paths are opened when the unit starts; the root directory is found out then.
+_OPENED = ("ListenFIFO", "ListenSpecial", "ListenMessageQueue", "ListenUSBFunction")
+
+
 def address(value: str, context: Context) -> Verdict | None:
     """Check what a Listen*= directive listens on."""
     # Imported here: not every set of values holds an address.
@@ -44,7 +48,7 @@ def address(value: str, context: Context) -> Verdict | None:
         parse(name, text)
     except ActivatorError as error:
         what = error.message.removeprefix(f"{name}={text}: ")
-        if _is_unix_path(name, value):
+        if _is_unix_path(name, value) or (name in _OPENED and not value.strip("/")):
             return note(what, error.hint, BROKEN)
         raise Rejected(what, error.hint) from None
     if version >= _VAR_RUN_SINCE and re.match(r"/+var/+run/+.", value):
@@ -66,7 +70,7 @@ def socket_bind(value: str, context: Context) -> Verdict | None:
     """Check ``[FAMILY:][PROTOCOL:]PORTS``, ``any`` for all ports."""
     rest = fields(value)
     for taken in (("ipv4", "ipv6"), ("tcp", "udp")):
-        if rest and rest[0] in taken:
+        if rest and (rest[0] if "ipv4" in taken else rest[0].lower()) in taken:
             del rest[0]
     lowest = 0 if context.version >= _ZERO_PORT_SINCE else 1
     if len(rest) > 1 or (rest and rest[0] != "any" and not _is_port_range(rest[0], lowest)):

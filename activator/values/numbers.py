@@ -67,6 +67,14 @@ def tristate(value: str, context: Context) -> Verdict | None:
     return boolean(value, context)
 
 
+def count(value: str, _: Context) -> Verdict | None:
+    """Check a number from 0 on, or ``infinity``."""
+    number = to_integer(value)
+    if value != "infinity" and (number is None or not 0 <= number <= UINT_MAX):
+        raise Rejected("this is no number", "write a number, or infinity")
+    return None
+
+
 def integer(value: str, context: Context) -> Verdict | None:
     """Check a signed number; the argument is its range, ``LOW..HIGH``."""
     low, _, high = context.argument.partition("..")

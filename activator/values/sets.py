@@ -3,6 +3,7 @@
 import errno
 from collections.abc import Iterable, Iterator
 
+from activator.errors import ActivatorError
 from activator.unquoting import PLAIN, words
 from activator.values.enums import known
 from activator.values.names import is_signal
@@ -180,7 +181,7 @@ def _relaxed(value: str) -> Iterator[str]:
     """Yield a list's words; a quote may stay open."""
     try:
         yield from list(words(value))
-    except Rejected:
+    except ActivatorError:
         yield value
 
 
@@ -196,7 +197,7 @@ def _is_errno(text: str) -> bool:
     number = to_integer(text)
     if number is not None:
         return 0 <= number <= _ERRNO_MAX
-    return text.startswith("E") and hasattr(errno, text)
+    return text[:1] in ("E", "e") and hasattr(errno, text.upper())
 
 
 def _near(word: str, taken: frozenset[str]) -> str:
