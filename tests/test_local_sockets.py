@@ -161,7 +161,7 @@ def test_special_files(tmp_path: Path) -> None:
                 ListenSpecial=/etc/passwd
                 ListenSpecial={tmp_path}
                 ListenSpecial=/nowhere
-                ListenMessageQueue=/activator
+                ListenUSBFunction=/activator
                 """,
             "a.service": GOOD,
         },
@@ -173,7 +173,7 @@ def test_special_files(tmp_path: Path) -> None:
         "a.socket:2: /etc/passwd cannot be waited for; choose a file that can be polled",
         f"a.socket:3: {tmp_path} is neither {kinds}; change ListenSpecial=",
         "a.socket:4: /nowhere: No such file or directory; change ListenSpecial=",
-        "a.socket:5: ListenMessageQueue= is not run here; start this unit with systemd",
+        "a.socket:5: ListenUSBFunction= is not run here; start this unit with systemd",
     ] == lines
 
 

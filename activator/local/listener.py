@@ -4,24 +4,22 @@ socket → options before bind → directories → bind → owner → listen →
 """
 
 import errno
-import fcntl
 import os
 import select
 import socket
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from activator.address import Address
 from activator.errors import ActivatorError
 from activator.local import node
+from activator.local.files import OPENERS
 from activator.local.models import Listen, SocketUnit
 from activator.local.options import apply, apply_before_bind
 from activator.local.paths import RuntimeDir
 
 _MAX_BACKLOG = 0x7FFFFFFF
 _FIRST_FREE_PORT = 1024
-_OPEN_FLAGS = os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
 
 
 class Listener:
@@ -105,10 +103,8 @@ def _open(listener: Listener, runtime: RuntimeDir) -> None:
     address, unit = listener.address, listener.unit
     if address.type is not None:
         _open_socket(listener)
-    elif address.kind == "fifo":
-        _open_fifo(listener)
-    elif address.kind == "special":
-        _open_special(listener)
+    elif address.kind in OPENERS:
+        listener.attach(OPENERS[address.kind](address.path, unit, listener.made, listener.notes))
     else:
         raise ActivatorError(
             f"{address.directive}= is not run here", "start this unit with systemd"
@@ -145,52 +141,6 @@ def _open_socket(listener: Listener) -> None:
     if address.accepts:
         sock.listen(min(unit.options.backlog, _MAX_BACKLOG))
     listener.notes += apply(sock, unit.options)
-
-
-def _open_fifo(listener: Listener) -> None:
-    """Make a FIFO, or open the one that is there if it is as it would be made."""
-    path, options = listener.address.path, listener.unit.node
-    node.make_parents(path, options.directory_mode, listener.made)
-    umask = os.umask(0)
-    os.umask(umask)
-    try:
-        os.mkfifo(path, options.mode & 0o7777)
-        listener.made.add(path)
-    except FileExistsError:
-        if not stat.S_ISFIFO(os.lstat(path).st_mode):
-            raise ActivatorError(
-                f"{path} exists and is no FIFO", "move it away, or change ListenFIFO="
-            ) from None
-    listener.attach(os.open(path, os.O_RDWR | _OPEN_FLAGS))
-    status = os.fstat(listener.fileno())
-    if stat.S_IMODE(status.st_mode) != options.mode & ~umask or status.st_uid != os.geteuid():
-        raise ActivatorError(
-            f"the FIFO {path} has another mode or owner than it would get", "remove it first"
-        )
-    if options.pipe_size:
-        try:
-            fcntl.fcntl(listener.fileno(), fcntl.F_SETPIPE_SZ, options.pipe_size)
-        except (OSError, OverflowError) as error:
-            listener.notes.append(f"PipeSize= could not be set: {error}")
-
-
-def _open_special(listener: Listener) -> None:
-    """Open a character device or a regular file that exists."""
-    path, options = listener.address.path, listener.unit.node
-    access = os.O_RDWR if options.writable else os.O_RDONLY
-    listener.attach(os.open(path, access | _OPEN_FLAGS))
-    mode = os.fstat(listener.fileno()).st_mode
-    if not stat.S_ISREG(mode) and not stat.S_ISCHR(mode):
-        raise ActivatorError(
-            f"{path} is neither a regular file nor a character device", "change ListenSpecial="
-        )
-    try:
-        with select.epoll() as poll:
-            poll.register(listener.fileno(), select.EPOLLIN)
-    except PermissionError:
-        raise ActivatorError(
-            f"{path} cannot be waited for", "choose a file that can be polled"
-        ) from None
 
 
 @contextmanager

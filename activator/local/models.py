@@ -37,6 +37,8 @@ class NodeOptions:
     symlinks: tuple[str, ...] = ()
     pipe_size: int = 0
     writable: bool = False
+    queue_messages: int = 0
+    queue_message_size: int = 0
 
 
 @dataclass(frozen=True)

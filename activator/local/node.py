@@ -15,6 +15,7 @@ from pathlib import Path
 
 from activator.address import Address
 from activator.errors import ActivatorError
+from activator.local import mqueue
 from activator.local.models import NodeOptions
 
 
@@ -25,10 +26,12 @@ class Made:
     Attributes:
         nodes: Path → device and inode.
         directories: From the outermost to the innermost.
+        queues: The names of message queues.
     """
 
     nodes: dict[str, tuple[int, int]] = field(default_factory=dict)
     directories: list[str] = field(default_factory=list)
+    queues: list[str] = field(default_factory=list)
 
     def add(self, path: str) -> None:
         """Remember a node that was just made."""
@@ -51,6 +54,9 @@ class Made:
             except OSError:
                 continue
         self.directories.clear()
+        for name in self.queues:
+            mqueue.remove(name)
+        self.queues.clear()
 
 
 def make_parents(path: str, mode: int, made: Made) -> None:

@@ -175,6 +175,8 @@ def _node(reader: Reader) -> NodeOptions:
         symlinks=tuple(_absolute(*word) for word in reader.words("Socket", "Symlinks")),
         pipe_size=reader.value("Socket", "PipeSize", values.size, 0),
         writable=reader.value("Socket", "Writable", values.boolean, default=False),
+        queue_messages=reader.value("Socket", "MessageQueueMaxMessages", values.integer, 0),
+        queue_message_size=reader.value("Socket", "MessageQueueMessageSize", values.size, 0),
     )
 
 
