@@ -1,24 +1,27 @@
 """The local activator against systemd itself: the same units, the same clients, one view.
 
 Both run in a box, one after the other. Whatever a service can see of its descriptors, its
-environment and itself must be the same, but for the few things that differ by design.
+environment and itself, and the order in which its commands run, must be the same, but for the
+few things that differ by design: DIFFERENT, and the list in docs/local.md.
 """
 
 import json
-import select
-import time
-from collections.abc import Iterator, Mapping
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from tests.boxes.box import Box
+from tests.support.pairs import DIRECTORY, PAIRS, WITNESS, Pair
 
 INSIDE = Path(__file__).parent / "boxes" / "inside"
-PROBE = "/root/activated.py"
-PATIENCE = 20.0
+PATIENCE = 30.0
 # Set by the one who starts the service about itself; not part of the agreement.
 OWN = {
     "INVOCATION_ID",
@@ -31,252 +34,158 @@ OWN = {
     "PATH",
     "SO_COOKIE",
     "SYSTEMD_EXEC_PID",
-    # The login's variables: systemd sets more of them from 255 on.
-    "HOME",
-    "LOGNAME",
-    "SHELL",
-    "USER",
+    "WATCHDOG_PID",
 }
-
-# Connects from inside the box as each line says and prints what came back, as JSON.
-CLIENT = """
-import json, os, socket, sys
-answers = []
-for kind, target, source in json.load(sys.stdin):
-    if kind == "tcp":
-        with socket.create_connection(tuple(target), 20, tuple(source) if source else None) as sock:
-            answers.append(sock.makefile().read())
-        continue
-    with socket.socket(socket.AF_UNIX, getattr(socket, kind)) as sock:
-        sock.settimeout(20)
-        if source:
-            sock.bind(source.replace("@", chr(0)))
-        sock.connect(target.replace("@", chr(0)))
-        stream = kind == "SOCK_STREAM"
-        answers.append(sock.makefile().read() if stream else sock.recv(65536).decode())
-        if source and source[0] == "/":
-            os.unlink(source)
-print(json.dumps([json.loads(answer) for answer in answers]))
-"""
-
-Clients = list[tuple[str, Any, Any]]
+# The login's variables: systemd sets more of them from 255 on, and with User= all.
+# What systemd does since 257, and the local activator with it: pair → where 252 differs.
+SINCE_257 = {
+    "each-unix": {"environ.LISTEN_FDNAMES", "names.3"},
+    "each-bound": {"environ.REMOTE_ADDR"},
+    "each-seq": {"environ.REMOTE_ADDR"},
+    "store": {"environ.FDSTORE"},
+}
+LOGIN = {"HOME", "LOGNAME", "SHELL", "USER"}
+Seen = dict[str, tuple[Any, Any]]
 
 
-def ask(box: Box, clients: Clients) -> list[dict[str, Any]]:
-    """Connect in the box; return what the services see."""
-    done = box.run("python3", "-c", CLIENT, input=json.dumps(clients))
-    answers: list[dict[str, Any]] = json.loads(done.stdout)
-    return [comparable(answer) for answer in answers]
+@pytest.fixture(scope="module")
+def seen(box: Box) -> Seen:
+    """Return what clients and logs tell of each pair: under systemd, and under ourselves."""
+    pairs = [pair for pair in PAIRS if pair.since <= box.version]
+    box.write(WITNESS, (INSIDE / "witness.py").read_text(encoding="utf-8"))
+    units = {name: text for pair in pairs for name, text in pair.units.items()}
+    sockets = [name for name in units if name.endswith(".socket")]
+    with box.units(units):
+        prepare(box, pairs)
+        start(box, sockets)
+        theirs = visit(box, pairs)
+        box.systemctl("stop", *sockets)
+        box.systemctl("stop", *(n.replace("@.", "@*.") for n in units if n.endswith(".service")))
+        theirs_logs = logs(box, pairs)
+        prepare(box, pairs)
+        with activated(box, sockets):
+            ours = visit(box, pairs)
+        ours_logs = logs(box, pairs)
+    return {
+        pair.name: (
+            comparable(pair, theirs[pair.name], theirs_logs),
+            comparable(pair, ours[pair.name], ours_logs),
+        )
+        for pair in pairs
+    }
 
 
-def comparable(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return facts without what differs from run to run, or by design."""
-    facts["environ"] = {k: v for k, v in facts["environ"].items() if k not in OWN}
-    for fd in facts["fds"].values():
-        if "NETLINK" in fd["kind"]:
-            del fd["name"]  # the kernel's choice
-    for fd in ("0", "1", "2"):
-        # A pipe here, the journal's socket there.
-        if facts["fds"][fd]["kind"] in ("fifo", "AF_UNIX SOCK_STREAM 0"):
-            facts["fds"][fd] = "journal"
-    return facts
+def prepare(box: Box, pairs: list[Pair]) -> None:
+    """Make everything as it was before any activator ran."""
+    box.run(
+        "sh",
+        "-c",
+        f"rm -rf {DIRECTORY} /run/pair-* /var/*/pair-* /var/lib/private/pair-* /etc/pair-*;"
+        f" mkdir -m 755 {DIRECTORY}; chmod 755 /root; rm -f /dev/mqueue/pair-*",
+    )
+    for pair in pairs:
+        for path, text in pair.files.items():
+            box.write(path, text)
+
+
+def start(box: Box, sockets: list[str]) -> None:
+    """Start sockets, and tell which of them could not be."""
+    if box.systemctl("start", *sockets, check=False).returncode:
+        words = box.systemctl("--failed", "--plain", "--no-legend").stdout.splitlines()
+        failed = [line.split()[0] for line in words]
+        raise AssertionError({name: box.journal(name) for name in failed})
+
+
+def visit(box: Box, pairs: list[Pair]) -> dict[str, Any]:
+    """Visit every pair in the box."""
+    script = (INSIDE / "visit.py").read_text(encoding="utf-8")
+    visits = json.dumps([pair.visit for pair in pairs])
+    done = box.run("python3", "-c", script, input=visits, timeout=120)
+    answers: dict[str, Any] = json.loads(done.stdout)
+    return answers
+
+
+def logs(box: Box, pairs: list[Pair]) -> dict[str, list[str]]:
+    """Return the lines of every log."""
+    text = box.run("sh", "-c", f"cd {DIRECTORY} && grep '' -- *.log /dev/null").stdout
+    found: dict[str, list[str]] = {pair.name: [] for pair in pairs}
+    for line in text.splitlines():
+        name, _, rest = line.partition(".log:")
+        found[name].append(rest)
+    return found
 
 
 @contextmanager
 def activated(box: Box, names: list[str]) -> Iterator[None]:
     """Run sockets of the box's unit directory with the local activator."""
     files = [f"/etc/systemd/system/{name}" for name in names]
-    process = box.popen("activator", "run", *files)
-    try:
-        assert process.stdout is not None
-        end, text = time.monotonic() + PATIENCE, ""
-        while text.count("listening on") < len(names):
-            ready, _, _ = select.select([process.stdout], [], [], end - time.monotonic())
-            line = process.stdout.readline() if ready else ""
-            assert line, process.communicate()
-            text += line
-        yield
-    finally:
-        process.terminate()
-        process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0
+    with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would stop it
+        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+        process = box.popen("activator", "run", "--log", "json", *files, **streams)
+        try:
+            box.wait_for(lambda: '"kind": "open"' in text_of(log) or process.poll(), "open", 30)
+            yield
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+        assert process.returncode == 0, text_of(log)
 
 
-def both(
-    box: Box, units: Mapping[str, str], clients: Clients
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return what services see under systemd, and under the local activator."""
-    box.write(PROBE, (INSIDE / "activated.py").read_text(encoding="utf-8"))
-    sockets = [name for name in units if name.endswith(".socket")]
-    with box.units(units):
-        box.systemctl("start", *sockets)
-        theirs = ask(box, clients)
-        box.systemctl("stop", *sockets)
-        box.systemctl("stop", *(n.replace("@.", "@*.") for n in units if n.endswith(".service")))
-        with activated(box, sockets):
-            ours = ask(box, clients)
-    return theirs, ours
+def text_of(log: IO[str]) -> str:
+    """Return what a file holds, which somebody else writes."""
+    return os.pread(log.fileno(), 1 << 24, 0).decode()
 
 
-def differences(theirs: Any, ours: Any, where: str = "") -> dict[str, tuple[Any, Any]]:
-    """Return the places in nested facts that differ, with both values."""
+def comparable(pair: Pair, facts: Any, lines: dict[str, list[str]]) -> Any:
+    """Return facts without what differs from run to run, or by design."""
+    if pair.name == "more-sockets":
+        return sorted(facts["names"].values())  # systemd leaves the order open
+    if not isinstance(facts, dict):
+        return {"answer": facts, "log": lines[pair.name]}
+    user = any(name in pair.service for name in ("User=", "PassEnvironment=", "words"))
+    own = OWN if user else OWN | LOGIN
+    facts["environ"] = {k: v for k, v in facts["environ"].items() if k not in own}
+    for name in set(facts["environ"]) & LOGIN if "User=" not in pair.service else ():
+        del facts["environ"][name]
+    for fd in facts["fds"].values():
+        if "NETLINK" in fd["kind"]:
+            del fd["name"]  # the kernel's choice
+    for number in ("0", "1", "2"):
+        # A pipe here, the journal's socket there.
+        fd = facts["fds"][number]
+        journal = fd["kind"] == "AF_UNIX SOCK_STREAM 0" and fd["name"] == "''"
+        if number != "0" and (fd["kind"] == "fifo" or journal):
+            facts["fds"][number] = "journal"
+    named = set(re.findall(r"^Limit([A-Z]+)=", pair.service, re.MULTILINE)) | {"NOFILE"}
+    if "ExecStart=+" in pair.service:
+        del facts["limits"]["NOFILE"]  # then it is the activator's own
+    facts["limits"] = {name: facts["limits"][name] for name in named & facts["limits"].keys()}
+    return facts | {"log": lines[pair.name]}
+
+
+def differences(theirs: Any, ours: Any, where: str = "") -> list[str]:
+    """Return the places in nested facts that differ, with both values, theirs first."""
     if isinstance(theirs, dict) and isinstance(ours, dict):
         keys = sorted(theirs.keys() | ours.keys())
         pairs = [(key, theirs.get(key), ours.get(key)) for key in keys]
     elif isinstance(theirs, list) and isinstance(ours, list) and len(theirs) == len(ours):
         pairs = [(str(n), *pair) for n, pair in enumerate(zip(theirs, ours, strict=True))]
     else:
-        return {} if theirs == ours else {where: (theirs, ours)}
-    found: dict[str, tuple[Any, Any]] = {}
+        return [] if theirs == ours else [f"{where}: {theirs!r} != {ours!r}"]
+    found: list[str] = []
     for key, one, other in pairs:
-        found |= differences(one, other, f"{where}.{key}" if where else key)
+        found += differences(one, other, f"{where}.{key}" if where else key)
     return found
 
 
-OPTIONS = {
-    "buffers": "ReceiveBuffer=64K\nSendBuffer=1M",
-    "keepalive": (
-        "KeepAlive=yes\nKeepAliveTimeSec=90s\nKeepAliveIntervalSec=7500ms\nKeepAliveProbes=4"
-    ),
-    "tcp": "NoDelay=yes\nDeferAcceptSec=1\nReusePort=yes\nBacklog=3\nTCPCongestion=reno",
-    "ip": "IPTOS=throughput\nIPTTL=99\nFreeBind=yes\nTransparent=yes\nPassPacketInfo=yes",
-    "misc": "Priority=3\nMark=0x1f\nBroadcast=yes\nTimestamping=us\nPassCredentials=yes",
-    "security": "PassSecurity=yes\nTimestamping=ns\nBindIPv6Only=both",
-    "v6": "BindIPv6Only=ipv6-only\nBindToDevice=lo",
-}
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+def test_same(box: Box, seen: Seen, pair: Pair) -> None:
+    """What a service sees, and the order of its commands, are the same."""
+    if pair.name not in seen:
+        pytest.skip(f"systemd knows it from {pair.since} on")
+    theirs, ours = seen[pair.name]
+    assert not isinstance(theirs.get("answer") if isinstance(theirs, dict) else None, str)
+    newer = SINCE_257.get(pair.name, set()) if box.version < 257 else set()
+    found = [each for each in differences(theirs, ours) if each.partition(": ")[0] not in newer]
 
-
-@pytest.mark.parametrize("name", list(OPTIONS))
-def test_options(box: Box, name: str) -> None:
-    """Each option does to each kind of socket what systemd does."""
-    unit = f"""[Socket]
-ListenStream=7001
-ListenStream=127.0.0.1:7002
-ListenStream=/run/compare.sock
-ListenDatagram=[::1]:7001
-ListenDatagram=@compare
-ListenSequentialPacket=/run/compare.seq
-ListenNetlink=kobject-uevent 0
-{OPTIONS[name]}
-"""
-    if "BindToDevice" in unit:
-        # A netlink or Unix socket has no device; systemd skips it there.
-        unit = unit.replace("ListenStream=127.0.0.1:7002\n", "")
-    service = f"[Service]\nExecStart=/usr/bin/python3 {PROBE} listener:3\nWorkingDirectory=/\n"
-    units = {"compare.socket": unit, "compare.service": service}
-    theirs, ours = both(box, units, [("tcp", ["::1", 7001], None)])
-
-    assert differences(theirs, ours) == {}
-
-
-def test_settings(box: Box) -> None:
-    """Arguments, variables, specifiers, names, nodes and the process itself are the same."""
-    units = {
-        "compare.socket": r"""[Socket]
-ListenStream=%t/compare/%p.sock
-ListenFIFO=/run/compare/fifo
-FileDescriptorName=of %n
-SocketMode=0640
-DirectoryMode=0710
-PipeSize=256K
-Symlinks=/run/compare/link
-Service=other@in-st\x2dance.service
-""".replace("Symlinks=/run/compare/link\n", ""),
-        "other@.service": rf"""[Service]
-ExecStart=-@/usr/bin/python3 probe {PROBE} listener:3 \
-    $ONE ${{ONE}} x${{TWO}}y $$ONE $NONE ${{NONE}} \
-    %n %N %p %P %i %I %j %J %f %t %u %U %h %s %S %C %L %E %T %V %% \
-    "quo ted" 'sin"gle' \x41\t\u00e9 \
-    \; plain$ONE "$TWO" '%%' "a%%b" $THREE
-Environment=ONE=one "TWO=two  words" 'THREE="a b" c' FOUR=%i
-Environment="FIVE=5 $ONE ${{ONE}}"
-UnsetEnvironment=FOUR
-NonBlocking=yes
-UMask=0027
-WorkingDirectory=/usr
-RuntimeDirectory=other more/deep
-RuntimeDirectoryMode=0700
-""",
-    }
-    theirs, ours = both(box, units, [("SOCK_STREAM", "/run/compare/compare.sock", None)])
-    assert differences(theirs, ours) == {}
-
-
-def test_connections(box: Box) -> None:
-    """With Accept=yes REMOTE_*, the instance's name and the connection are the same."""
-    units = {
-        "each.socket": """[Socket]
-ListenStream=7001
-ListenStream=/run/each.sock
-ListenSequentialPacket=@each
-Accept=yes
-FileDescriptorName=named
-KeepAlive=yes
-NoDelay=yes
-ReceiveBuffer=64K
-""",
-        "each@.service": f"""[Service]
-ExecStart=/usr/bin/python3 {PROBE} connection:3 %p
-WorkingDirectory=/
-""",
-    }
-    theirs, ours = both(
-        box,
-        units,
-        [
-            ("tcp", ["127.0.0.1", 7001], ["127.0.0.1", 7101]),
-            ("tcp", ["::1", 7001], ["::1", 7102]),
-            ("SOCK_STREAM", "/run/each.sock", None),
-            ("SOCK_STREAM", "/run/each.sock", "/run/each.client"),
-            ("SOCK_SEQPACKET", "@each", "@each-client"),
-        ],
-    )
-    if box.version < 257:
-        # We behave like 257 and later.
-        for facts in ours:
-            assert facts["environ"]["LISTEN_FDNAMES"] == "named"
-            facts["environ"]["LISTEN_FDNAMES"] = "connection"
-        assert ours[3]["environ"].pop("REMOTE_ADDR") == "/run/each.client"
-        assert ours[4]["environ"].pop("REMOTE_ADDR") == "@each-client"
-
-    assert differences(theirs, ours) == {}
-
-
-@pytest.mark.parametrize("streams", ["", "StandardError=journal", "StandardOutput=null"])
-def test_standard_streams(box: Box, streams: str) -> None:
-    """StandardInput=socket: the same streams, and the same lack of LISTEN_FDS."""
-    units = {
-        "filter.socket": "[Socket]\nListenStream=127.0.0.1:7003\nAccept=yes\n",
-        "filter@.service": f"""[Service]
-ExecStart=/usr/bin/python3 {PROBE} connection:0
-StandardInput=socket
-WorkingDirectory=/
-{streams}
-""",
-    }
-    theirs, ours = both(box, units, [("tcp", ["127.0.0.1", 7003], ["127.0.0.1", 7103])])
-
-    assert differences(theirs, ours) == {}
-
-
-def test_instance_name(box: Box) -> None:
-    """The instance's name has the layout of 252 to 257."""
-    if box.version >= 258:
-        pytest.skip("258 and later put a cookie into the name")
-    units = {
-        "name.socket": "[Socket]\nListenStream=7004\nAccept=yes\n",
-        "name@.service": f"""[Service]
-ExecStart=/usr/bin/python3 {PROBE} connection:3 %i
-WorkingDirectory=/
-""",
-    }
-    theirs, ours = both(
-        box,
-        units,
-        [
-            ("tcp", ["127.0.0.1", 7004], ["127.0.0.1", 7104]),
-            ("tcp", ["::1", 7004], ["::1", 7105]),
-        ],
-    )
-
-    assert differences(theirs, ours) == {}
+    assert "\n".join(found) == ""

@@ -71,4 +71,5 @@ def _base(identity: Identity | None) -> dict[str, str]:
         except KeyError:
             return environment
         name, home, shell = entry.pw_name, entry.pw_dir, entry.pw_shell
-    return environment | {"HOME": home, "USER": name, "LOGNAME": name, "SHELL": shell}
+    login = {"HOME": home, "USER": name, "LOGNAME": name, "SHELL": shell}
+    return environment | {key: value for key, value in login.items() if value}

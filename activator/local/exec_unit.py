@@ -53,8 +53,8 @@ def read_execution(reader: Reader, section: str) -> Execution:
         ActivatorError: systemd would refuse the unit or skip a line of it.
     """
     stdin = reader.value(section, "StandardInput", _input, "null")
-    # What is unset goes where standard input comes from if that is a socket.
-    follows = "stdin" if stdin == "socket" else "journal"
+    # What is unset goes where standard input comes from if that is a descriptor.
+    follows = "stdin" if stdin.startswith(("socket", "fd:")) else "journal"
     stdout = reader.value(section, "StandardOutput", _output("stdin"), follows)
     directory, optional = reader.value(section, "WorkingDirectory", _directory, ("", False))
     return Execution(

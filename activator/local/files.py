@@ -1,6 +1,7 @@
 """Open what is no socket: FIFOs, special files and message queues.
 
-Source: systemd.socket(5); the modes of FIFOs and queues are cut by our umask, as there.
+Source: systemd.socket(5); the modes of FIFOs and queues are cut by the manager's umask there,
+which is 0 for the system's.
 """
 
 import fcntl
@@ -24,7 +25,8 @@ def _fifo(path: str, unit: SocketUnit, made: node.Made, notes: list[str]) -> int
     options = unit.node
     node.make_parents(path, options.directory_mode, made)
     try:
-        os.mkfifo(path, options.mode & 0o7777)
+        with node.umask(0):
+            os.mkfifo(path, options.mode & 0o7777)
         made.add(path)
     except FileExistsError:
         if not stat.S_ISFIFO(os.lstat(path).st_mode):
@@ -60,9 +62,10 @@ def _queue(path: str, unit: SocketUnit, made: node.Made, notes: list[str]) -> in
     options = unit.node
     ours = not mqueue.exists(path)
     try:
-        descriptor = mqueue.create(
-            path, options.mode, options.queue_messages, options.queue_message_size
-        )
+        with node.umask(0):
+            descriptor = mqueue.create(
+                path, options.mode, options.queue_messages, options.queue_message_size
+            )
     except OSError as error:
         what = f"cannot open the message queue {path}: {error.strerror}"
         hint = "see mq_overview(7) for the kernel's limits on names and sizes"
@@ -93,10 +96,8 @@ def _give(descriptor: int, path: str, unit: SocketUnit) -> list[str]:
 
 def _refuse_other(descriptor: int, what: str, mode: int) -> None:
     """Refuse what is there already with another mode or owner than it would get."""
-    umask = os.umask(0)
-    os.umask(umask)
     status = os.fstat(descriptor)
-    if stat.S_IMODE(status.st_mode) != mode & ~umask or status.st_uid != os.geteuid():
+    if stat.S_IMODE(status.st_mode) != mode or status.st_uid != os.geteuid():
         os.close(descriptor)
         raise ActivatorError(
             f"{what} has another mode or owner than it would get", "remove it first"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from activator.local.service import Service
 from activator.local.service_base import ServiceBase
-from activator.local.states import GONE, State
+from activator.local.states import GONE, ROWS, State
 
 START, STOP, RESTART = "start", "stop", "restart"
 _UP = ("active", "reloading", "activating")
@@ -89,8 +89,8 @@ class Jobs:
         elif kind == RESTART and service.state in GONE:
             self._jobs[name] = START
             self._running.discard(name)
-        if service.state in GONE and before not in GONE:
-            self._stop_bound(name)
+        if ROWS[before].activity in _UP and service.activity not in _UP:
+            self._stop_bound(name)  # as soon as it goes, not only when it has gone
         self._plan()
 
     # --- inside ------------------------------------------------------------------------

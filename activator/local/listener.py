@@ -7,8 +7,6 @@ import errno
 import os
 import select
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from activator.address import Address
 from activator.errors import ActivatorError
@@ -131,7 +129,7 @@ def _open_socket(listener: Listener) -> None:
     if address.has_node:
         node.make_parents(address.path, unit.node.directory_mode, listener.made)
         node.clear_stale(address)
-        with _umask(~unit.node.mode & 0o777):
+        with node.umask(~unit.node.mode & 0o777):
             sock.bind(address.sockaddr())
         listener.made.add(address.path)
     else:
@@ -141,16 +139,6 @@ def _open_socket(listener: Listener) -> None:
     if address.accepts:
         sock.listen(min(unit.options.backlog, _MAX_BACKLOG))
     listener.notes += apply(sock, unit.options)
-
-
-@contextmanager
-def _umask(mask: int) -> Iterator[None]:
-    """Set the umask for a moment: a socket's mode exists from its first moment on."""
-    before = os.umask(mask)
-    try:
-        yield
-    finally:
-        os.umask(before)
 
 
 def _explained(address: Address, error: OSError, runtime: RuntimeDir) -> ActivatorError:

@@ -10,6 +10,8 @@ import os
 import pwd
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,6 +109,16 @@ def clear_stale(address: Address) -> None:
     raise ActivatorError(
         f"another process is listening on {path}", f"stop it (ss -xlp names it), or {change}"
     )
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    """Set the umask for a moment: a socket's mode exists from its first moment on."""
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def set_owner(path: str, options: NodeOptions) -> str:

@@ -29,6 +29,13 @@ LIMITS = {
 # systemd-system.conf(5): what every service gets, unless the unit says otherwise.
 DEFAULT_LIMITS = {"LimitNOFILE": (1024.0, 524288.0)}
 _PR_SET_NO_NEW_PRIVS = 38
+_NOBODY = 65534
+# What stands for the lack of a login shell.
+_NO_SHELLS = {"", "/dev/null"} | {
+    f"{directory}/{name}"
+    for directory in ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
+    for name in ("nologin", "false", "true")
+}
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -41,8 +48,8 @@ class Identity:
         gid: The group's number.
         groups: All its groups.
         name: The user's name.
-        home: The home directory.
-        shell: The login shell.
+        home: The home directory; empty for none.
+        shell: The login shell; empty for none.
     """
 
     uid: int
@@ -68,13 +75,14 @@ def identity_of(execution: Execution) -> Identity | None:
     gid = _group(execution.group, "Group") if execution.group else entry.pw_gid
     more = [_group(name, "SupplementaryGroups") for name in execution.supplementary_groups]
     groups = os.getgrouplist(entry.pw_name, gid) if execution.user else os.getgroups()
+    nobody = entry.pw_uid == _NOBODY
     return Identity(
         uid=entry.pw_uid,
         gid=gid,
         groups=tuple(dict.fromkeys((*groups, *more))),
         name=entry.pw_name,
-        home=entry.pw_dir,
-        shell=entry.pw_shell,
+        home="" if nobody or entry.pw_dir == "/" else entry.pw_dir,
+        shell="" if nobody or entry.pw_shell in _NO_SHELLS else entry.pw_shell,
     )
 
 
@@ -86,13 +94,15 @@ def settings_for(
         yield Setting("OOMScoreAdjust", _adjust_score, (execution.oom_score_adjust,))
     if execution.nice is not None:
         yield Setting("Nice", _renice, (execution.nice,))
-    for name, (soft, hard) in (DEFAULT_LIMITS | execution.limits).items():
+    full = "+" in command.prefixes
+    for name, (soft, hard) in () if full else (DEFAULT_LIMITS | execution.limits).items():
         yield Setting(name, _limit, (LIMITS[name], _number(soft), _number(hard)))
-    if identity is not None and not command.keeps_privileges:
+    if identity is not None:
         yield Setting("Group", os.setgroups, (identity.groups,))
+    if identity is not None and not command.keeps_privileges:
         yield Setting("Group", os.setresgid, (identity.gid,) * 3)
         yield Setting("User", os.setresuid, (identity.uid,) * 3)
-    if execution.no_new_privileges and "+" not in command.prefixes:
+    if execution.no_new_privileges and not full:
         yield Setting("NoNewPrivileges", _libc.prctl, (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 
 

@@ -70,8 +70,8 @@ class Streams:
         if kind == "data":
             descriptor = self._own(os.memfd_create("stdin", os.MFD_CLOEXEC))
             os.write(descriptor, self._execution.data)
-            # Opened anew: for reading alone, and from the start.
-            return self._own(os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC))
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return descriptor
         return self._null(os.O_RDONLY)
 
     def _output(self, wanted: str, stdin: int) -> int:

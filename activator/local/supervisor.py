@@ -35,6 +35,8 @@ from activator.local.spawn import Passed
 from activator.local.states import GONE, State
 
 _POLL = 0.02  # seconds
+# What may be opened by several at once.
+_SHARED_KINDS = ("netlink", "special", "mqueue")
 
 
 class Supervisor:
@@ -311,6 +313,8 @@ class Supervisor:
 
     def _refuse_twice(self, unit: SocketUnit, listen: Listen) -> None:
         """Refuse an address that another line of this run has, rather than blame a stranger."""
+        if listen.address.kind in _SHARED_KINDS:
+            return
         for other_unit, other in self._opened:
             reuse = "ReusePort" in unit.options.values and "ReusePort" in other_unit.options.values
             same = listen.address.resolved() == other.address.resolved()

@@ -1,0 +1,385 @@
+"""Pairs of units, each around some directives, for two activators to be compared by.
+
+Every pair listens on ``/run/pair/NAME.sock`` if it says nothing else, runs a witness that
+tells its first client all it sees, and may write a log, ``/run/pair/NAME.log``.
+"""
+
+import re
+import textwrap
+from dataclasses import dataclass, field
+from typing import Any
+
+WITNESS = "/root/witness.py"
+DIRECTORY = "/run/pair"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A socket, its service, and how it is visited.
+
+    Attributes:
+        name: The units' name.
+        socket: The lines of [Socket].
+        service: The lines of [Service]; a [Unit] may follow.
+        ask: Where the client connects.
+        source: Where it connects from.
+        first: Where it sends something before that.
+        times: How often it connects; the last answer counts.
+        lines: How many lines the log has before all is stopped.
+        more: Further units.
+        since: The first version that knows what this is about.
+        files: Path → text of files that it needs.
+    """
+
+    name: str
+    socket: str = ""
+    service: str = ""
+    ask: Any = ""
+    source: Any = None
+    first: Any = None
+    times: int = 1
+    lines: int = 0
+    more: dict[str, str] = field(default_factory=dict)
+    since: int = 0
+    files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def accept(self) -> bool:
+        """Tell whether each connection gets its own service."""
+        return "Accept=yes" in self.socket
+
+    @property
+    def log(self) -> str:
+        """Return where it logs."""
+        return f"{DIRECTORY}/{self.name}.log"
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Return its unit files."""
+        lines = textwrap.dedent(self.socket).strip()
+        if "Listen" not in lines:
+            lines += f"\nListenStream={DIRECTORY}/%p.sock"
+        service = textwrap.dedent(self.service).strip().replace("LOG", self.log)
+        if "ExecStart=" not in service:
+            service = f"ExecStart=/usr/bin/python3 {WITNESS}\n{service}"
+        if "WorkingDirectory=" not in service:
+            service = f"WorkingDirectory=/\n{service}"
+        own = re.search(r"^Service=(.*)", lines, re.MULTILINE)
+        name = own[1].replace("@x.", "@.") if own else f"{self.name}{'@' * self.accept}.service"
+        lines = lines.replace("LOG", self.log)
+        return {
+            f"{self.name}.socket": f"[Socket]\n{lines}\n",
+            name: f"[Service]\n{service}\n",
+        } | {key: textwrap.dedent(text).replace("LOG", self.log) for key, text in self.more.items()}
+
+    @property
+    def visit(self) -> dict[str, Any]:
+        """Return what the client does."""
+        return {
+            "name": self.name,
+            "ask": self.ask or f"{DIRECTORY}/{self.name}.sock",
+            "source": self.source,
+            "first": self.first,
+            "times": self.times,
+            "log": self.log,
+            "lines": self.lines,
+        }
+
+
+def _say(text: str) -> str:
+    """Return a command that writes a line to the log."""
+    return f"/bin/sh -c 'echo {text} >>LOG'"
+
+
+# A service that takes its client and then does what is asked.
+def _serve(then: str) -> str:
+    """Return a command that accepts its client, closes it, and goes on."""
+    take = "import socket,os,sys,time,signal; s=socket.socket(fileno=3); s.accept()[0].close()"
+    return f'/usr/bin/python3 -c "{take}; {then}"'
+
+
+_ALL_KINDS = """
+    ListenStream={port}
+    ListenStream=127.0.0.1:1{port}
+    ListenStream=/run/pair/{name}.sock
+    ListenDatagram=[::1]:{port}
+    ListenDatagram=@{name}
+    ListenSequentialPacket=/run/pair/{name}.seq
+    ListenNetlink=kobject-uevent 0
+    {lines}
+    """
+_OPTIONS = {
+    "buffers": "ReceiveBuffer=64K\n    SendBuffer=1M",
+    "keepalive": "KeepAlive=yes\n    KeepAliveTimeSec=90s\n    KeepAliveIntervalSec=7500ms\n"
+    "    KeepAliveProbes=4",
+    "tcp": "NoDelay=yes\n    DeferAcceptSec=1\n    ReusePort=yes\n    Backlog=3\n"
+    "    TCPCongestion=reno",
+    "ip": "IPTOS=throughput\n    IPTTL=99\n    FreeBind=yes\n    Transparent=yes\n"
+    "    PassPacketInfo=yes",
+    "misc": "Priority=3\n    Mark=0x1f\n    Broadcast=yes\n    Timestamping=us\n"
+    "    PassCredentials=yes",
+    "security": "PassSecurity=yes\n    Timestamping=ns\n    BindIPv6Only=both",
+    "odd": "Priority=-1\n    Mark=0\n    IPTOS=0\n    SendBuffer=0\n    KeepAliveTimeSec=0",
+}
+
+SOCKETS = [
+    Pair("plain"),
+    Pair("tcp4", "ListenStream=127.0.0.1:7101", ask=["127.0.0.1", 7101]),
+    Pair("tcp6", "ListenStream=[::1]:7102\nBindIPv6Only=ipv6-only", ask=["::1", 7102]),
+    Pair("port", "ListenStream=7103", ask=["127.0.0.1", 7103]),
+    Pair("device", "ListenStream=7104\nBindToDevice=lo", ask=["::1", 7104]),
+    Pair("abstract", "ListenStream=@pair-abstract", ask="@pair-abstract"),
+    Pair("seqpacket", "ListenSequentialPacket=/run/pair/seqpacket.sock"),
+    Pair("datagram", "ListenDatagram=127.0.0.1:7105\nListenStream=/run/pair/datagram.sock",
+         first=["127.0.0.1", 7105]),
+    Pair("dgram", "ListenDatagram=/run/pair/dgram\nListenStream=/run/pair/dgram.sock",
+         first="/run/pair/dgram"),
+    Pair("fifo", "ListenFIFO=/run/pair/fifo\nListenStream=/run/pair/fifo.sock\nPipeSize=128K\n"
+         "SocketMode=0620", first="/run/pair/fifo"),
+    Pair("netlink", "ListenNetlink=route 0\nListenStream=/run/pair/netlink.sock"),
+    Pair("special", "ListenSpecial=/dev/random\nListenStream=/run/pair/special.sock"),
+    Pair("writable", "ListenSpecial=/dev/random\nWritable=yes\n"
+         "ListenStream=/run/pair/writable.sock"),
+    Pair("queue", "ListenMessageQueue=/pair-queue\nListenStream=/run/pair/queue.sock\n"
+         "MessageQueueMaxMessages=4\nMessageQueueMessageSize=128\nRemoveOnStop=yes\nSocketMode=0600"),
+    Pair("queue-plain", "ListenMessageQueue=/pair-plain\nListenStream=/run/pair/queue-plain.sock\n"
+         "RemoveOnStop=yes"),
+    Pair("modes", "ListenStream=/run/pair/deep/er/modes.sock\nSocketMode=0640\nDirectoryMode=0710",
+         ask="/run/pair/deep/er/modes.sock"),
+    Pair("owner", "SocketUser=nobody\nSocketMode=0600"),
+    Pair("group", "SocketGroup=daemon\nSocketMode=0660"),
+    Pair("owners", "SocketUser=nobody\nSocketGroup=daemon"),
+    Pair("links", 'Symlinks=/run/pair/links/one "/run/pair/links/two words"\nRemoveOnStop=yes',
+         ask="/run/pair/links/two words"),
+    Pair("names", "ListenStream=/run/pair/names.sock\nListenStream=@pair-names\n"
+         "FileDescriptorName=of %n"),
+    Pair("elsewhere", "Service=other@x.service", "Environment=A=%i B=%p C=%n"),
+    Pair("lite", "ListenDatagram=127.0.0.1:7106\nListenStream=/run/pair/lite.sock\n"
+         "SocketProtocol=udplite"),
+    *(Pair(f"opt-{name}", _ALL_KINDS.format(port=7110 + n, name=f"opt-{name}", lines=lines),
+           ask=["::1", 7110 + n])
+      for n, (name, lines) in enumerate(_OPTIONS.items())),
+    Pair("each", "ListenStream=7121\nAccept=yes\nKeepAlive=yes\nNoDelay=yes\nReceiveBuffer=64K",
+         ask=["127.0.0.1", 7121], source=["127.0.0.1", 7122]),
+    Pair("each6", "ListenStream=[::1]:7123\nAccept=yes", ask=["::1", 7123], source=["::1", 7124]),
+    Pair("each-unix", "Accept=yes\nFileDescriptorName=named\nMaxConnections=2"),
+    Pair("each-bound", "Accept=yes", source="/run/pair/each-bound.client"),
+    Pair("each-seq", "ListenSequentialPacket=@pair-seq\nAccept=yes", ask="@pair-seq",
+         source="@pair-seq-client"),
+    Pair("each-nonblocking", "Accept=yes", "NonBlocking=yes"),
+    Pair("commands", f"ExecStartPre={_say('pre')}\nExecStartPost={_say('post')}\n"
+         f"ExecStartPost=-/bin/false\nExecStopPre={_say('stop-pre')}\n"
+         f"ExecStopPost={_say('stop-post $LISTEN_FDS')}\nTimeoutSec=20s", lines=2),
+    Pair("commands-fds", f"PassFileDescriptorsToExec=yes\nFileDescriptorName=x\n"
+         f"ExecStartPre={_say('pre $LISTEN_FDS')}\n"
+         f"ExecStartPost={_say('post $LISTEN_FDS $LISTEN_FDNAMES')}", lines=2, since=256),
+]  # fmt: skip
+
+_FILE = """\
+# a comment \\
+goes on
+PLAIN=a  b
+ SPACED =  x y\t
+DOUBLE="a \\"b\\" \\$c \\n"
+SINGLE='a "b" \\n'
+MIXED="one"' two'
+INNER=a"b"c
+ESCAPED=a\\ b\\"
+CONTINUED=a\\
+b
+; another
+1BAD=x
+EMPTY=
+LAST=%n
+"""
+_LIMIT_LINES = "\n".join(
+    f"Limit{name}={value}"
+    for name, value in {
+        "CPU": "5min:10min", "FSIZE": "1G", "DATA": "4G", "STACK": "4M:8M", "CORE": "0",
+        "RSS": "infinity", "NOFILE": "100:200", "AS": "16T", "NPROC": "4000", "MEMLOCK": "64K",
+        "LOCKS": "77", "SIGPENDING": "500", "MSGQUEUE": "100K", "NICE": "+5", "RTPRIO": "3",
+        "RTTIME": "5s",
+    }.items()
+)  # fmt: skip
+
+SERVICES = [
+    Pair("environment", "", "Environment=ONE=one \"TWO=two  words\" 'THREE=\"a b\" c' FOUR=4\n"
+         'Environment="FIVE=5 $ONE ${ONE}" PATHY=%t\nUnsetEnvironment=FOUR ONE=other'),
+    Pair("environment-file", "", "EnvironmentFile=/run/pair/env\nEnvironmentFile=-/run/pair/none\n"
+         "EnvironmentFile=/run/pair/env.*\nEnvironment=PLAIN=over", files={
+             "/run/pair/env": _FILE, "/run/pair/env.1": "GLOB=1\n", "/run/pair/env.2": "GLOB=2\n"}),
+    Pair("pass", "", "PassEnvironment=NOT_THERE LANG"),
+    Pair("words", "", rf"""
+         ExecStart=-@/usr/bin/python3 probe {WITNESS} $ONE ${{ONE}} x${{TWO}}y $$ONE $NONE ${{NONE}} %n %N %p %P %i %I %j %J %f %t %u %U %h %s %S %C %L %E %T %V %% "quo ted" 'sin"gle' \x41\t\u00e9 \; plain$ONE "$TWO" '%%' "a%%b" $THREE
+         Environment=ONE=one "TWO=two  words" 'THREE="a b" c'"""),  # noqa: E501
+    Pair("verbatim", "", f"ExecStart=:/usr/bin/python3 {WITNESS} $HOME ${{HOME}} %n"),
+    Pair("directory", "", "WorkingDirectory=/usr/lib"),
+    Pair("home", "", "WorkingDirectory=~"),
+    Pair("no-directory", "", "WorkingDirectory=-/not/there"),
+    Pair("process", "", "UMask=0027\nNice=5\nOOMScoreAdjust=100\nIgnoreSIGPIPE=no"),
+    Pair("limits", "", _LIMIT_LINES),
+    Pair("no-new", "", "NoNewPrivileges=yes"),
+    Pair("user", "", "User=nobody"),
+    Pair("user-group", "", "User=daemon\nGroup=mail\nSupplementaryGroups=audio www-data"),
+    Pair("groups", "", "SupplementaryGroups=audio"),
+    Pair("number", "", "User=2\nWorkingDirectory=~"),
+    Pair("privileged", "", f"User=nobody\nExecStart=+/usr/bin/python3 {WITNESS}"),
+    Pair("elevated", "", f"User=nobody\nExecStart=!/usr/bin/python3 {WITNESS}"),
+    Pair("directories", "", "RuntimeDirectory=pair-own pair-more/deep\nRuntimeDirectoryMode=0700\n"
+         "StateDirectory=pair-state\nStateDirectoryMode=0750\nCacheDirectory=pair-cache\n"
+         "CacheDirectoryMode=0711\nLogsDirectory=pair-logs\nLogsDirectoryMode=0755\n"
+         "ConfigurationDirectory=pair-etc\nConfigurationDirectoryMode=0705"),
+    Pair("directories-user", "", "User=nobody\nRuntimeDirectory=pair-nobody:pair-link\n"
+         "StateDirectory=pair-nobody\nRuntimeDirectoryPreserve=yes"),
+    Pair("inetd", "Accept=yes", "StandardInput=socket"),
+    Pair("inetd-log", "Accept=yes", "StandardInput=socket\nStandardError=journal"),
+    Pair("inetd-out", "Accept=yes", "StandardInput=socket\nStandardOutput=null"),
+    Pair("inetd-shared", "", "StandardInput=socket\nStandardOutput=inherit"),
+    Pair("out-socket", "Accept=yes", "StandardOutput=socket\nStandardError=null"),
+    Pair("files", "", "StandardInput=file:/run/pair/in\nStandardOutput=file:/run/pair/out\n"
+         "StandardError=append:/run/pair/err",
+         files={"/run/pair/in": "from a file\n", "/run/pair/out": "", "/run/pair/err": ""}),
+    Pair("truncate", "", "StandardOutput=truncate:/run/pair/cut\nStandardError=inherit",
+         files={"/run/pair/cut": "old\n"}),
+    Pair("named", "FileDescriptorName=mine", "StandardInput=fd:mine"),
+    Pair("data", "", "StandardInput=data\nStandardInputText=one \\x41\nStandardInputData=dHdvCg=="),
+    Pair("null", "", "StandardInput=null\nStandardOutput=null\nStandardError=null"),
+    Pair("nonblocking", "ListenStream=/run/pair/nonblocking.sock\nListenFIFO=/run/pair/nb.fifo",
+         "NonBlocking=yes"),
+    Pair("exec", "", "Type=exec"),
+    Pair("idle", "", "Type=idle"),
+    Pair("notify", "", "Type=notify\nWatchdogSec=20s\nNotifyAccess=all"),
+    Pair("oneshot", "", "Type=oneshot"),
+    Pair("store", "", "FileDescriptorStoreMax=3\nEnvironment=STORE=1\nRestart=on-failure\n"
+         "RestartSec=100ms"),
+    Pair("input", "", "StandardInput=file:/run/pair/input", files={"/run/pair/input": "x\n"}),
+    Pair("more-sockets", "ListenStream=/run/pair/more-sockets.sock", "Sockets=more-other.socket",
+         more={"more-other.socket": "[Socket]\nListenDatagram=/run/pair/more-other.sock\n"
+               "FileDescriptorName=other\nService=more-sockets.service\n"}),
+]  # fmt: skip
+
+_WAIT = "time.sleep(1000)"
+_POST = f"ExecStopPost={_say('post $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS')}"
+_FORK = "sleep 1000 & echo $! >/run/pair/forks.pid"
+
+
+def _life(name: str, then: str, *lines: str, count: int = 1) -> Pair:
+    """Return a pair whose service takes a client and does something, and tells how it ended."""
+    return Pair(name, "", "\n".join([f"ExecStart={_serve(then)}", *lines, _POST]), lines=count)
+
+
+def _fails(name: str, *lines: str, count: int) -> Pair:
+    """Return a pair whose service fails without a look at its client."""
+    return Pair(name, "", "\n".join([*lines, _POST]), lines=count)
+
+
+LIVES = [
+    Pair("chain", "", f"""
+         Type=notify
+         ExecCondition={_say("condition")}
+         ExecStartPre={_say("pre1")}
+         ExecStartPre=-/bin/false
+         ExecStartPre={_say("pre2 $LISTEN_FDS")}
+         ExecStartPost={_say("post $MAINPID | tr -d 0-9 | sed s/^/x/")}
+         ExecStop={_say("stop $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS")}
+         {_POST}
+         """, lines=6),
+    _fails("pre-fails", "ExecStart=/bin/true", "ExecStartPre=/bin/sh -c 'exit 3'", count=5),
+    _fails("skipped", "ExecStart=/bin/true", "ExecCondition=/bin/sh -c 'exit 7'", count=5),
+    _fails("no-condition", "ExecStart=/bin/true", "ExecCondition=/bin/sh -c 'exit 255'", count=5),
+    Pair("shots", "", f"Type=oneshot\nRemainAfterExit=yes\nExecStart={_say('1')}\n{_POST}\n"
+         f"ExecStart=-/bin/false\nExecStart={_serve('0')}\nExecStop={_say('stop')}", lines=1),
+    _life("status", "sys.exit(5)"),
+    _life("success", "sys.exit(5)", "SuccessExitStatus=5 SIGUSR1", f"ExecStop={_say('stop')}",
+          count=2),
+    _life("signal", "os.kill(os.getpid(),10)"),
+    _life("clean-signal", "os.kill(os.getpid(),1)"),
+    _life("good-signal", "os.kill(os.getpid(),10)", "SuccessExitStatus=SIGUSR1"),
+    _life("dies", "0", "Type=notify"),
+    _fails("restarts", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-failure",
+           "RestartSec=50ms", count=10),
+    _life("prevented", "sys.exit(9)", "Restart=always", "RestartPreventExitStatus=9 SIGUSR2"),
+    _fails("forced", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 6'", "Restart=no",
+           "RestartForceExitStatus=6", "RestartSec=50ms", count=10),
+    _fails("abnormal", "ExecStart=/bin/sh -c 'echo start >>LOG; kill -USR1 $$$$'",
+           "RestartSec=10ms", "Restart=on-abnormal", count=10),
+    _fails("aborted", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-abort",
+           count=10),
+    Pair("start-limit", "", f"ExecStart={_say('start')}\n[Unit]\nStartLimitBurst=3\n"
+         "StartLimitIntervalSec=1min", lines=3),
+    _life("watchdog", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {_WAIT}",
+          "Type=notify", "Environment=R=READY=1", "WatchdogSec=200ms", "WatchdogSignal=SIGUSR2"),
+    _life("never-ready", _WAIT, "Type=notify", "TimeoutStartSec=300ms"),
+    _life("never-ready-abort", _WAIT, "Type=notify", "TimeoutStartSec=300ms",
+          "TimeoutStartFailureMode=abort", "TimeoutAbortSec=1s"),
+    _life("extended", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {_WAIT}",
+          "Type=notify", "TimeoutStartSec=200ms", "Environment=R=EXTEND_TIMEOUT_USEC=500000"),
+    _life("runtime-max", _WAIT, "RuntimeMaxSec=300ms"),
+    _life("stubborn", f"signal.signal(15,signal.SIG_IGN); {_WAIT}", "TimeoutStopSec=300ms",
+          "RuntimeMaxSec=400ms"),
+    _life("kill-signal", f"signal.signal(10,lambda *_: sys.exit(4)); {_WAIT}", "KillSignal=SIGUSR1",
+          "RuntimeMaxSec=400ms"),
+    _life("hang-up", "signal.signal(10,signal.SIG_IGN); signal.signal(1,lambda *_: sys.exit(4)); "
+          + _WAIT, "KillSignal=SIGUSR1", "SendSIGHUP=yes", "RuntimeMaxSec=400ms"),
+    _life("final-signal", f"signal.signal(15,signal.SIG_IGN); {_WAIT}", "TimeoutStopSec=200ms",
+          "RuntimeMaxSec=400ms", "FinalKillSignal=SIGUSR2"),
+    _life("not-killed", "signal.signal(15,signal.SIG_IGN); time.sleep(2)", "TimeoutStopSec=200ms",
+          "RuntimeMaxSec=300ms", "SendSIGKILL=no"),
+    _life("mixed", f"os.fork() or signal.signal(15,lambda *_: sys.exit(6)); {_WAIT}",
+          "KillMode=mixed", "RuntimeMaxSec=400ms"),
+    _life("main-only", "os.fork() or time.sleep(1); time.sleep(0.3); sys.exit(3)",
+          "KillMode=process"),
+    _life("stops", _WAIT, "ExecStop=/bin/sh -c 'echo stop >>LOG; kill $MAINPID'",
+          "RuntimeMaxSec=300ms", count=2),
+    _life("late-stop", _WAIT, "ExecStop=/bin/sleep 100", "TimeoutStopSec=300ms",
+          "TimeoutStopFailureMode=kill", "RuntimeMaxSec=300ms"),
+    Pair("forks", "", f"""
+         Type=forking
+         PIDFile=/run/pair/forks.pid
+         ExecStart=/bin/sh -c '{_FORK}; exec {_serve("0")}'
+         ExecStartPost=/bin/sh -c 'test $MAINPID = $(cat $PIDFILE) && echo same $PIDFILE >>LOG'
+         {_POST}
+         """, lines=1),
+    Pair("forks-guess", "", f"""
+         Type=forking
+         ExecStart=/bin/sh -c 'sleep 1000 & exec {_serve("0")}'
+         ExecStartPost=/bin/sh -c 'echo $MAINPID | tr -d 0-9 | sed s/^/main/ >>LOG'
+         {_POST}
+         """, lines=1),
+    Pair("binds", "", f"ExecStart={_serve(_WAIT)}\nExecStartPre={_say('front-pre')}\n"
+         f"ExecStopPost={_say('front-post $SERVICE_RESULT')}\n[Unit]\nBindsTo=binds-back.service\n"
+         "After=binds-back.service", lines=4,
+         more={"binds-back.service": f"""\
+             [Unit]
+             StopWhenUnneeded=yes
+             [Service]
+             ExecStartPre={_say("back-pre")}
+             ExecStart=/bin/sleep 1
+             ExecStopPost={_say("back-post $SERVICE_RESULT").replace("echo", "sleep 0.4; echo")}
+             """}),
+    Pair("needs", "", "ExecStart=/bin/sh -c 'echo never >>LOG'\n[Unit]\n"
+         "Requires=needs-back.service\nAfter=needs-back.service\nStartLimitIntervalSec=0", lines=3,
+         more={"needs-back.service": """\
+             [Service]
+             Type=oneshot
+             ExecStart=/bin/sh -c 'echo back >>LOG; exit 1'
+             [Unit]
+             StartLimitBurst=3
+             StartLimitIntervalSec=1min
+             """}),
+    Pair("unneeded", "", f"ExecStart={_serve('time.sleep(0.2)')}\n[Unit]\n"
+         "Wants=unneeded-back.service\nAfter=unneeded-back.service", lines=2,
+         more={"unneeded-back.service": f"""\
+             [Unit]
+             StopWhenUnneeded=yes
+             [Service]
+             Type=oneshot
+             RemainAfterExit=yes
+             ExecStart={_say("back")}
+             ExecStop={_say("back-stop")}
+             """}),
+    Pair("flushed", "FlushPending=yes", f"ExecStart={_say('start')}", lines=1),
+    Pair("held", "Accept=yes", 'ExecStart=/usr/bin/python3 -c "import os,time; os.close(3); '
+         "time.sleep(1); open('/run/pair/held.log','a').write('end '); time.sleep(0.3)\"", lines=0),
+]  # fmt: skip
+PAIRS = [*SOCKETS, *SERVICES, *LIVES]
