@@ -1,130 +1,41 @@
-"""Our service against the bare loops: the same handlers on create_server() and start_server().
+"""Our shared service against the bare loops, with the same handlers, and against C with epoll.
 
-The client, in Python, shares the machine with the servers and is slower than the quick ones, so
-its rate says little. What counts is what a server gets done in a second of its own CPU time.
-Ours and the peer run in the same round, in turn.
+What counts is what a server gets done in a second of its own CPU time: the client shares the
+machine with it. All sides of a comparison are loaded in turn in each round.
 """
 
-import os
-import signal
-import socket
-import statistics
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path
-from typing import NamedTuple
 
 import compare
+import servers
 
 ROUNDS = 9
-SLICE = 0.15  # seconds
+SLICE = 0.25  # seconds
 CONNECTIONS = 50
-AT_ONCE = 10
-PAYLOAD = b"x" * 64
-LINGER = b"\1\0\0\0\0\0\0\0"
-BENCH = Path(__file__).parent
+# The share of C's work in a second of CPU time.
+C_BARS = {servers.REQUESTS: 0.6, servers.RESETS: 0.9}
+NAMES = {servers.REQUESTS: "CPU of a request", servers.RESETS: "CPU of a connection, reset"}
 
 
-class Server(NamedTuple):
-    """A running server."""
-
-    address: tuple[str, int]
-    pid: int
-
-    def used(self) -> float:
-        """Return the seconds of CPU time used so far; stat's are too coarse."""
-        return int(Path(f"/proc/{self.pid}/schedstat").read_text().split()[0]) / 1e9
-
-
-class Work(NamedTuple):
-    """What was done: a number of requests or connections, and what it took in seconds."""
-
-    count: int
-    cpu: float
-    wall: float
-
-
-@contextmanager
-def serving(*command: str) -> Iterator[Server]:
-    """Run a server on a listener of its own, and wait until it answers."""
-    with (
-        socket.create_server(("127.0.0.1", 0), backlog=1024) as listener,
-        tempfile.TemporaryFile() as log,
-    ):
-        pin = 'exec 3<&$1; shift; export LISTEN_PID=$$; exec "$@"'
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", pin, "sh", str(listener.fileno()), sys.executable, *command],
-            env={**os.environ, "LISTEN_FDS": "1"},
-            pass_fds=[listener.fileno()],
-            stderr=log,
-        )
-        try:
-            server = Server(listener.getsockname(), process.pid)
-            connections(server, 0)
-            yield server
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-
-
-def open_one(server: Server) -> socket.socket:
-    """Connect."""
-    client = socket.socket()
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER)  # close with a reset
-    client.connect(server.address)
-    return client
-
-
-def connections(server: Server, seconds: float) -> Work:
-    """Connect, exchange one message and reset, again and again."""
-    begun, used, count = time.perf_counter(), server.used(), 0
-    while not count or time.perf_counter() < begun + seconds:
-        clients = [open_one(server) for _ in range(AT_ONCE)]
-        for client in clients:
-            client.sendall(PAYLOAD)
-        for client in clients:
-            assert client.recv(100) == PAYLOAD
-            client.close()
-        count += AT_ONCE
-    return Work(count, server.used() - used, time.perf_counter() - begun)
-
-
-def requests(server: Server, seconds: float) -> Work:
-    """Exchange messages over many connections."""
-    with ExitStack() as stack:
-        clients = [stack.enter_context(open_one(server)) for _ in range(CONNECTIONS)]
-        begun, used, count = time.perf_counter(), server.used(), 0
-        while time.perf_counter() < begun + seconds:
-            for client in clients:
-                client.send(PAYLOAD)
-            for client in clients:
-                client.recv(100)
-            count += CONNECTIONS
-        return Work(count, server.used() - used, time.perf_counter() - begun)
-
-
-def rounds(
-    what: str, measure: Callable[[Server, float], Work], ours: Server, peer: Server, bar: float
-) -> compare.Row:
-    """Return a comparison: CPU time for one operation, and the ratio of what a second does."""
-    pairs = []
+def rounds(what: str, sides: Sequence[servers.Server]) -> list[list[float]]:
+    """Return what one costs in microseconds of CPU time, of each side in each round."""
+    columns: list[list[float]] = [[] for _ in sides]
     for number in range(ROUNDS + 1):
-        # Whoever is second finds warm caches, so each is first as often as the other.
-        order = (ours, peer) if number % 2 else (peer, ours)
-        done = {server.pid: measure(server, SLICE) for server in order}
-        pairs.append((done[ours.pid], done[peer.pid]))
-    kept = [(a, b) for a, b in pairs[1:] if a.cpu and b.cpu]
-    ratio = statistics.median((a.count / a.cpu) / (b.count / b.cpu) for a, b in kept)
-    mine, other = (
-        statistics.median(work.cpu / work.count for work in side) * 1e6
-        for side in zip(*kept, strict=True)
-    )
-    return compare.Row(what, mine, other, ratio, bar, compare.HIGHER, "us")
+        # Whoever is second finds warm caches, so each is first as often as the others.
+        for turn in range(len(sides)):
+            side = (number + turn) % len(sides)
+            work = servers.load(sides[side], what, CONNECTIONS, SLICE)
+            if number:
+                columns[side].append(work.cost)
+    return columns
+
+
+def row(name: str, ours: list[float], peer: list[float], bar: float) -> compare.Row:
+    """Return a comparison: the ratio is that of what a second of CPU time does."""
+    shown = compare.compared(name, ours, peer, bar, better=compare.HIGHER, unit="us")
+    turned = compare.compared(name, peer, ours)
+    return shown._replace(ratio=turned.ratio)
 
 
 def rows() -> Iterator[compare.Row]:
@@ -132,17 +43,24 @@ def rows() -> Iterator[compare.Row]:
     for loop in ("asyncio", "uvloop"):
         if not find_spec(loop):
             continue
-        for handler, what, bars in (
+        for handler, name, bars in (
             ("Echo", "Protocol", (0.97, 0.95)),
             ("echo", "streams", (0.95, 5.0)),
         ):
-            words = ("-m", "activator", "serve", "--loop", loop, "--app-dir", str(BENCH))
+            peer = (*servers.PYTHON, str(servers.BENCH / "peers.py"), handler, loop)
             with (
-                serving(*words, f"peers:{handler}") as ours,
-                serving(str(BENCH / "peers.py"), handler, loop) as peer,
+                servers.serving((*servers.SERVE, "--loop", loop, f"peers:{handler}")) as ours,
+                servers.serving(peer) as bare,
+                servers.serving([servers.compiled("echo")]) as in_c,
             ):
-                yield rounds(f"{loop}, {what}: CPU of a request", requests, ours, peer, bars[0])
-                yield rounds(f"{loop}, {what}: CPU of a reset", connections, ours, peer, bars[1])
+                against_c = (loop, handler) == ("uvloop", "Echo")
+                sides = [ours, bare, in_c] if against_c else [ours, bare]
+                for what, bar in zip(NAMES, bars, strict=True):
+                    costs = rounds(what, sides)
+                    title = f"{loop}, {name}: {NAMES[what]}"
+                    yield row(title, costs[0], costs[1], bar)
+                    if against_c:
+                        yield row(f"{title} / in C", costs[0], costs[2], C_BARS[what])
 
 
 if __name__ == "__main__":

@@ -3,15 +3,15 @@
 For a machine with at least two idle processors.
 """
 
-import sys
 from collections.abc import Iterator
 
 import compare
-from warm import CLIENTS, load, serving
+import servers
 
 BAR = 1.7
 ROUNDS = 5
-SERVE = [sys.executable, "-m", "activator", "serve", "--loop", "asyncio"]
+CLIENTS = 8
+SECONDS = 1.0
 HANDLER = "activator.examples.digest:digest"
 
 
@@ -20,8 +20,9 @@ def rows() -> Iterator[compare.Row]:
     rates: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(ROUNDS):
         for workers, found in rates.items():
-            with serving([*SERVE, "--workers", str(workers), HANDLER]) as port:
-                found.append(load(port, CLIENTS))
+            words = ("--loop", "asyncio", "--workers", str(workers), HANDLER)
+            with servers.serving((*servers.SERVE, *words)) as server:
+                found.append(servers.load(server, servers.ASKS, CLIENTS, SECONDS).rate)
     yield compare.compared(
         "connections: 2 workers / 1 worker",
         rates[2],

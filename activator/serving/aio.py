@@ -41,7 +41,7 @@ from activator.serving.handlers import (
 )
 from activator.serving.life import NEVER, Life
 from activator.serving.loops import is_uvloop, new_loop
-from activator.serving.protocols import Accepted, Connection, connect
+from activator.serving.protocols import Accepted, Connection, accepted_by, connect
 from activator.serving.report import Rarely, failure, line
 from activator.serving.restored import forget_restored
 from activator.serving.sources import Sources
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
 
 # How long cancelled handlers may take to end, in seconds.
 GRACE = 1.0
+# How many connections may hold what they needed to begin; most do not live longer.
+FRESH = 64
 ON_STREAMS = frozenset({STREAMS, PROTOCOL, CONTEXT, TAKER})
 WITH_TRANSPORT = frozenset({PROTOCOL, TAKER})
 
@@ -107,6 +109,8 @@ class _Service:
         self._readings: list[Reading] = []
         self._inboxes: dict[Route, Inbox | File] = {}
         self._pool: Pool | None = None
+        self._light: dict[Route, type[Accepted]] = {}
+        self._fresh: list[Accepted] = []
         self._is_light = is_uvloop(loop) and not self._sources
         self._connected = False  # the per-connection mode
         self._watched: set[Route] = set()  # whose listeners are looked at now
@@ -276,6 +280,8 @@ class _Service:
             self._watched.add(route)
             ready = self._take if box else self._accept
             if route.sort == PROTOCOL and self._is_light:
+                if route not in self._light:
+                    self._light[route] = accepted_by(route, self._loop, self._ended_lightly)
                 ready = self._accept_lightly
             self._loop.add_reader(route.listener.fd, ready, route)
 
@@ -316,22 +322,24 @@ class _Service:
 
         It is as much as can be left out: half of the time of a short connection is spent here.
         """
-        listener, loop, life = route.listener, self._loop, self._life
-        family = listener.family or -1
+        listener, life, fresh = route.listener, self._life, self._fresh
         accept = listener.socket()._accept  # type: ignore[attr-defined]  # noqa: SLF001
-        connections, limit, ended = self._connections, self._limit, self._ended_lightly
+        make = self._light[route]
         try:
             for _ in range(self._settings.batch):
-                if limit != inf and self._full(route):
+                if self._limit != inf and self._full(route):
                     self._hold(route)
                     break
                 fd, _ = accept()
                 life.accepted += 1
                 try:
-                    connections.add(Accepted(fd, family, route, loop, ended))
+                    connection = make(fd)
                 except Exception as error:  # noqa: BLE001 - a factory may fail in any way
                     os.close(fd)
-                    failure(f"{route} failed", error, skip=3)
+                    failure(f"{route} failed", error, skip=2)
+                else:
+                    self._connections.add(connection)
+                    fresh.append(connection)
         except OSError as error:
             try:
                 sort_out(error, listener)
@@ -339,6 +347,10 @@ class _Service:
                 self._pause(route, str(scarce))
             except BrokenListenerError as broken:
                 self._break(str(broken))
+        if len(fresh) > FRESH:
+            for connection in fresh:
+                connection.settle()
+            fresh.clear()
         life.note()
 
     def _ended_lightly(self, connection: Accepted) -> None:

@@ -75,63 +75,88 @@ class Accepted:
     """An accepted connection for uvloop, which needs no more of a socket than there is here.
 
     uvloop takes the descriptor over, and calls :meth:`close` at the very end. What happens to
-    each connection happens in as few functions as can be, since uvloop itself has none.
+    each connection happens in as few functions as can be, and each holds as little as can be,
+    since uvloop's own servers do nothing at all. So what all have in common is their class's:
+    see :func:`accepted_by`.
 
     Args:
         fd: The connection's descriptor.
-        family: Its family.
-        route: Whose protocol to connect it to.
-        loop: The loop.
-        ended: Called once, at the end, with the connection.
 
     Raises:
         Exception: The protocol's factory failed; the connection is the caller's to close.
     """
 
-    __slots__ = ("_ended", "_made", "_route", "_steps", "family", "fileno")
+    __slots__ = ("_made", "_steps", "fileno")
 
     type = SOCK_STREAM
     release = None
+    family: int
+    _route: "Route"
+    _connect: "Callable[..., Any]"
+    _ended: "Callable[[Accepted], object]"
 
-    def __init__(
-        self,
-        fd: int,
-        family: int,
-        route: "Route",
-        loop: "AbstractEventLoop",
-        ended: "Callable[[Any], object]",
-    ) -> None:
-        self.family = family
-        self.fileno = fd.__index__
-        self._route = route
-        self._ended = ended
-        steps: Any = loop.connect_accepted_socket(route.handler, self)  # type: ignore[arg-type]
+    def __init__(self, fd: int) -> None:
+        self.fileno: Any = fd.__index__
+        steps = self._connect(self._route.handler, self)
         # Its last step is to wait for this, and nobody waits for that.
-        self._made: Future[object] = steps.send(None)
+        self._made: Any = steps.send(None)
         self._steps: Any = steps
 
     def close(self) -> None:
         """Note that the connection has been closed."""
-        steps = self._steps
-        if steps:
-            # Left unfinished, the coroutine would be ended by an exception, which costs more.
+        if self._made:
+            # Left unfinished, it would be ended by an exception, which costs more.
             try:
-                steps.send(None)
+                self._steps.send(None)
             except StopIteration:
                 pass
             except Exception as error:  # noqa: BLE001 - a protocol may fail in any way
                 failure(f"{self._route} failed", error, skip=1)
+            self._made = None
+        self._steps = None
         self._ended(self)
+
+    def settle(self) -> None:
+        """Let go of what was needed to begin, if the connection lasts."""
+        if self._made and self._made.done():
+            self._finish()
+            self.fileno = None
 
     def abort(self) -> None:
         """End the connection at once, without sending what waits to be sent."""
-        steps = self._steps
-        if steps and self._made.done() and not self._made.exception():
-            self._steps = None
-            try:
-                steps.send(None)
-            except StopIteration as result:
-                result.value[0].abort()
+        self.settle()
+        if self._steps and not self._made:
+            self._steps.abort()
+
+    def _finish(self) -> None:
+        """Take the last step, and keep the transport in its place."""
+        steps, self._steps, self._made = self._steps, None, None
+        try:
+            steps.send(None)
+        except StopIteration as result:
+            self._steps = result.value[0]
+        except Exception as error:  # noqa: BLE001 - a protocol may fail in any way
+            failure(f"{self._route} failed", error, skip=1)
+
+
+def accepted_by(
+    route: "Route", loop: "AbstractEventLoop", ended: "Callable[[Accepted], object]"
+) -> "type[Accepted]":
+    """Return the class of a route's connections.
+
+    Args:
+        route: Whose protocol to connect them to.
+        loop: The loop, uvloop's.
+        ended: Called once, at the end of each, with the connection.
+    """
+    shared: dict[str, Any] = {
+        "__slots__": (),
+        "family": route.listener.family,
+        "_route": route,
+        "_connect": staticmethod(loop.connect_accepted_socket),
+        "_ended": staticmethod(ended),
+    }
+    return type("Accepted", (Accepted,), shared)
 
 
 def connect(route: "Route", connection: Connection, loop: "AbstractEventLoop") -> bool:
