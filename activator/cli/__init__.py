@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "check": "Tell what is wrong with units, before it happens.",
     "completion": "Print the script that completes words in bash, zsh or fish.",
+    "ctl": "Control a running `activator run --control`.",
     "debian": "Write what a Debian package of a daemon needs into debian/.",
     "demo": "Show both modes at work, step by step, without systemd.",
     "directives": "Look up directives: meaning, values, default, versions.",

@@ -1,5 +1,6 @@
 """``activator run``: run specs or unit files without systemd."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -7,11 +8,24 @@ import click
 from activator.cli import complete
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from activator.local.events import Event
     from activator.local.models import Plan
     from activator.local.paths import RuntimeDir
     from activator.local.report import Report
-    from activator.local.supervisor import Supervisor
+    from activator.local.session import Options
+
+
+def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> float:
+    """Read a time span, as systemd.time(7) writes it."""
+    from activator.errors import ActivatorError, UsageError
+    from activator.local.values import seconds
+
+    try:
+        return seconds(text) if text is not None else 0.0
+    except ActivatorError as error:
+        raise UsageError(error.message, error.hint, place=f"{parameter.opts[0]}") from None
 
 
 @click.command(
@@ -60,6 +74,32 @@ if TYPE_CHECKING:
     metavar="NAME[=VALUE]",
     help="Set a variable for every service, or pass yours on. Repeatable.",
 )
+@click.option("--now", is_flag=True, help="Start the services at once.")
+@click.option("--reload", is_flag=True, help="Restart what runs when its files change.")
+@click.option(
+    "--control",
+    is_flag=True,
+    help="Let `activator ctl` control this run, through /run or $XDG_RUNTIME_DIR.",
+)
+@click.option("--control-socket", metavar="PATH", help="The same, through a socket at PATH.")
+@click.option(
+    "--exit-idle",
+    metavar="TIME",
+    callback=_seconds,
+    help="End when nothing has run for TIME, such as 10min.",
+)
+@click.option(
+    "--exit-with-service",
+    "follow",
+    is_flag=True,
+    help="End when a service does, with its exit status.",
+)
+@click.option(
+    "--grace",
+    metavar="TIME",
+    callback=_seconds,
+    help="Kill what is left after TIME when told to end, such as 8s.",
+)
 @click.option("--strict", is_flag=True, help="Fail where a directive has no effect here.")
 @click.option(
     "--log",
@@ -78,14 +118,14 @@ def command(
     strict: bool,
     log: str,
     quiet: bool,
-    **adhoc: Any,
+    **more: Any,
 ) -> int:
     """Listen as the units say, and start each service on its first client.
 
     FILE is a spec (.toml), a .socket unit beside its .service, a folder of them, an
     instance of a template (web@8080.socket), or the name of a socket that the system has.
     With -l there is no file, but a command. Nothing is installed and no systemd is needed.
-    Ctrl-C stops everything and removes the socket files.
+    Ctrl-C stops everything and removes the socket files; SIGHUP reads the units again.
 
     \b
     Examples:
@@ -93,28 +133,42 @@ def command(
       activator run --runtime-dir /tmp/run web.socket shop.socket
       activator run -l 127.0.0.1:7777 --fd-name http -- python3 server.py
       activator run -l 7777 --accept --inetd -- /bin/cat
+      activator run --reload --now units/echo.toml
     """  # noqa: D301 - click wants the character
     import asyncio
     import sys
 
+    from activator.cli import run_input
+    from activator.local.reload import LiveSupervisor
     from activator.local.report import JsonReporter, Reporter
-    from activator.local.supervisor import Supervisor
+    from activator.local.session import Session
 
     runtime = _runtime(runtime_dir, free_ports=free_ports)
-    plan = _plan(files, runtime, strict=strict, **adhoc)
     reporter: Report = Reporter(sys.stdout, sys.stderr, quiet=quiet)
     if log == "json":
         reporter = JsonReporter(sys.stdout)
+    adhoc = {name: more.pop(name) for name in run_input.ADHOC}
+    read = partial(run_input.read, files, runtime, strict=strict, **adhoc)
+    plan = read()
     for note in plan.notes:
         reporter.note(note)
     reporter.ignored(plan.ignored)
+    environment = _environment(variables)
     show = _Show(reporter)
-    supervisor = Supervisor(plan, show, runtime=runtime, environment=_environment(variables))
-    show.supervisor = supervisor
-    asked = asyncio.run(_serve(supervisor, show))
+    options = _options(more, [] if adhoc["addresses"] else files, plan)
+
+    def make(plan: "Plan", on_event: "Callable[[Event], None]") -> LiveSupervisor:
+        return LiveSupervisor(plan, on_event, runtime=runtime, environment=environment)
+
+    async def run() -> int:
+        session = Session(plan, make, read, show, options)
+        show.stop = session.stop
+        return await session.run()
+
+    status = asyncio.run(run())
     if show.broken is not None:
         raise show.broken
-    return 0 if asked else 1
+    return status
 
 
 class _Show:
@@ -122,7 +176,7 @@ class _Show:
 
     def __init__(self, reporter: "Report") -> None:
         self._reporter = reporter
-        self.supervisor: Supervisor | None = None
+        self.stop: Callable[[], None] | None = None
         self.broken: BrokenPipeError | None = None
 
     def __call__(self, event: "Event") -> None:
@@ -132,120 +186,25 @@ class _Show:
             self._reporter(event)
         except BrokenPipeError as error:
             self.broken = error
-            if self.supervisor is not None:
-                self.supervisor.stop()
+            if self.stop is not None:
+                self.stop()
 
 
-async def _serve(supervisor: "Supervisor", show: "_Show") -> bool:
-    """Run until a signal comes; a second one kills what does not end.
+def _options(given: dict[str, Any], files: "Sequence[str]", plan: "Plan") -> "Options":
+    """Return how the run is to be."""
+    from activator.local.control import default_path
+    from activator.local.session import Options
+    from activator.local.watch import paths_of
 
-    Signals are caught before the first file is made, so that it is removed again.
-    """
-    import asyncio
-    import signal
-
-    from activator.local.events import Event
-
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, supervisor.stop)
-    try:
-        await supervisor.open()
-        show(Event("open"))
-        return await supervisor.run()
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
-def _plan(files: tuple[str, ...], runtime: "RuntimeDir", *, strict: bool, **adhoc: Any) -> "Plan":
-    """Read what is to be run.
-
-    Raises:
-        ActivatorError: It cannot be run, or not as it says and --strict is given.
-        UsageError: The options do not go together.
-    """
-    from activator.local.load import load
-
-    paths: list[str] = []
-    if adhoc["addresses"]:
-        texts = _command_line(files, **adhoc)
-    else:
-        _refuse_without_listen(**adhoc)
-        paths, texts = _sorted(files)
-    plan = load(paths, texts, runtime)
-    if strict and (plan.ignored or plan.notes):
-        from activator.errors import ActivatorError, combine
-
-        problems = [ActivatorError(note) for note in plan.notes]
-        if plan.ignored:
-            what = f"ignored here: {', '.join(plan.ignored)}"
-            problems.append(ActivatorError(what, "remove them, or run without --strict"))
-        raise combine(problems)
-    return plan
-
-
-def _command_line(argv: tuple[str, ...], **adhoc: Any) -> dict[str, tuple[str, str]]:
-    """Return the units that stand for -l and its kin."""
-    from activator.errors import UsageError
-    from activator.local.adhoc import units
-
-    if not argv:
-        raise UsageError("there is no command", "write it behind --", place="--listen")
-    if adhoc["datagram"] and adhoc["seqpacket"]:
-        raise UsageError("does not go with --seqpacket", "give one of them", place="--datagram")
-    return units(
-        adhoc["addresses"],
-        argv,
-        kind="datagram" if adhoc["datagram"] else "seqpacket" if adhoc["seqpacket"] else "stream",
-        names=[name for text in adhoc["names"] for name in text.split(":")],
-        accept=adhoc["accept"],
-        inetd=adhoc["inetd"],
+    control = given["control_socket"] or (default_path() if given["control"] else "")
+    return Options(
+        control=control,
+        grace=given["grace"],
+        exit_idle=given["exit_idle"],
+        now=given["now"],
+        follow=given["follow"],
+        watch=tuple(paths_of(plan, files)) if given["reload"] else (),
     )
-
-
-def _refuse_without_listen(**adhoc: Any) -> None:
-    """Refuse the options that only concern a command."""
-    from activator.errors import UsageError
-
-    options = {"names": "fd-name"}
-    for name in ("accept", "inetd", "datagram", "seqpacket", "names"):
-        if adhoc[name]:
-            hint = "give -l ADDRESS and a command, or write it into the unit"
-            raise UsageError("there is no --listen", hint, place=f"--{options.get(name, name)}")
-
-
-def _sorted(files: tuple[str, ...]) -> tuple[list[str], dict[str, tuple[str, str]]]:
-    """Return the unit files and folders, and the units rendered from the specs.
-
-    A folder without a socket stands for the specs in it.
-    """
-    from pathlib import Path
-
-    from activator.errors import UsageError
-
-    if not files:
-        raise UsageError("there is nothing to run", "name a spec or a unit, or give -l ADDRESS")
-    paths: list[str] = []
-    specs: list[str] = []
-    for file in files:
-        inside = [] if any(Path(file).glob("*.socket")) else sorted(Path(file).glob("*.toml"))
-        if file.endswith(".toml") and not inside:
-            specs.append(file)
-        elif inside:
-            specs += map(str, inside)
-        else:
-            paths.append(file)
-    texts: dict[str, tuple[str, str]] = {}
-    if specs:
-        from activator.render import render
-        from activator.spec import load
-
-        for file in specs:
-            for name, text in render(load(Path(file))).items():
-                texts[name] = (text, f"{file}: {name}")
-    return paths, texts
 
 
 def _runtime(directory: str | None, *, free_ports: bool) -> "RuntimeDir":

@@ -67,6 +67,11 @@ class Family:
         """Tell whether there is any child but the processes that are watched."""
         return bool(_children() - self._main)
 
+    def reap(self) -> None:
+        """Wait for all that have ended and that nobody else waits for."""
+        for pid in _children() - self._main:
+            _reaped(pid)
+
     def members(
         self, watched: Iterable[int], sessions: Collection[int], invocation: str
     ) -> list[int]:

@@ -39,6 +39,9 @@ class PerConnectionSocket(SocketLife):
         template: The service's template.
         activate: Starts an instance.
         adopt: Takes note of an instance that has been started.
+
+    Attributes:
+        accepted: How many connections it has served.
     """
 
     def __init__(
@@ -58,16 +61,29 @@ class PerConnectionSocket(SocketLife):
         self._adopt = adopt
         self._connections: dict[ServiceBase | QuickProcess, Connection] = {}
         self._quick: Quick | None = None
-        self._accepted = 0
+        self.accepted = 0
 
     def listen(self) -> None:
         """Wait for clients from now on."""
-        if self._quick is None and fits(self._template, self._context):
-            self._quick = Quick(self._template, self._context, self._quickly_ended, self._take_over)
+        self.renew(self._template)
         for listener in self.listeners:
             assert listener.sock is not None  # noqa: S101 - Accept=yes allows sockets alone
             listener.sock.setblocking(False)
             self._loop.add_reader(listener, self._on_connection, listener)
+
+    @property
+    def connections(self) -> int:
+        """Return how many are served now."""
+        return len(self._connections)
+
+    def renew(self, template: Template) -> None:
+        """Serve connections by a template from now on."""
+        self._template = template
+        if self._quick is not None:
+            self._quick.close()
+            self._quick = None
+        if fits(template, self._context):
+            self._quick = Quick(template, self._context, self._quickly_ended, self._take_over)
 
     @property
     def busy(self) -> bool:
@@ -77,8 +93,8 @@ class PerConnectionSocket(SocketLife):
     def take_over(self) -> None:
         """Make services of all processes that run, to be stopped or looked at as such."""
         for each in [*self._connections]:
-            if isinstance(each, QuickProcess) and self._quick is not None:
-                self._quick.forget(each)
+            if isinstance(each, QuickProcess):
+                each.forget()
                 self._take_over(each)
 
     def close(self) -> None:
@@ -143,8 +159,8 @@ class PerConnectionSocket(SocketLife):
         for _ in apply(sock, self.unit.options):
             pass  # what cannot be set was told when the socket was opened
         self._emit("traffic", connection.peer, listener)
-        number = self._accepted
-        self._accepted += 1
+        number = self.accepted
+        self.accepted += 1
         try:
             self._start(number, connection)
         except ActivatorError as error:

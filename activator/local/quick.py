@@ -72,7 +72,11 @@ class QuickProcess:
         self.invocation = invocation
         self.connection = connection
         self.pidfd = os.pidfd_open(pid)
-        self.output: Output | None = None
+
+    def forget(self) -> None:
+        """Stop watching it, for another to go on with it."""
+        asyncio.get_running_loop().remove_reader(self.pidfd)
+        os.close(self.pidfd)
 
 
 class Quick:
@@ -161,11 +165,6 @@ class Quick:
         self._context.emit(Event("started", name, connection.peer, pid))
         return process
 
-    def forget(self, process: QuickProcess) -> None:
-        """Stop watching a process, for another to go on with it."""
-        self._loop.remove_reader(process.pidfd)
-        os.close(process.pidfd)
-
     # --- inside ------------------------------------------------------------------------
 
     def _spawn(
@@ -223,7 +222,7 @@ class Quick:
 
     def _ended(self, process: QuickProcess) -> None:
         """Wait for a process that has ended, unless it leaves something behind."""
-        self.forget(process)
+        process.forget()
         family = self._context.family
         if family.has_strays():
             self._on_left(process)

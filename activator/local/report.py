@@ -98,7 +98,8 @@ class Reporter:
         if event.kind == "output":
             self._write(self._out, f"{self._painted(label, event)} | {event.text}")
         elif event.kind in ("failed", "note", "refused"):
-            self._problem(f"{label}: {event.text}", red=event.kind == "failed")
+            text = f"{label}: {event.text}" if label else event.text
+            self._problem(text, red=event.kind == "failed")
         elif not self._quiet and (text := _text(event)):
             if event.kind == "ended" and event.status:
                 self._write(self._out, f"{self._painted(label, event)}: {text}")
@@ -163,6 +164,8 @@ _TEXTS: dict[str, Callable[[Event], str]] = {
     "status": lambda event: f"status: {event.text}",
     "ended": lambda event: event.text,
     "stopping": lambda _: "stopping",
-    "reloaded": lambda _: "reloaded",
+    "reloaded": lambda event: f"units read again: {event.text}" if event.text else "reloaded",
+    "changed": lambda event: f"changed: {event.text}",
+    "idle": lambda event: event.text,
     "restarting": lambda event: f"starts again in {event.text}",
 }

@@ -71,20 +71,35 @@ class ServiceBase:
         self.notify_state = ""
         self.notify_access = unit.notify
         self.reload_failed = False
-        self.limits = dict(unit.limits)
-        self.processes = Processes(unit, context)
         self._context = context
         self._passed = passed
         self._connection = connection or {}
-        self._spawner = Spawner(unit.name, unit.execution, context, self._on_line)
-        self._directories = OwnDirectories(unit.execution.directories)
-        self._starts = RateLimit(Rate(unit.restarting.interval, unit.restarting.burst))
-        self.start_limit_hit = False
+        self._next_unit = unit
+        self._become(unit)
         self._main_pid = 0
         self._early = False
         self._dumped = False
         self._may_restart = True
         self._restarting = False
+
+    def renew(self, unit: ServiceUnit) -> None:
+        """Be another unit of the same name from the next start on."""
+        self._next_unit = unit
+
+    def forgive(self) -> None:
+        """Forget how often it was started, as `systemctl reset-failed` does."""
+        rules = self.unit.restarting
+        self._starts = RateLimit(Rate(rules.interval, rules.burst))
+        self.start_limit_hit = False
+
+    def _become(self, unit: ServiceUnit) -> None:
+        """Be a unit, while there is no process."""
+        self.unit = unit
+        self.limits = dict(unit.limits)
+        self.processes = Processes(unit, self._context)
+        self._spawner = Spawner(unit.name, unit.execution, self._context, self._on_line)
+        self._directories = OwnDirectories(unit.execution.directories)
+        self.forgive()
 
     @property
     def activity(self) -> str:

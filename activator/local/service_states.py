@@ -75,6 +75,8 @@ class ServiceStates(ServiceBase):
 
     def _begin(self) -> None:
         """Begin a life."""
+        if self._next_unit is not self.unit:
+            self._become(self._next_unit)
         rules = self.unit.restarting
         if not self._starts.allows():
             times = f"{rules.burst} time{'s' * (rules.burst > 1)} in {rules.interval:g}s"

@@ -53,6 +53,7 @@ class Supervisor:
         services: Name → the services that are loaded, instances of templates while they
             live.
         sockets: Name → the socket units.
+        stays: Whether it runs on when nothing is left: something may be started again.
     """
 
     def __init__(
@@ -70,13 +71,27 @@ class Supervisor:
         self.services: dict[str, Service] = {}
         self.sockets: dict[str, SocketLife] = {}
         self._linked: dict[str, Service] = {}
+        # Those that were closed for a reload and whose connections are still served.
+        self._retired: list[SocketLife] = []
         self._jobs: Jobs | None = None
         self._context: Context | None = None
         self._notify: NotifySocket | None = None
         self._over = asyncio.Event()
         self._opened: list[tuple[SocketUnit, Listen]] = []
+        self.stays = False
         self._serving = False
         self._stopping = False
+
+    @property
+    def lives(self) -> list[SocketLife]:
+        """Return all socket units, also those that have connections only."""
+        return [*self.sockets.values(), *self._retired]
+
+    @property
+    def family(self) -> Family:
+        """Return what knows our processes; :meth:`open` has made it."""
+        assert self._context is not None  # noqa: S101 - see above
+        return self._context.family
 
     @property
     def addresses(self) -> list[Address]:
@@ -121,7 +136,7 @@ class Supervisor:
                 self._look()
                 await self._over.wait()
         finally:
-            self._take_over()
+            self.take_over()
             for service in [*self.services.values()]:
                 service.abandon()
             self.close()
@@ -144,7 +159,7 @@ class Supervisor:
 
     def _stop_all(self, again: bool) -> None:  # noqa: FBT001 - call_soon() has no keywords
         """Stop every unit, or kill what is left."""
-        self._take_over()
+        self.take_over()
         for life in self.sockets.values():
             life.stop()
         for service in [*self.services.values()]:
@@ -199,14 +214,19 @@ class Supervisor:
         )
         self._jobs = Jobs(self._linked, self._on_dependency)
         if self._plan.notifies:
-            self._notify = NotifySocket(self._on_message)
-            context.notify_path = self._notify.path
-            asyncio.get_running_loop().add_reader(self._notify, self._notify.receive)
+            self._listen_for_messages(context)
         for name, unit in self._plan.services.items():
             service = Service(unit, context, partial(self._passed, name))
             self.services[name] = self._linked[name] = service
         for socket in self._plan.sockets:
             self.sockets[socket.name] = self._life(socket, context)
+
+    def _listen_for_messages(self, context: Context) -> None:
+        """Make the socket behind NOTIFY_SOCKET, once."""
+        if self._notify is None:
+            self._notify = NotifySocket(self._on_message)
+            context.notify_path = self._notify.path
+            asyncio.get_running_loop().add_reader(self._notify, self._notify.receive)
 
     def _life(self, unit: SocketUnit, context: Context) -> SocketLife:
         """Make the life of a socket unit, by its mode."""
@@ -244,9 +264,9 @@ class Supervisor:
         """Take note of an instance whose process runs already."""
         self.services[service.unit.name] = service
 
-    def _take_over(self) -> None:
+    def take_over(self) -> None:
         """Make services of all processes of connections."""
-        for life in self.sockets.values():
+        for life in self.lives:
             if isinstance(life, PerConnectionSocket):
                 life.take_over()
 
@@ -260,7 +280,7 @@ class Supervisor:
         elif service.state in GONE:
             self._linked.pop(name, None)
             self.services.pop(name, None)
-            for life in self.sockets.values():
+            for life in self.lives:
                 if isinstance(life, PerConnectionSocket):
                     life.gone(service)
         if service.state in GONE:
@@ -269,7 +289,7 @@ class Supervisor:
     def _tell_sockets(self, name: str) -> None:
         """Let the sockets of a service see in which state it is now."""
         waits = self._all_jobs.waits(name)
-        for life in self.sockets.values():
+        for life in self.lives:
             if isinstance(life, SharedSocket) and life.unit.service == name:
                 life.service_changed(waits=waits)
 
@@ -285,10 +305,11 @@ class Supervisor:
 
     def _look(self) -> None:
         """See whether anything is left."""
-        sockets = any(life.state not in OVER for life in self.sockets.values())
+        sockets = any(life.state not in OVER for life in self.lives)
         services = any(service.state not in GONE for service in self.services.values())
-        services |= any(life.busy for life in self.sockets.values())
-        if self._serving and not sockets and not services:
+        services |= any(life.busy for life in self.lives)
+        left = sockets or services or (self.stays and not self._stopping)
+        if self._serving and not left:
             self._over.set()
 
     def _on_message(self, message: Message) -> None:

@@ -1,0 +1,97 @@
+"""``activator ctl``: control a running ``activator run --control`` from another terminal."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VERBS = ("list", "status", "start", "stop", "restart", "reload")
+
+
+@click.command(
+    "ctl",
+    short_help="Control a running `activator run --control`.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.argument("verb", type=click.Choice(VERBS))
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("--control-socket", metavar="PATH", help="Where it listens, if not by default.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Print for people or for programs.",
+)
+def command(verb: str, names: tuple[str, ...], control_socket: str | None, form: str) -> int:
+    """List units, or start, stop, restart or reload some, as systemctl does.
+
+    NAME is a service, or a socket with its suffix. `restart` keeps the sockets open, so
+    that clients wait and none is refused. `reload` without a NAME reads all units again:
+    sockets that did not change stay open. Each waits until it is done.
+
+    \b
+    Examples:
+      activator ctl list
+      activator ctl restart web
+      activator ctl reload
+      activator ctl status web.socket --format json
+    """  # noqa: D301 - click wants the character
+    from activator.errors import UsageError
+    from activator.local.control import ask, default_path
+
+    if verb in ("start", "stop", "restart") and not names:
+        raise UsageError(f"{verb} needs a name", "`activator ctl list` shows all", place="ctl")
+    answer = ask(control_socket or default_path(), verb, list(names))
+    if form == "json":
+        click.echo(json.dumps(answer, indent=2))
+    elif verb == "reload" and not names:
+        click.echo("\n".join(answer) or "no unit has changed")
+    elif verb == "status":
+        for row in answer:
+            click.echo("\n".join(_details(row)))
+    elif verb == "list":
+        _table(answer)
+    return 0
+
+
+def _table(rows: "Iterable[dict[str, Any]]") -> None:
+    """Print one line a unit."""
+    lines = [("UNIT", "STATE", "PID", "")]
+    for row in rows:
+        addresses = ", ".join(row.get("addresses", ()))
+        lines.append(
+            (
+                row["unit"],
+                row["state"],
+                str(row.get("pid") or "-"),
+                row.get("text") or row.get("client") or addresses,
+            )
+        )
+    widths = [max(len(line[n]) for line in lines) for n in range(3)]
+    for line in lines:
+        cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
+        click.echo("  ".join([*cells, line[3]]).rstrip())
+
+
+def _details(row: dict[str, Any]) -> list[str]:
+    """Return all that is known about a unit, one thing a line."""
+    known = {
+        "state": row["state"],
+        "result": row["result"],
+        "listens on": ", ".join(row.get("addresses", ())),
+        "starts": row.get("service"),
+        "accepted": row.get("accepted"),
+        "connections": row.get("connections"),
+        "process": row.get("pid"),
+        "client": row.get("client"),
+        "status": row.get("text"),
+        "last exit": row.get("status"),
+        "restarts": row.get("restarts"),
+    }
+    shown = [f"  {what + ':':<13}{value}" for what, value in known.items() if value]
+    return [row["unit"], *shown]

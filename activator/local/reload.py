@@ -1,0 +1,232 @@
+"""Take up changed units while everything runs, and tell others when units have got somewhere.
+
+What a reload does to each unit:
+
+=====================  ====================================================================
+a socket is unchanged  it stays open, with all that is queued, whatever its service is now
+a socket has changed   its service ends, if it runs, and the socket is made anew
+a socket is new        it is opened
+a socket is gone       it is closed, its files are removed, its service ends
+a service has changed  it runs on as it is; the next start is that of the new unit
+=====================  ====================================================================
+
+All new addresses are opened before anything is closed. When one cannot be opened everything
+stays as it was. Where text stands in its file is no change.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
+from functools import partial
+from typing import Any
+
+from activator.address import Address
+from activator.errors import ActivatorError, combine
+from activator.local.models import Listen, Plan, SocketUnit
+from activator.local.per_connection import PerConnectionSocket
+from activator.local.service import Service
+from activator.local.service_base import ServiceBase
+from activator.local.socket_life import OVER, SocketLife
+from activator.local.states import GONE, State
+from activator.local.supervisor import Supervisor
+
+
+class LiveSupervisor(Supervisor):
+    """A supervisor whose plan can be replaced while it runs, and whose units can be waited for."""
+
+    async def open(self) -> None:
+        """Open all sockets of all units; see :meth:`Supervisor.open`."""
+        self._news = asyncio.Event()
+        self._reloading = asyncio.Lock()
+        await super().open()
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether no process runs, or is about to."""
+        busy = any(life.busy for life in self.lives)
+        return not busy and all(each.state in GONE for each in self.services.values())
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition holds, which is looked at when a unit has changed."""
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
+
+    async def reload(self, plan: Plan) -> list[str]:
+        """Replace the plan.
+
+        Args:
+            plan: The units as they are now.
+
+        Returns:
+            What has changed, a few words a unit; nothing if nothing has.
+
+        Raises:
+            ActivatorError: A socket cannot be opened; then all is as it was, but that the
+                services of those that changed may have ended.
+        """
+        async with self._reloading:
+            old = {unit.name: unit for unit in self._plan.sockets}
+            new = {unit.name: unit for unit in plan.sockets}
+            kept = {name for name in new if self._keeps(name, old, new)}
+            before, self._plan = self._plan, plan
+            added = self._add_services(plan)
+            fresh: dict[str, SocketLife] = {}
+            try:
+                await self._replace(old, new, kept, fresh)
+            except BaseException:
+                self._plan = before
+                for name in added:
+                    self.services.pop(name, None)
+                    self._linked.pop(name, None)
+                raise
+            self.sockets = {name: fresh.get(name) or self.sockets[name] for name in new}
+            told = [f"{name} closed" for name in old if name not in new]
+            told += [f"{name} {'made anew' if name in old else 'opened'}" for name in fresh]
+            told += self._renew(before, plan)
+            for life in fresh.values():
+                life.announce()
+                life.listen()
+            return told
+
+    # --- inside ------------------------------------------------------------------------
+
+    def _keeps(self, name: str, old: dict[str, SocketUnit], new: dict[str, SocketUnit]) -> bool:
+        """Tell whether a socket stays open as it is."""
+        unchanged = name in old and same(old[name], new[name])
+        return unchanged and self.sockets[name].state not in OVER
+
+    def _add_services(self, plan: Plan) -> list[str]:
+        """Make the services that are new; return their names."""
+        context = self._context
+        assert context is not None  # noqa: S101 - open() has made it
+        if plan.notifies:
+            self._listen_for_messages(context)
+        added = [name for name in plan.services if name not in self.services]
+        for name in added:
+            service = Service(plan.services[name], context, partial(self._passed, name))
+            self.services[name] = self._linked[name] = service
+        return added
+
+    async def _replace(
+        self,
+        old: dict[str, SocketUnit],
+        new: dict[str, SocketUnit],
+        kept: set[str],
+        fresh: dict[str, SocketLife],
+    ) -> None:
+        """Open what is new, then close what has gone; on an error put back what was there."""
+        context = self._context
+        assert context is not None  # noqa: S101 - open() has made it
+        leaving = {name: self.sockets[name] for name in old if name not in kept}
+        taken = [each.address for life in leaving.values() for each in life.listeners]
+        self._opened = [(old[name], listen) for name in kept for listen in old[name].listens]
+        lives = {name: self._life(unit, context) for name, unit in new.items() if name not in kept}
+        later = [name for name in lives if _overlaps(new[name].listens, taken)]
+        try:
+            await self._start(lives, [name for name in lives if name not in later])
+            await self._end_services([*leaving.values()], [*lives.values()])
+            for name, life in leaving.items():
+                life.stop()
+                await self.until(lambda life=life: life.state in OVER)  # type: ignore[misc]
+                self._retired.append(self.sockets.pop(name))
+            await self._start(lives, later)
+        except ActivatorError:
+            for life in lives.values():
+                life.close()
+            await self._put_back(old, [name for name in leaving if name not in self.sockets])
+            raise
+        fresh.update(lives)
+
+    async def _start(self, lives: dict[str, SocketLife], names: Iterable[str]) -> None:
+        """Open the sockets of some units.
+
+        Raises:
+            ActivatorError: One cannot be opened.
+        """
+        problems: list[ActivatorError] = []
+        for name in names:
+            problems += await lives[name].start(self._refuse_twice)
+        if problems:
+            raise combine(problems)
+
+    async def _put_back(self, old: dict[str, SocketUnit], names: list[str]) -> None:
+        """Open sockets again that were closed for others that could not be opened."""
+        context = self._context
+        assert context is not None  # noqa: S101 - open() has made it
+        for name in names:
+            life = self._life(old[name], context)
+            if not await life.start(lambda _, __: None):
+                life.announce()
+                life.listen()
+            self.sockets[name] = life
+
+    async def _end_services(self, leaving: list[SocketLife], coming: list[SocketLife]) -> None:
+        """End the services whose descriptors change; the next client starts them again."""
+        names = {life.unit.service for life in (*leaving, *coming) if not life.unit.accept}
+        running = [name for name in names if self._runs(name)]
+        for name in running:
+            self.stop_unit(name)
+        await self.until(lambda: not any(map(self._runs, running)))
+
+    def _runs(self, name: str) -> bool:
+        """Tell whether a service is there and has not gone."""
+        return name in self.services and self.services[name].state not in GONE
+
+    def _renew(self, before: Plan, plan: Plan) -> list[str]:
+        """Give the services and templates their new units; return what has changed."""
+        told = []
+        for name, unit in plan.services.items():
+            if name in before.services and not same(before.services[name], unit):
+                self.services[name].renew(unit)
+                told.append(f"{name} changed")
+        for name in before.services:
+            if name not in plan.services and not self._runs(name):
+                self.services.pop(name, None)
+                self._linked.pop(name, None)
+        for name, template in plan.templates.items():
+            if name not in before.templates or same(before.templates[name].sample, template.sample):
+                continue
+            told.append(f"{name} changed")
+            for life in self.sockets.values():
+                if isinstance(life, PerConnectionSocket) and life.unit.service == name:
+                    life.renew(template)
+        return told
+
+    def _changed(self, service: ServiceBase, before: State) -> None:
+        """Take note that a service is in another state."""
+        super()._changed(service, before)
+        self._news.set()
+
+    def _on_over(self, life: SocketLife) -> None:
+        """Take note that a socket unit listens no more."""
+        if not self._reloading.locked():
+            super()._on_over(life)
+        self._retired = [each for each in self._retired if each.busy]
+        self._news.set()
+
+
+def _overlaps(listens: tuple[Listen, ...], taken: list[Address]) -> bool:
+    """Tell whether an address is, or may be, in use by one that is about to close."""
+    ports = {address.port for address in taken if address.is_ip}
+    for listen in listens:
+        address = listen.address
+        if (address.is_ip and address.port in ports) or address in taken:
+            return True
+        if not address.is_ip and any(address.path == other.path for other in taken):
+            return True
+    return False
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two units are the same, wherever they stand in their files."""
+    if type(one) is not type(other):
+        return False
+    if is_dataclass(one):
+        names = [field.name for field in fields(one) if field.name != "place"]
+        return all(same(getattr(one, name), getattr(other, name)) for name in names)
+    if isinstance(one, tuple | list) and not hasattr(one, "_fields"):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return bool(one == other)

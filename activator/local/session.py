@@ -1,0 +1,364 @@
+"""A run as a whole: its signals, its control socket, its reloads, and when and how it ends.
+
+===================  ======================================================================
+SIGTERM, SIGINT,     all services end; once more: what is left is killed
+SIGQUIT
+SIGHUP               the units are read again; services that can reload do so. If the terminal
+                     has gone, the same as SIGTERM
+SIGUSR1, SIGUSR2,    go on to the main processes of the services, but not to those of single
+SIGWINCH             connections
+===================  ======================================================================
+
+As process 1 of a container, whatever loses its parent is waited for when it ends.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from activator.errors import ActivatorError
+from activator.local import status
+from activator.local.control import Control
+from activator.local.events import Event
+from activator.local.models import Plan
+from activator.local.reload import LiveSupervisor
+from activator.local.results import SUCCESS
+from activator.local.states import GONE
+from activator.local.watch import Watch
+
+_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_FORWARDED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+_SIGNALLED = 128  # what a shell adds to the number of the signal that ended a process
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a run is to be.
+
+    Attributes:
+        control: The path of the control socket, empty for none.
+        grace: Seconds from the first request to end until what is left is killed; 0 for as
+            long as the units say.
+        exit_idle: Seconds without any process after which the run ends; 0 for never.
+        now: Whether the services start at once.
+        follow: Whether the run ends with the first service that does, and with its status.
+        watch: Files and directories whose changes restart what runs; empty for none.
+    """
+
+    control: str = ""
+    grace: float = 0.0
+    exit_idle: float = 0.0
+    now: bool = False
+    follow: bool = False
+    watch: tuple[str, ...] = ()
+
+
+class Session:
+    """A run from its beginning to its end.
+
+    Args:
+        plan: What is run first.
+        make: Makes the supervisor of a plan, with what gets its events.
+        load: Reads the units again.
+        show: Gets the events, too.
+        options: How it is to be.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        make: Callable[[Plan, Callable[[Event], None]], LiveSupervisor],
+        load: Callable[[], Plan],
+        show: Callable[[Event], None],
+        options: Options,
+    ) -> None:
+        self._plan = plan
+        self._load = load
+        self._show = show
+        self._options = options
+        self._supervisor = make(plan, self._on_event)
+        self._supervisor.stays = bool(options.control or options.watch)
+        self._statuses: dict[str, int] = {}
+        self._idle: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+        self._terminal = _has_terminal()
+
+    async def run(self) -> int:
+        """Open all, serve until the end, and return the exit status.
+
+        Raises:
+            ActivatorError: Something cannot be opened; nothing is left behind.
+        """
+        loop = asyncio.get_running_loop()
+        # Caught before the first file is made, so that it is removed again.
+        for number, act in self._signals().items():
+            loop.add_signal_handler(number, act)
+        control = Control(self._options.control, self._answer) if self._options.control else None
+        try:
+            if control is not None:
+                await control.open()
+            await self._supervisor.open()
+            self._show(Event("open"))
+            if self._options.now:
+                self._start_all()
+            if self._options.watch:
+                self._spawn(Watch(self._options.watch).run(self._on_change))
+            self._look()
+            asked = await self._supervisor.run()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if control is not None:
+                control.close()
+            for number in self._signals():
+                loop.remove_signal_handler(number)
+        return self._status(asked=asked)
+
+    def stop(self) -> None:
+        """End all services; called again, kill them."""
+        self._supervisor.stop()
+        if not self._stopping and self._options.grace:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._options.grace, self._supervisor.stop)
+        self._stopping = True
+
+    # --- signals -----------------------------------------------------------------------
+
+    def _signals(self) -> dict[int, Callable[[], object]]:
+        """Return what each signal does."""
+        acts: dict[int, Callable[[], object]] = dict.fromkeys(_STOP, self.stop)
+        acts[signal.SIGHUP] = self._on_hangup
+        for number in _FORWARDED:
+            acts[number] = lambda number=number: self._forward(number)  # type: ignore[misc]
+        if os.getpid() == 1:
+            acts[signal.SIGCHLD] = self._reap
+        return acts
+
+    def _on_hangup(self) -> None:
+        """Read the units again, or end if it was the terminal that hung up."""
+        if self._terminal and not _has_terminal():
+            self.stop()
+        else:
+            self._spawn(self._reload_all())
+
+    def _forward(self, number: int) -> None:
+        """Send a signal to all services' main processes."""
+        for name in self._plan.services:
+            service = self._supervisor.services.get(name)
+            if service is not None and service.processes.main is not None:
+                service.processes.main.signal(number)
+
+    def _reap(self) -> None:
+        """Wait for whatever has ended and was left to us."""
+        self._supervisor.family.reap()
+
+    # --- reloading ---------------------------------------------------------------------
+
+    async def reload(self) -> list[str]:
+        """Read the units again, and take up what has changed.
+
+        Returns:
+            What has changed.
+
+        Raises:
+            ActivatorError: They cannot be taken up; all stays as it is.
+        """
+        plan = self._load()
+        told = await self._supervisor.reload(plan)
+        self._plan = plan
+        return told
+
+    async def _reload_all(self) -> None:
+        """Read the units again and let services reload; tell what comes of it."""
+        try:
+            told = await self.reload()
+        except ActivatorError as error:
+            for line in error.lines():
+                self._show(Event("failed", text=f"not reloaded: {line}"))
+            return
+        self._show(Event("reloaded", text=", ".join(told) or "no unit has changed"))
+        for service in self._supervisor.services.values():
+            service.reload()
+
+    async def _on_change(self, paths: list[str]) -> None:
+        """Take up changed files: units first, then whatever runs starts again."""
+        self._show(Event("changed", text=", ".join(paths)))
+        for each in self._supervisor.services.values():
+            each.forgive()  # what has failed so far was other code
+        await self._reload_all()
+        for name in self._plan.services:
+            service = self._supervisor.services.get(name)
+            if service is not None and service.state not in GONE:
+                self._supervisor.restart_unit(name)
+
+    # --- control -----------------------------------------------------------------------
+
+    async def _answer(self, verb: str, names: list[str]) -> Any:
+        """Do what was asked for over the control socket."""
+        if verb == "reload" and not names:
+            return await self.reload()
+        known = {**self._supervisor.sockets, **self._supervisor.services}
+        if verb in ("list", "status") and not names:
+            return list(status.rows(self._supervisor, []))
+        full = [_full_name(name, known) for name in names]
+        if verb in ("list", "status"):
+            return list(status.rows(self._supervisor, full))
+        acts: dict[str, Callable[[str], Awaitable[None]]] = {
+            "start": self._start,
+            "stop": self._stop,
+            "restart": self._restart,
+            "reload": self._reload,
+        }
+        if verb not in acts:
+            raise ActivatorError(f"'{verb}' is unknown", f"ask for {', '.join(acts)}")
+        for name in full:
+            await acts[verb](name)
+        return list(status.rows(self._supervisor, full))
+
+    async def _start(self, name: str) -> None:
+        """Start a service, and wait until it has started."""
+        service = self._service(name, "is open while this runs")
+        self._supervisor.start_unit(name)
+        await self._supervisor.until(lambda: service.activity not in ("inactive", "activating"))
+        _refuse_failed(service, name)
+
+    async def _stop(self, name: str) -> None:
+        """Stop a unit, and wait until it has stopped."""
+        supervisor = self._supervisor
+        supervisor.take_over()
+        supervisor.stop_unit(name)
+        if name in supervisor.sockets:
+            life = supervisor.sockets[name]
+            await supervisor.until(lambda: life.state in ("dead", "failed"))
+        else:
+            service = supervisor.services.get(name)
+            await supervisor.until(lambda: service is None or service.state in GONE)
+
+    async def _restart(self, name: str) -> None:
+        """Stop a service and start it again; its sockets stay open."""
+        service = self._service(name, "is not restarted; reload takes up what has changed")
+        before = service.main_pid
+        self._supervisor.restart_unit(name)
+        await self._supervisor.until(
+            lambda: (
+                (service.activity == "active" and service.main_pid != before)
+                or service.activity == "failed"
+            )
+        )
+        _refuse_failed(service, name)
+
+    async def _reload(self, name: str) -> None:
+        """Let a service reload, and wait until it has."""
+        service = self._service(name, "is not reloaded; reload without a name reads all units")
+        if not service.reload():
+            hint = "set ExecReload= or Type=notify-reload, and have it run"
+            raise ActivatorError(f"{name} cannot reload", hint)
+        await self._supervisor.until(lambda: service.activity != "reloading")
+        if service.reload_failed:
+            raise ActivatorError(f"{name} has failed to reload", "see its output")
+
+    def _service(self, name: str, otherwise: str) -> Any:
+        """Return a service, or raise for a socket."""
+        if name in self._supervisor.sockets:
+            raise ActivatorError(f"{name} is a socket, which {otherwise}", "name the service")
+        return self._supervisor.services[name]
+
+    # --- beginning and end -------------------------------------------------------------
+
+    def _start_all(self) -> None:
+        """Start all services that sockets would start."""
+        for name in dict.fromkeys(unit.service for unit in self._plan.sockets if not unit.accept):
+            self._supervisor.start_unit(name)
+
+    def _on_event(self, event: Event) -> None:
+        """Take note of what concerns the end, and pass all on."""
+        self._show(event)
+        if event.kind == "ended":
+            self._note_end(event)
+        if self._options.exit_idle and event.kind in ("started", "ended", "traffic"):
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _note_end(self, event: Event) -> None:
+        """Remember how a service has ended; end with it if that is asked for."""
+        service = self._supervisor.services.get(event.unit)
+        if service is None or event.unit not in self._plan.services:
+            return
+        number = event.status or 0
+        good = service.result == SUCCESS
+        self._statuses[event.unit] = (
+            0 if good else number if number > 0 else _SIGNALLED - number if number < 0 else 1
+        )
+        if self._options.follow and service.state in GONE and not self._stopping:
+            self.stop()
+
+    def _status(self, *, asked: bool) -> int:
+        """Return the exit status: that of the first service whose last process has failed."""
+        if self._options.follow or os.getpid() == 1:
+            failed = [self._statuses.get(name, 0) for name in self._plan.services]
+            if first := next(filter(None, failed), 0):
+                return first
+        return 0 if asked else 1
+
+    def _look(self) -> None:
+        """Begin, go on or cease to count the time without any process."""
+        limit = self._options.exit_idle
+        if not limit:
+            return
+        if not self._supervisor.idle:
+            if self._idle is not None:
+                self._idle.cancel()
+                self._idle = None
+        elif self._idle is None:
+            self._idle = asyncio.get_running_loop().call_later(limit, self._on_idle)
+
+    def _on_idle(self) -> None:
+        """End, unless something runs after all."""
+        self._idle = None
+        if self._supervisor.idle:
+            self._show(Event("idle", text=f"nothing has run for {self._options.exit_idle:g}s"))
+            self.stop()
+        else:
+            self._look()
+
+    def _spawn(self, work: Any) -> None:
+        """Do something beside the rest; what fails in it ends the run."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        """Forget what is done; tell of an error, which is a bug or concerns the watching."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._show(Event("failed", text=str(error)))
+
+
+def _full_name(name: str, known: dict[str, Any]) -> str:
+    """Return a unit's full name; a bare one is the service's, as with systemctl(1).
+
+    Raises:
+        ActivatorError: There is no such unit.
+    """
+    for full in (name, f"{name}.service", f"{name}.socket"):
+        if full in known:
+            return full
+    raise ActivatorError(f"there is no unit {name}", f"choose {', '.join(known) or 'none'}")
+
+
+def _refuse_failed(service: Any, name: str) -> None:
+    """Raise if a service is not up."""
+    if service.activity == "failed":
+        raise ActivatorError(f"{name} has failed ({service.result})", "see its output")
+
+
+def _has_terminal() -> bool:
+    """Tell whether we have a controlling terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
