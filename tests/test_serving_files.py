@@ -70,11 +70,7 @@ def test_lines(options: tuple[str, ...], prefix: str, tmp_path: Path) -> None:
 def test_no_line_is_torn(options: tuple[str, ...], prefix: str, tmp_path: Path) -> None:
     """Services come and go while clients write: each line arrives, whole and once."""
     with fifo(tmp_path) as (listener, client):
-        writers = [
-            threading.Thread(target=write_lines, args=(client, name, COUNT)) for name in "ab"
-        ]
-        for writer in writers:
-            writer.start()
+        writers = start_writers(client)
         lines: list[str] = []
         for _ in range(3):
             with launched(serve(options, f"{prefix}lines"), [listener]) as service:
@@ -96,6 +92,14 @@ def test_no_line_is_torn(options: tuple[str, ...], prefix: str, tmp_path: Path) 
         assert [f"{name}{n} {'x' * (n % 90)}" for n in range(COUNT)] == [
             text for text in lines if text[0] == name
         ]
+
+
+def start_writers(fd: int) -> list[threading.Thread]:
+    """Have two threads write at once; the caller waits for them."""
+    writers = [threading.Thread(target=write_lines, args=(fd, name, COUNT)) for name in "ab"]
+    for writer in writers:
+        writer.start()
+    return writers
 
 
 def write_lines(fd: int, name: str, count: int) -> None:
@@ -212,12 +216,20 @@ def test_all_kinds_in_one_service(options: tuple[str, ...], prefix: str, tmp_pat
                 assert ("end\n", "") == (service.stdout, service.stderr)
 
 
-def test_workers(tmp_path: Path) -> None:
-    """Several processes on a FIFO would tear its lines, so that is refused."""
-    words = serve(("--workers=2",), "p_lines")
-    with fifo(tmp_path) as (listener, _), launched(words, [listener]) as service:
-        assert 2 == service.wait()
-        assert service.stderr.startswith("--workers: 'unknown' (fifo ")
+@flavours
+def test_workers(options: tuple[str, ...], prefix: str, tmp_path: Path) -> None:
+    """Several processes on a FIFO share its lines, and tear none."""
+    words = serve(("--workers=2", *options), f"{prefix}lines")
+    with fifo(tmp_path) as (listener, client), launched(words, [listener]) as service:
+        writers = start_writers(client)
+        seen = [line(service) for _ in range(2 * COUNT)]
+        for writer in writers:
+            writer.join()
+        assert 0 == service.end()
+        assert {"end"} == set(service.stdout.split())
+    assert sorted(f"{name}{n} {'x' * (n % 90)}" for name in "ab" for n in range(COUNT)) == sorted(
+        seen
+    )
 
 
 # Special files.

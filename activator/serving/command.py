@@ -5,7 +5,6 @@ import os
 import sys
 
 from activator.errors import ActivatorError, UsageError
-from activator.serving.handlers import FILES
 from activator.serving.options import PROCESS, parse
 
 TYPE_CHECKING = False
@@ -13,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from activator.listen import Listeners
     from activator.serving.engine import Settings
     from activator.serving.load import Wrapper
 
@@ -59,7 +57,6 @@ def _run(words: "Sequence[str]") -> int:
             if not is_worker():
                 from activator.serving import workers as parent  # noqa: PLC0415 - the same
 
-                _check_shared(listeners)
                 return parent.run(listeners, workers, settings.drain, start_limit)
             settings.is_worker = True
             if workers > 1:
@@ -111,21 +108,6 @@ def _check(
         raise UsageError("a handler and a program", "give one", place="--inetd")
     if workers > 1 and is_process:
         raise UsageError("each connection has its process already", place="--workers")
-
-
-def _check_shared(listeners: "Listeners") -> None:
-    """Refuse what several processes would tear to pieces.
-
-    Raises:
-        UsageError: There is a FIFO or special file.
-    """
-    for item in listeners:
-        if item.kind in FILES:
-            raise UsageError(
-                f"{item} has one reader only",
-                "leave it out, or give it a service of its own",
-                place="--workers",
-            )
 
 
 def _leave_threads(status: int) -> None:

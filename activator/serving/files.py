@@ -9,7 +9,7 @@ returns, and the next one begins when there is more to read.
 
 What was not read stays in the kernel for the next process. Nothing is torn by that: all that a
 FIFO holds is read at once, and a writer's line is in there as a whole, or not at all (pipe(7),
-PIPE_BUF).
+PIPE_BUF). So several processes can read one, each some of the lines.
 """
 
 import io
