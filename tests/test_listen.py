@@ -247,7 +247,7 @@ TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=1
 def test_agrees_with_libsystemd(
     comparison: subprocess.Popen[str], pid: str | None, count: str | None, names: str | None
 ) -> None:
-    """Whatever the variables say, the result is libsystemd's, and an error is one line."""
+    """Whatever the variables say, what is taken is libsystemd's, and an error is one line."""
     variables = {"LISTEN_PID": pid, "LISTEN_FDS": count, "LISTEN_FDNAMES": names}
     given_ones = {name: value for name, value in variables.items() if value is not None}
     assert comparison.stdin
@@ -255,6 +255,9 @@ def test_agrees_with_libsystemd(
     comparison.stdin.write(json.dumps(given_ones) + "\n")
     comparison.stdin.flush()
     answer = json.loads(comparison.stdout.readline())
+    if answer["oracle"] != [] and "\\" not in (names or ""):
+        # libsystemd drops backslashes from names; no unit has any.
+        assert (answer["oracle"] == answer["claim"]) == isinstance(answer["oracle"], list)
     if isinstance(answer["oracle"], int):
         (line,) = answer["ours"]["error"]
         assert 1 == len(line.splitlines())

@@ -1,7 +1,7 @@
 """Take descriptors again and again, beside libsystemd itself: one JSON object a line.
 
 Each line has the LISTEN_* variables to set; the answer has what systemd.daemon returned
-(or its errno), and what activator.listen_fds() did.
+(or its errno), what ``activator exec`` would claim, and what activator.listen_fds() did.
 """
 
 import json
@@ -10,8 +10,18 @@ import sys
 
 from systemd import daemon
 
-from activator.listen import VARIABLES
+from activator import ActivatorError
+from activator.claim import claim
+from activator.passed import VARIABLES
 from tests.support.show_listeners import left, taken
+
+
+def claimed() -> object:
+    """Claim them, or return the error."""
+    try:
+        return list(claim(os.environ).items())
+    except ActivatorError as error:
+        return error.lines()
 
 
 def main() -> None:
@@ -25,7 +35,8 @@ def main() -> None:
             oracle: object = list(daemon.listen_fds_with_names(unset_environment=False).items())
         except OSError as error:
             oracle = error.errno
-        print(json.dumps({"oracle": oracle, "ours": taken(), "left": left()}), flush=True)  # noqa: T201
+        answer = {"oracle": oracle, "claim": claimed(), "ours": taken(), "left": left()}
+        print(json.dumps(answer), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
