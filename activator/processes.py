@@ -8,7 +8,7 @@ import gc
 import os
 import pickle
 from collections.abc import Callable, Iterator
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -39,19 +39,17 @@ def spread(work: Callable[[int], T], pieces: int) -> list[T]:
     os.write(laying, bytes(range(pieces)))
     os.close(laying)
     gc.freeze()  # what all have in common would be copied by a collection
-    helpers: dict[int, BinaryIO] = {}
+    helpers: dict[int, int] = {}
+    done: dict[int, T] = {}
     try:
         for _ in range(min(processors(), pieces) - 1):
             helpers.update(_fork(work, waiting))
-        done = dict(_take(work, waiting))
-        for results in helpers.values():
-            done |= _read(results)
+        done.update(_take(work, waiting))
     finally:
         os.read(waiting, PIECES_MAX)  # whatever happened, nobody begins another piece
         os.close(waiting)
         for pid, results in helpers.items():
-            results.close()
-            os.waitpid(pid, 0)
+            done |= _results(pid, results)
     return [done[number] if number in done else work(number) for number in range(pieces)]
 
 
@@ -61,30 +59,32 @@ def _take(work: Callable[[int], T], waiting: int) -> Iterator[tuple[int, T]]:
         yield token[0], work(token[0])
 
 
-def _fork(work: Callable[[int], T], waiting: int) -> dict[int, BinaryIO]:
-    """Start a process that takes pieces; return its number and where its results come from."""
-    reading, writing = os.pipe()
+def _fork(work: Callable[[int], T], waiting: int) -> dict[int, int]:
+    """Start a process that takes pieces; return its number and where it leaves the results."""
+    results = os.memfd_create("results")
     try:
         pid = os.fork()
     except OSError:  # too many processes, or no memory
-        os.close(reading)
-        os.close(writing)
+        os.close(results)
         return {}
     if pid:
-        os.close(writing)
-        return {pid: os.fdopen(reading, "rb")}
+        return {pid: results}
+    status = 1
     try:
-        os.close(reading)
-        with os.fdopen(writing, "wb") as results:
-            pickle.dump(dict(_take(work, waiting)), results)
+        done = dict(_take(work, waiting))
+        with os.fdopen(results, "wb") as file:
+            pickle.dump(done, file)
+        status = 0
     finally:
-        os._exit(0)  # neither tracebacks nor buffers of the first process are this one's to write
+        os._exit(status)  # tracebacks and buffers of the first process are not this one's to write
 
 
-def _read(results: BinaryIO) -> dict[int, T]:
-    """Return what a process has done; nothing if it did not come to its end."""
-    try:
-        found: dict[int, T] = pickle.load(results)  # noqa: S301 - we wrote it
-    except (EOFError, pickle.UnpicklingError):
-        return {}
-    return found
+def _results(pid: int, results: int) -> dict[int, T]:
+    """Wait for a process and return what it has done; nothing if it did not come to its end."""
+    _, status = os.waitpid(pid, 0)
+    with os.fdopen(results, "rb") as file:
+        if status:
+            return {}
+        file.seek(0)
+        found: dict[int, T] = pickle.load(file)  # noqa: S301 - we wrote it
+        return found

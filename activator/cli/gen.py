@@ -1,5 +1,6 @@
 """``activator gen``: specs to units."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -220,7 +221,8 @@ def _twice(made: "list[Made]") -> "Iterator[ActivatorError]":
 
 def show(texts: dict[str, str]) -> None:
     """Print units, each under its name."""
-    click.echo("\n".join(f"# {name}\n{text}" for name, text in texts.items()), nl=False)
+    # Not click.echo(), which would look for colours in the text of a thousand units.
+    sys.stdout.write("\n".join(f"# {name}\n{text}" for name, text in texts.items()))
 
 
 def show_files(files: "list[File]", *, diff: bool, check: bool) -> None:
@@ -260,6 +262,8 @@ def show_json(texts: dict[str, str], files: "list[File]", specs: "list[Spec]") -
 
 def _own(options: dict[str, Any], settings: "Settings") -> "Made":
     """Load and render the spec that the options give."""
+    from functools import partial
+
     from activator import spec
     from activator.batch import make
     from activator.render import Renderer
@@ -270,7 +274,9 @@ def _own(options: dict[str, Any], settings: "Settings") -> "Made":
     if settings.systemd:
         tree["systemd"], places["systemd",] = settings.systemd, "--systemd"
     renderer = Renderer(explain=settings.explain, templates=settings.templates)
-    return make("", lambda: spec.from_options(tree, places, drop=settings.drop), renderer)
+    load = partial(spec.from_options, tree, places, drop=settings.drop)
+    (made,) = make([("", load)], renderer)
+    return made
 
 
 def _tree(options: dict[str, Any]) -> tuple[dict[str, Any], dict[tuple[str | int, ...], str]]:

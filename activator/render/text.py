@@ -1,7 +1,7 @@
 """Units to text through the templates, each parsed again before it is given away."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 import jinja2
@@ -50,9 +50,25 @@ class Renderer:
         Raises:
             ActivatorError: A template is wrong, or systemd would refuse a unit.
         """
+        return self.texts(spec, self.units(spec))
+
+    def units(self, spec: Spec) -> list[Unit]:
+        """Return what a spec's units are to say.
+
+        Raises:
+            ActivatorError: systemd would refuse one.
+        """
         made = list(units(spec))
         refused.check(spec, made)
-        return {unit.name: self.text(unit, spec) for unit in made}
+        return made
+
+    def texts(self, spec: Spec, units: Iterable[Unit]) -> dict[str, str]:
+        """Return the texts of units of a spec by file name.
+
+        Raises:
+            ActivatorError: A template is wrong.
+        """
+        return {unit.name: self.text(unit, spec) for unit in units}
 
     def text(self, unit: Unit, spec: Spec) -> str:
         """Return one unit's text, with its fingerprint (see :mod:`activator.ownership`).

@@ -75,6 +75,12 @@ def intents() -> dict[str, Intent]:
     }
 
 
+@cache
+def defaults() -> dict[str, Any]:
+    """Return what holds for each key without it."""
+    return {key: intent.default for key, intent in intents().items()}
+
+
 def check(key: str, value: Any) -> None:
     """Check that a key exists and that its value has the right type.
 

@@ -44,6 +44,7 @@ class Reader:
         self.tree = source.tree
         self.problems: list[ActivatorError] = []
         self.right: set[str] = set()  # the keys whose values have the right type
+        self.values = dict(intents.defaults())  # with these values in place
         self.version = directives.OLDEST
 
     def read(self) -> Spec:
@@ -119,9 +120,7 @@ class Reader:
 
     def _get(self, key: str) -> Any:
         """Return a key's value if it is right, else the table's default."""
-        if key in self.right:
-            return self.tree[key]
-        return intents.intents()[key].default
+        return self.values[key]
 
     def _check_keys(self) -> None:
         """Note unknown keys, wrong types and missing keys."""
@@ -132,6 +131,7 @@ class Reader:
                 self._note(error, (key,))
             else:
                 self.right.add(key)
+                self.values[key] = value
         if "name" not in self.tree:
             self._problem((), "the spec has no name", 'add name = "..."')
         if not self.tree.get("sockets"):
