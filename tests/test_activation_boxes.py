@@ -3,15 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from activator import spec
-from tests.boxes.box import Box, Inside
+from tests.boxes.box import Box
+from tests.boxes.loads import clients
 
 UNITS = "/etc/systemd/system"
-CLIENTS = Path(__file__).parent / "boxes/inside/clients.py"
 # A program that serves one client with what the runtime tells it, and a socket option.
 PROBE = """\
 import json, socket, activator
@@ -115,46 +114,18 @@ def test_two_names_reach_two_handlers(box: Box) -> None:
         assert "active" == box.show("pair.service", "ActiveState")
 
 
-@contextmanager
-def clients(box: Box, address: str, number: int) -> Iterator[Inside]:
-    """Have clients talk to an echo service in the body."""
-    box.write("/root/clients.py", CLIENTS.read_text())
-    with box.popen(box.python, "/root/clients.py", address, str(number)) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def ended(process: Inside) -> dict[str, int]:
-    """Stop the clients and return what they have seen."""
-    output, errors = process.communicate(timeout=90)
-    assert 0 == process.returncode, errors
-    counts = json.loads(output.splitlines()[-1])
-    assert isinstance(counts, dict)
-    return counts
-
-
-def restart_under_load(box: Box, number: int, times: int) -> dict[str, int]:
-    """Restart the shared example while clients talk to it; return what they have seen."""
-    with installed(box, example(box, "echo")):
-        box.systemctl("start", "echo.socket")
-        with clients(box, "127.0.0.1:7777", number) as process:
-            assert process.stdout
-            assert "ready\n" == process.stdout.readline()
-            pids = {box.show("echo.service", "MainPID")}
-            for _ in range(times):
-                box.run("systemctl", "restart", "echo.service", timeout=120)
-                pids.add(box.show("echo.service", "MainPID"))
-            counts = ended(process)
-        assert times + 1 == len(pids)
-        assert "Traceback" not in box.journal("echo.service")
-    return counts
-
-
 def test_restarts_of_a_shared_service_lose_nothing(box: Box) -> None:
     """200 clients and five restarts: none is refused, cut short or left without an answer."""
-    counts = restart_under_load(box, number=200, times=5)
+    with installed(box, example(box, "echo")):
+        box.systemctl("start", "echo.socket")
+        with clients(box, 200, "127.0.0.1:7777") as talking:
+            pids = {box.show("echo.service", "MainPID")}
+            for _ in range(5):
+                box.run("systemctl", "restart", "echo.service", timeout=120)
+                pids.add(box.show("echo.service", "MainPID"))
+            counts = talking.end()
+        assert 5 + 1 == len(pids)
+        assert "Traceback" not in box.journal("echo.service")
     assert ["served"] == list(counts)
     assert counts["served"] > 1000
 
@@ -163,12 +134,10 @@ def test_stopping_instances_cuts_no_answer(box: Box) -> None:
     """Clients whose instances are told to stop three times get what was begun, to the end."""
     with installed(box, example(box, "echo-each")):
         box.systemctl("start", "echo-each.socket")
-        with clients(box, "/run/echo-each.sock", 8) as process:
-            assert process.stdout
-            assert "ready\n" == process.stdout.readline()
+        with clients(box, 8, "/run/echo-each.sock") as talking:
             for _ in range(3):
                 box.run("systemctl", "stop", "echo-each@*.service", timeout=120)
-            counts = ended(process)
+            counts = talking.end()
         # An instance that is told to stop while Python still starts has answered nothing yet.
         assert counts.pop("unanswered", 0) <= 3 * 8
         assert ["served"] == list(counts)

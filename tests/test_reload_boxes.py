@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from tests.boxes.box import UNITS, Box
-from tests.test_activation_boxes import clients, ended, installed, socat
+from tests.boxes.loads import clients
+from tests.test_activation_boxes import installed, socat
 
 CODE = "/srv/shop/shop.py"
 MODULE = """\
@@ -114,11 +115,9 @@ def test_reloads_under_load(box: Box) -> None:
     """50 clients and three reloads: none is refused, cut short or left without an answer."""
     with installed(box, ECHO):
         box.systemctl("start", "again.socket")
-        with clients(box, "127.0.0.1:7779", 50) as process:
-            assert process.stdout
-            assert "ready\n" == process.stdout.readline()
+        with clients(box, 50, "127.0.0.1:7779") as talking:
             for _ in range(3):
                 box.run("systemctl", "reload", "again.service", timeout=120)
-            counts = ended(process)
+            counts = talking.end()
         assert ["served"] == list(counts)
         assert "Traceback" not in box.journal("again.service")

@@ -1,0 +1,178 @@
+"""Services of each sort under load in a box, and what their clients have seen."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
+
+from activator import spec
+from tests.boxes.box import UNITS, Box, Inside
+
+INSIDE = Path(__file__).with_name("inside")
+ADDRESS = "127.0.0.1:7780"
+SERVICE = "load.service"
+ASYNC = 'handler = "activator.examples.echo:echo"\n'
+PLAIN = 'handler = "plain:echo"\napp-dir = "/srv/load"\n'
+EACH = 'mode = "per-connection"\n'
+WARM = EACH + 'isolation = "process"\n'
+# The sorts of services → the keys of their specs.
+SHARED = {
+    "async": ASYNC,
+    "threads": PLAIN,
+    "workers": ASYNC + "workers = 2\n",
+    "warm": ASYNC + WARM,
+}
+HAND_OVER = {
+    "async": ASYNC + "hand-over = true\n",
+    "threads": PLAIN + "hand-over = true\n",
+    "workers": ASYNC + "workers = 2\n",
+    "warm": ASYNC + WARM + "hand-over = true\n",
+}
+MODULE = """\
+def echo(sock):
+    while data := sock.recv(65536):
+        sock.sendall(data)
+"""
+
+
+@contextmanager
+def serving(box: Box, keys: str, socket: str = "", service: str = "") -> Iterator[None]:
+    """Have a service listen in the body.
+
+    Args:
+        box: Where.
+        keys: Keys of its spec.
+        socket: Directives of its socket, in TOML.
+        service: Directives of its service.
+    """
+    text = (
+        f'name = "load"\npython = "{box.python}"\n{keys}[sockets.load]\n'
+        f'ListenStream = "{ADDRESS}"\n{socket}[service]\n{service}'
+    )
+    box.write("/srv/load/plain.py", MODULE)
+    box.write("/root/load.toml", text)
+    name = spec.loads(text).name
+    paths = box.run("activator", "gen", f"/root/{name}.toml", "-o", str(UNITS)).stdout.split()
+    with box.units({path.rpartition("/")[2]: box.read(path) for path in paths}):
+        box.systemctl("start", "load.socket")
+        try:
+            yield
+        finally:
+            box.run("rm", "-rf", "/srv/load")
+        assert "active" == box.show("load.socket", "ActiveState")
+        assert "Traceback" not in box.journal("load*")
+
+
+class Clients:
+    """Clients that talk all the while, see ``inside/clients.py``.
+
+    Args:
+        process: What runs them.
+    """
+
+    def __init__(self, process: Inside) -> None:
+        self._process = process
+        self.p99: dict[str, float] = {}
+
+    def _hear(self) -> str:
+        assert self._process.stdout
+        return self._process.stdout.readline().strip()
+
+    def ready(self) -> None:
+        """Wait until every client has had an answer."""
+        assert "ready" == self._hear()
+
+    def phase(self, name: str) -> None:
+        """Measure for another phase from now on."""
+        assert self._process.stdin
+        self._process.stdin.write(f"{name}\n")
+        self._process.stdin.flush()
+        assert "ok" == self._hear()
+
+    def end(self) -> dict[str, int]:
+        """Have them end, and return how many conversations ended in each way."""
+        output, errors = self._process.communicate(timeout=90)
+        assert 0 == self._process.returncode, errors
+        result = json.loads(output.splitlines()[-1])
+        self.p99 = result["p99"]
+        counts: dict[str, int] = result["counts"]
+        return counts
+
+
+@contextmanager
+def clients(box: Box, number: int, address: str = ADDRESS) -> Iterator[Clients]:
+    """Have clients talk to an echo service in the body."""
+    box.write("/root/clients.py", (INSIDE / "clients.py").read_text())
+    with box.popen(box.python, "/root/clients.py", address, str(number)) as process:
+        try:
+            found = Clients(process)
+            found.ready()
+            yield found
+        finally:
+            process.kill()
+
+
+def script(box: Box, name: str, *arguments: object, timeout: float = 600) -> Any:
+    """Run one of the scripts that end by themselves; return what it printed."""
+    box.write(f"/root/{name}.py", (INSIDE / f"{name}.py").read_text())
+    words = (ADDRESS, *map(str, arguments))
+    return json.loads(box.run(box.python, f"/root/{name}.py", *words, timeout=timeout).stdout)
+
+
+def under_load(box: Box, number: int, times: int, *command: str) -> Clients:
+    """Run systemctl so many times while clients talk; nothing may be lost."""
+    with clients(box, number) as talking:
+        talking.phase("quiet")
+        sleep(min(times, 5))
+        talking.phase("busy")
+        for _ in range(times):
+            box.run("systemctl", *command, timeout=120)
+        counts = talking.end()
+    assert ["served"] == list(counts), counts
+    assert counts["served"] >= number
+    return talking
+
+
+def kill_over_and_over(
+    box: Box, number: int, times: int, interval: float, unit: str = SERVICE
+) -> dict[str, int]:
+    """Kill a service with all its processes so many times; return what clients have seen."""
+    with clients(box, number) as talking:
+        start = monotonic()
+        for turn in range(1, times + 1):
+            before = box.show(unit, "MainPID") if "*" not in unit else ""
+            box.systemctl("kill", "--signal=KILL", unit)
+            if before:
+                box.wait_for(partial(replaced, box, before), "another main process")
+            sleep(max(start + turn * interval - monotonic(), 0))
+        return talking.end()
+
+
+def replaced(box: Box, before: str) -> bool:
+    """Tell whether the service has another main process."""
+    return box.show(SERVICE, "MainPID") not in ("0", before)
+
+
+def processor_time(box: Box) -> float:
+    """Return how long the service has kept a processor busy, in seconds."""
+    return int(box.show(SERVICE, "CPUUsageNSec")) / 1e9
+
+
+def belongings(box: Box) -> dict[str, int]:
+    """Return what the processes of the service have: how many, of what, and kB of memory."""
+    cgroup = box.show(SERVICE, "ControlGroup")
+    pids = box.read(f"/sys/fs/cgroup{cgroup}/cgroup.procs").split()
+    found = {"processes": len(pids), "descriptors": 0, "threads": 0, "memory": 0}
+    for pid in pids:
+        found["descriptors"] += len(box.run("ls", f"/proc/{pid}/fd").stdout.split())
+        status = dict(
+            line.split(":", 1)
+            for line in box.read(f"/proc/{pid}/status").splitlines()
+            if ":" in line
+        )
+        found["threads"] += int(status["Threads"])
+        found["memory"] += int(status["VmRSS"].split()[0])
+    return found
