@@ -210,7 +210,7 @@ MISTAKES = [
     ("idle-exit = 'soon'\n" + GOOD, 1, "no time span"),
     ("idle-exit = 0\n" + GOOD, 1, "would stop at once"),
     ("idle-exit = true\n" + GOOD, 1, "idle-exit is not"),
-    ("mode = 'per-connection'\nidle-exit = 5\n" + GOOD, 2, "for a handler of shared sockets"),
+    ("mode = 'per-connection'\nidle-exit = 5\n" + GOOD, 2, "for a handler that stays"),
     ("idle-exit = 5\n" + EXEC, 1, 'is for mode = "proxy", and'),
     ("systemd = 219\n" + GOOD, 1, "too old"),
     ("systemd = 'wheezy'\n" + GOOD, 1, "unknown"),

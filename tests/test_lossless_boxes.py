@@ -3,12 +3,18 @@
 The full figures are in test_stress_boxes.py.
 """
 
-from time import monotonic
-
 import pytest
 
 from tests.boxes import loads
 from tests.boxes.box import Box
+
+
+@pytest.fixture(autouse=True)
+def ends_of_the_range(box: Box) -> None:
+    """Leave out the systemd in between, for the time it takes."""
+    if box.suite == "trixie":
+        pytest.skip("252 and the newest are enough")
+
 
 EACH = pytest.mark.parametrize("sort", ["workers", "warm"])
 
@@ -45,12 +51,10 @@ def test_idle_exit(box: Box) -> None:
 def test_few_descriptors(box: Box) -> None:
     """More clients than descriptors are all answered in the end, and waiting costs little."""
     with loads.serving(box, loads.ASYNC, service="LimitNOFILE = 64\n"):
-        start = monotonic()
-        result = loads.script(box, "crowd", 200, 0.4)
-        passed = monotonic() - start
-        assert {"served": 200} == result["counts"]
-        assert result["most"] < 64
-        assert loads.processor_time(box) < 0.3 * passed
+        counts, most, busy = loads.crowd(box, 100, 1.5)
+    assert {"served": 100} == counts
+    assert most < 64
+    assert busy < 0.2
 
 
 def test_managers_own_restart(box: Box) -> None:

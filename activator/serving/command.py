@@ -57,7 +57,11 @@ def _run(words: "Sequence[str]") -> int:
             if not is_worker():
                 from activator.serving import workers as parent  # noqa: PLC0415 - the same
 
-                return parent.run(listeners, workers, settings.drain, start_limit)
+                shared = settings.isolation != PROCESS
+                return parent.run(listeners, workers, settings.drain, start_limit, passes_on=shared)
+            from activator.serving.channels import with_channels  # noqa: PLC0415 - the same
+
+            listeners = with_channels(listeners)
             settings.is_worker = True
             if workers > 1:
                 settings.batch = 1  # for the others to get some

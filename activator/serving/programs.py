@@ -32,7 +32,8 @@ class Programs:
     """
 
     def __init__(self, argv: "Sequence[str]", settings: "Settings") -> None:
-        self.is_child = self.is_stopping = False
+        self.is_child = False
+        self.told = 0  # as with handlers, which read it
         self._argv = list(argv)
         self._path = _program(argv[0])
         self._environ = {name: value for name, value in os.environ.items() if name not in PRIVATE}

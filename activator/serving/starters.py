@@ -13,7 +13,7 @@ refuse a source.
 import gc
 import signal
 from _socket import socket as RawSocket  # noqa: N812 - the class that socket's own is made of
-from os import closerange, environ, fork, putenv, setpgid
+from os import closerange, environ, fork, getpid, putenv, setpgid
 from signal import set_wakeup_fd
 from socket import (
     AF_INET,
@@ -85,7 +85,8 @@ class Handlers:
 
     Attributes:
         is_child: Whether this process is that of a connection.
-        is_stopping: Whether the process was told to end, maybe before it could heed it.
+        told: The process that was told to end last: the service's, or that of a connection
+            before it could heed it.
     """
 
     __slots__ = (
@@ -98,13 +99,14 @@ class Handlers:
         "_private",
         "_settings",
         "is_child",
-        "is_stopping",
+        "told",
     )
 
     def __init__(
         self, routes: "Sequence[Route]", settings: "Settings", foreign: "Sequence[int]"
     ) -> None:
-        self.is_child = self.is_stopping = False
+        self.is_child = False
+        self.told = 0
         self._settings = settings
         # The objects that own them go with the process.
         ranges = _ranges([*foreign, *(route.listener.fd for route in routes)])
@@ -171,8 +173,9 @@ class Handlers:
                 environ[name] = remote[name]
         if self._limits:
             self._limits()
-        # From here on, SIGTERM raises TimeIsUpError in a plain handler.
-        if self.is_stopping:
+        # From here on, SIGTERM raises TimeIsUpError in a plain handler. If it was the service that
+        # had just been told when this process began, the connection is still to be served.
+        if self.told and self.told == getpid():
             return 0
         if sock is None:
             return self._run_async(route, fd)

@@ -128,7 +128,8 @@ class _Service:
     # What signals call.
 
     def stop(self) -> None:
-        self._stopping = self.starter.is_stopping = True
+        self._stopping = True
+        self.starter.told = os.getpid()
         if self.starter.is_child:
             raise TimeIsUpError
 

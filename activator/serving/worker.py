@@ -11,6 +11,7 @@ import sys
 from socket import (
     AF_UNIX,
     CMSG_SPACE,
+    MSG_CMSG_CLOEXEC,
     SCM_CREDENTIALS,
     SCM_RIGHTS,
     SO_PASSCRED,
@@ -19,12 +20,14 @@ from socket import (
     socket,
 )
 
+from activator.serving.channels import VARIABLE as CHANNELS
+from activator.serving.channels import Channels
 from activator.serving.report import line
 from activator.serving.stop import SIGNALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import NoReturn
 
     from activator.listen import Listener
@@ -73,6 +76,7 @@ class Worker:
     Attributes:
         pid: The process; 0 if there is none now.
         is_ready: Whether it has said READY=1.
+        is_stopping: Whether it has said STOPPING=1, and so takes nothing more.
         is_idle: Whether it has said that it has been without work for long enough.
         counts: How many connections are open, and how many connections it has accepted and
             refused and messages it has taken, in its life.
@@ -82,8 +86,11 @@ class Worker:
         until: When to kill it.
         back_off: How long to wait before the next but one is started, in seconds.
 
+        channels: Where connections come from that earlier workers left.
+
     Args:
         surroundings: What it is started in.
+        names: The names of the listeners that such connections may have.
     """
 
     __slots__ = (
@@ -93,16 +100,19 @@ class Worker:
         "alive",
         "back_off",
         "began",
+        "channels",
         "counts",
         "is_idle",
         "is_ready",
+        "is_stopping",
         "pid",
         "start_at",
         "until",
     )
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, names: "Iterable[str]") -> None:
         self._surroundings = surroundings
+        self.channels = Channels(names)
         self.pid = 0
         self.start_at = 0.0
         self.back_off = BACK_OFF
@@ -168,7 +178,7 @@ class Worker:
         """Yield what it has said; who takes a message closes its descriptors."""
         while True:
             try:
-                data, ancillary, _, _ = self._reports.recvmsg(_LARGEST, _SPACE)
+                data, ancillary, _, _ = self._reports.recvmsg(_LARGEST, _SPACE, MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             sender, fds = _sort(ancillary)
@@ -183,7 +193,7 @@ class Worker:
 
     def _forget(self, now: float) -> None:
         self.began = now
-        self.is_ready = self.is_idle = self._aborted = False
+        self.is_ready = self.is_stopping = self.is_idle = self._aborted = False
         self.counts = (0, 0, 0, 0)
         self.alive = self.until = NEVER
 
@@ -204,14 +214,17 @@ class Worker:
         if self._surroundings.directory:
             os.chdir(self._surroundings.directory)
         address = self._reports.getsockname()
-        fds = _in_a_row([listener.fd for listener in listeners])
+        channels = list(self.channels.passed())
+        passed = [(listener.name, listener.fd) for listener in listeners] + channels
+        fds = _in_a_row([fd for _, fd in passed])
         pid = b"%d" % os.getpid()
         environ = self._surroundings.environ | {
             VARIABLE.encode(): pid,
             b"NOTIFY_SOCKET": b"@" + address[1:],
             b"LISTEN_PID": pid,
             b"LISTEN_FDS": b"%d" % len(fds),
-            b"LISTEN_FDNAMES": ":".join(listener.name for listener in listeners).encode(),
+            b"LISTEN_FDNAMES": ":".join(name for name, _ in passed).encode(),
+            CHANNELS.encode(): b"%d" % len(channels),
         }
         if b"WATCHDOG_USEC" in environ:
             environ[b"WATCHDOG_PID"] = pid

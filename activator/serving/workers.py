@@ -27,7 +27,8 @@ from socket import socketpair
 from time import monotonic
 
 from activator import fdstore, notify
-from activator.serving.handlers import CONNECTED
+from activator.serving.channels import Orphans
+from activator.serving.handlers import CONNECTED, UNNAMED
 from activator.serving.life import (
     COUNTS,
     DRAINING,
@@ -35,12 +36,12 @@ from activator.serving.life import (
     READY,
     RELOADING,
     STARTING,
-    describe,
     ping_interval,
 )
 from activator.serving.reloads import Requests
 from activator.serving.report import line
 from activator.serving.stop import StopSignals
+from activator.serving.totals import Totals
 from activator.serving.worker import NEVER, Surroundings, Worker
 
 TYPE_CHECKING = False
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
 
 # How long workers may take beyond the drain, to end themselves, in seconds.
 MARGIN = 3.0
-# How long to leave the status as it is, in seconds.
-STATUS_INTERVAL = 1.0
 # After which part of the watchdog's time a worker that is silent counts as hanging: it pings
 # at each half.
 HANGING = 0.8
@@ -64,7 +63,15 @@ COUNTS_FIELD = f"X_{COUNTS}"
 IDLE_FIELD = f"X_{IDLE}"
 
 
-def run(listeners: "Listeners", count: int, drain: float, start_limit: float) -> int:
+# How long to wait for workers that leave to say that they take nothing more, in seconds.
+RETIRING = 2.0
+# How often to try again to pass on a connection, in seconds.
+AGAIN = 0.05
+
+
+def run(
+    listeners: "Listeners", count: int, drain: float, start_limit: float, *, passes_on: bool
+) -> int:
     """Keep so many workers running until a signal; return the exit status.
 
     Args:
@@ -72,8 +79,9 @@ def run(listeners: "Listeners", count: int, drain: float, start_limit: float) ->
         count: How many workers.
         drain: How long the workers let connections end, in seconds.
         start_limit: How long new workers may take to get ready, in seconds.
+        passes_on: Whether workers can go on with connections that earlier ones left.
     """
-    parent = _Parent(listeners, count, drain, start_limit)
+    parent = _Parent(listeners, count, drain, start_limit, passes_on=passes_on)
     earlier = [(each, signal.getsignal(each)) for each in (signal.SIGCHLD, signal.SIGHUP)]
     earlier_fd = signal.set_wakeup_fd(parent.wakeup[1].fileno(), warn_on_full_buffer=False)
     try:
@@ -99,7 +107,13 @@ class _Parent:
     """
 
     def __init__(
-        self, listeners: "Listeners", count: int, drain: float, start_limit: float
+        self,
+        listeners: "Listeners",
+        count: int,
+        drain: float,
+        start_limit: float,
+        *,
+        passes_on: bool,
     ) -> None:
         self.status = 0
         self.wakeup = socketpair()
@@ -109,6 +123,10 @@ class _Parent:
         self._listeners = [item for item in listeners if item.kind != CONNECTED]
         # Connections from the fd store, for the first worker alone.
         self._restored = [item for item in listeners if item.kind == CONNECTED]
+        # The names of listeners that connections may have which workers leave at a hand-over.
+        streams = [item.name for item in self._listeners if passes_on and item.kind == "stream"]
+        self._names = [name for name in dict.fromkeys(streams) if name not in UNNAMED]
+        self._orphans = Orphans(self._names)
         self._drain = drain
         self._start_limit = start_limit
         self._poll = select.poll()
@@ -116,17 +134,15 @@ class _Parent:
         self._serving: list[Worker] = []
         self._coming: list[Worker] = []
         self._leaving: list[Worker] = []
-        self._past = (0, 0, 0)  # what workers have counted that have ended
+        self._totals = Totals()
         self._surroundings = Surroundings(dict(os.environb))
         self._next_surroundings = self._surroundings
-        self._limit_at = NEVER  # when those that come must be ready
+        self._retiring: list[Worker] = []  # those that leave for those that have come just now
+        self._limit_at = NEVER  # when those that come must be ready, or those that retire be told
         self._asked = False  # for a hand-over
         self._waiting: list[Request] = []  # for the next one
         self._requests: list[Request] = []  # for this one
         self._problem = ""  # of the last hand-over
-        self._shown = ""
-        self._show_at = NEVER
-        self._shown_at = -NEVER
         self._ping_interval = ping_interval()
         self._ping_at = monotonic() if self._ping_interval else NEVER
         self._stopping = False
@@ -175,6 +191,9 @@ class _Parent:
             worker.signal(signal.SIGKILL)
         while self._running():
             self._wait(NEVER)
+        for worker in everybody:
+            self._orphans.add(worker.channels.close())
+        self._find_homes()
 
     def close(self) -> None:
         for worker in self._everybody():
@@ -209,26 +228,31 @@ class _Parent:
 
     def _take_over(self) -> None:
         self._surroundings = self._next_surroundings
-        old, self._serving = self._serving, self._coming
-        self._end_hand_over(old, "")
+        self._retiring, self._serving, self._coming = self._serving, self._coming, []
+        self._leave(self._retiring)
+        # Until they take nothing more: who is told that it is over must find the new ones alone.
+        self._limit_at = monotonic() + RETIRING
 
     def _roll_back(self, problem: str) -> None:
         line(f"reload failed: {problem}; the earlier workers go on")
-        self._end_hand_over(self._coming, problem)
+        leaving, self._coming = self._coming, []
+        self._leave(leaving)
+        self._end_hand_over(problem)
 
-    def _end_hand_over(self, leaving: list[Worker], problem: str) -> None:
-        self._coming = []
-        self._limit_at = NEVER
-        self._state = READY
+    def _leave(self, workers: list[Worker]) -> None:
         until = monotonic() + self._drain + MARGIN
-        for worker in leaving:
+        for worker in workers:
             self._leaving.append(worker)
             worker.until = until
             worker.signal(signal.SIGTERM)
         self._reap()  # takes the places that are empty already
+
+    def _end_hand_over(self, problem: str) -> None:
+        self._retiring = []
+        self._limit_at = NEVER
+        self._state = READY
         self._problem = problem
-        self._shown = self._describe()
-        notify.ready(self._shown)
+        notify.ready(self._describe())
         for request in self._requests:
             request.answer(problem and f"{problem}; the earlier workers go on, see the log")
         self._requests = []
@@ -242,7 +266,7 @@ class _Parent:
         return any(worker.pid for worker in self._everybody())
 
     def _new_worker(self, surroundings: Surroundings) -> Worker:
-        worker = Worker(surroundings)
+        worker = Worker(surroundings, self._names)
         self._watch(worker.fileno(), lambda: self._read(worker))
         return worker
 
@@ -260,6 +284,8 @@ class _Parent:
         fields, fds = message
         if "READY" in fields:
             worker.is_ready = True
+        if "STOPPING" in fields:
+            worker.is_stopping = True
         if "WATCHDOG" in fields:
             worker.alive = monotonic()
         if IDLE_FIELD in fields:
@@ -268,8 +294,12 @@ class _Parent:
             with suppress(ValueError):
                 busy, accepted, refused, messages = map(int, fields[COUNTS_FIELD].split())
                 worker.counts = busy, accepted, refused, messages
-            self._change()
+            self._totals.change()
         if not STORING.isdisjoint(fields):
+            if "FDSTORE" in fields and worker in self._leaving and self._state != DRAINING:
+                self._orphans.add((fields.get("FDNAME", ""), fd) for fd in fds)
+                self._find_homes()
+                return
             fdstore.pass_on(fields, fds)
         if "EXTEND_TIMEOUT_USEC" in fields and self._state in (STARTING, DRAINING):
             with suppress(ValueError):
@@ -288,14 +318,19 @@ class _Parent:
             self._leaving.remove(worker)
             self._unwatch(worker.fileno())
             worker.close()
+            self._orphans.add(worker.channels.close())
+            self._find_homes()
+
+    def _find_homes(self) -> None:
+        serving = [] if self._state == DRAINING else self._serving
+        self._orphans.place([worker for worker in serving if worker.pid and worker.is_ready])
+        if self._state == DRAINING:
+            self._orphans.store()
 
     def _ended(self, worker: Worker, status: int, now: float) -> None:
         self._read(worker)
         pid = worker.pid
-        _, *counts = worker.counts
-        self._past = tuple(map(int.__add__, self._past, counts))  # type: ignore[assignment]
-        worker.counts = (0, 0, 0, 0)
-        self._change()
+        self._totals.take(worker)
         pause = worker.ended(now)
         why = f"worker {pid} ended with {_how(status)}"
         if self._stopping:
@@ -319,6 +354,9 @@ class _Parent:
         if self._state == STARTING and all(worker.is_ready for worker in self._serving):
             self._state = READY
             notify.ready(self._describe())
+        elif self._state == RELOADING and self._retiring:
+            if all(worker.is_stopping or not worker.pid for worker in self._retiring):
+                self._end_hand_over("")
         elif self._state == RELOADING and all(worker.is_ready for worker in self._coming):
             self._take_over()
         elif (
@@ -333,11 +371,16 @@ class _Parent:
 
     def _tick(self, now: float) -> float:
         """Do what is due; return when something is again."""
-        if now >= self._limit_at:
+        if now >= self._limit_at and self._retiring:
+            self._end_hand_over("")
+        elif now >= self._limit_at:
             self._roll_back(f"no worker is ready within {self._start_limit:g} seconds")
-        if now >= self._show_at:
-            self._show(now)
-        times = [self._limit_at, self._show_at, self._watch_over(now)]
+        if now >= self._totals.show_at:
+            self._totals.show(self._describe(), now)
+        times = [self._limit_at, self._totals.show_at, self._watch_over(now)]
+        if self._orphans:
+            self._find_homes()
+            times.append(now + AGAIN)
         for worker in self._leaving:
             if worker.until <= now:
                 worker.signal(signal.SIGKILL)
@@ -367,22 +410,8 @@ class _Parent:
         self._ping_at = now + self._ping_interval / 4
         return self._ping_at
 
-    def _change(self) -> None:
-        if self._show_at == NEVER:
-            self._show_at = max(monotonic(), self._shown_at + STATUS_INTERVAL)
-
-    def _show(self, now: float) -> None:
-        self._show_at = NEVER
-        text = self._describe()
-        if text != self._shown:
-            self._shown, self._shown_at = text, now
-            notify.status(text)
-
     def _describe(self) -> str:
-        counts = [worker.counts for worker in self._everybody()]
-        busy, *rest = map(sum, zip(*counts, strict=True))
-        accepted, refused, messages = map(int.__add__, self._past, rest)
-        text = describe(self._state, busy, accepted, refused, messages)
+        text = self._totals.describe(self._state, self._everybody())
         text += f", {len(self._serving)} workers"
         if self._leaving:
             text += f" and {len(self._leaving)} that end"

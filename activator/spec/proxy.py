@@ -211,10 +211,13 @@ def _others(tree: Mapping[str, Any], report: Report) -> None:
             error = ActivatorError(f'{key} is for mode = "proxy" alone', "remove it")
             if row.handler:
                 handlers = any(key in tree for key in intents.HANDLERS)
-                if handlers and tree.get("mode") != Mode.PER_CONNECTION.value:
+                if tree.get("isolation") == "process" or (
+                    handlers and tree.get("mode") != Mode.PER_CONNECTION.value
+                ):
                     continue
-                what = f'{key} is for mode = "proxy", and for a handler of shared sockets'
-                error = ActivatorError(what, "remove it")
+                what = f'{key} is for mode = "proxy", and for a handler that stays'
+                hint = 'remove it, or write isolation = "process"'
+                error = ActivatorError(what, hint)
             report(error, (key,))
 
 

@@ -279,7 +279,7 @@ class Reader:
             return Processes()
         from activator.spec import processes  # noqa: PLC0415 - few specs have any
 
-        program = "handler" not in self.tree
+        program = not any(key in self.tree for key in intents.HANDLERS)
         return processes.read(given, sockets, program=program, report=self._note)
 
     def _absolute(self, key: str) -> str:
@@ -299,9 +299,9 @@ class Reader:
     def _idle_exit(self, mode: Mode) -> float:
         """Return how long a handler stays unused: seconds; 0 for ever."""
         value = self.tree.get("idle-exit")
-        if mode is Mode.PROXY or not any(key in self.tree for key in intents.HANDLERS):
-            return 0.0
-        if "idle-exit" not in self.right:
+        stays = any(key in self.tree for key in intents.HANDLERS)
+        stays = stays or self._get("isolation") == "process"
+        if mode is Mode.PROXY or not stays or "idle-exit" not in self.right:
             return 0.0
         from activator.spec.proxy import timespan  # noqa: PLC0415 - few specs have one
         from activator.values.times import to_microseconds  # noqa: PLC0415 - the same

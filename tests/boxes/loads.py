@@ -126,7 +126,7 @@ def under_load(box: Box, number: int, times: int, *command: str) -> Clients:
     """Run systemctl so many times while clients talk; nothing may be lost."""
     with clients(box, number) as talking:
         talking.phase("quiet")
-        sleep(min(times, 5))
+        sleep(times / 4)
         talking.phase("busy")
         for _ in range(times):
             box.run("systemctl", *command, timeout=120)
@@ -144,7 +144,8 @@ def kill_over_and_over(
         start = monotonic()
         for turn in range(1, times + 1):
             before = box.show(unit, "MainPID") if "*" not in unit else ""
-            box.systemctl("kill", "--signal=KILL", unit)
+            # Of the instances that a pattern stands for, some may just have ended.
+            box.systemctl("kill", "--signal=KILL", unit, check=bool(before))
             if before:
                 box.wait_for(partial(replaced, box, before), "another main process")
             sleep(max(start + turn * interval - monotonic(), 0))
@@ -154,6 +155,31 @@ def kill_over_and_over(
 def replaced(box: Box, before: str) -> bool:
     """Tell whether the service has another main process."""
     return box.show(SERVICE, "MainPID") not in ("0", before)
+
+
+def crowd(box: Box, number: int, stay: float) -> tuple[dict[str, int], int, float]:
+    """Send more clients than there is room for.
+
+    Args:
+        box: Where.
+        number: How many.
+        stay: How long each stays, in seconds.
+
+    Returns:
+        How they ended, how many were answered and had not left at most, and the part of its
+        time that the service kept a processor busy while nobody came or went.
+    """
+    box.write("/root/crowd.py", (INSIDE / "crowd.py").read_text())
+    with box.popen(box.python, "/root/crowd.py", ADDRESS, str(number), str(stay)) as process:
+        assert process.stdout
+        assert "full\n" == process.stdout.readline()
+        start, before = monotonic(), processor_time(box)
+        sleep(stay / 4)
+        busy = (processor_time(box) - before) / (monotonic() - start)
+        output, errors = process.communicate(timeout=240)
+        assert 0 == process.returncode, errors
+    result = json.loads(output)
+    return result["counts"], result["most"], busy
 
 
 def processor_time(box: Box) -> float:

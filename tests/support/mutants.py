@@ -102,7 +102,7 @@ def units(seed: int, count: int) -> dict[str, str]:
         seed: Decides everything.
         count: How many.
     """
-    source = random.Random(seed)  # noqa: S311 - no secret
+    source = random.Random(seed)
     made: dict[str, str] = {}
     for number in range(count):
         kind = source.choices(list(BASES), weights=[6, 6, 1, 1, 1])[0]

@@ -59,6 +59,14 @@ class Notifications:
         """Return the next message."""
         return self.socket.recv(4096).decode()
 
+    def drop(self) -> None:
+        """Drop what has arrived: a service that has said ten things more would wait."""
+        self.socket.setblocking(False)
+        with suppress(BlockingIOError):
+            while self.socket.recv(4096):
+                pass
+        self.socket.settimeout(PATIENCE)
+
     def await_message(self, wanted: str) -> None:
         """Wait for a message that has this line."""
         while wanted not in self.receive().splitlines():

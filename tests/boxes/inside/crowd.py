@@ -1,8 +1,9 @@
 """Be more clients than a service has descriptors, each of which stays for a while.
 
 Runs inside a box with the box's own Python; it knows nothing of the project. All connect at
-once; each sends a line, waits for its echo, stays, and leaves. Prints as JSON how they ended,
-and how many had been answered and not left at most.
+once; each sends a line, waits for its echo, stays, and leaves. Prints "full" when none has been
+answered for a while and, at the end, as JSON how they ended and how many had been answered and
+not left at most.
 
 Arguments: HOST:PORT, number of clients, how long each stays, in seconds.
 """
@@ -49,7 +50,15 @@ async def main(address: str, number: int, stay: float) -> None:
         except TimeoutError:
             counts["late"] += 1
 
-    await asyncio.gather(*(patient() for _ in range(number)))
+    async def watch() -> None:
+        before = -1
+        while not inside or inside != before:
+            before = inside
+            await asyncio.sleep(stay / 4)
+        sys.stdout.write("full\n")
+        sys.stdout.flush()
+
+    await asyncio.gather(watch(), *(patient() for _ in range(number)))
     sys.stdout.write(json.dumps({"counts": counts, "most": most}))
 
 
