@@ -6,18 +6,18 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from activator.cli import main
-from tests.boxes.box import Box, Inside
+from tests.boxes.box import Box
 from tests.boxes.building import run_inside
 from tests.boxes.fixtures import PROJECT, box_root
+from tests.boxes.loads import clients
 from tests.boxes.recipes import BUILD, SUITES
 from tests.boxes.roots import locked
-from tests.test_activation_boxes import clients, ended, socat
+from tests.test_activation_boxes import socat
 
 NAMES = ("python3-activator", "activator", "activator-examples")
 SOCKETS = ("echo.socket", "echo-each.socket")
@@ -150,15 +150,6 @@ def newer(packages: Path, directory: Path) -> Path:
     return directory
 
 
-@contextmanager
-def talking(box: Box, address: str, number: int) -> Iterator[Inside]:
-    """Have clients talk to an echo service in the body, each of which had an answer before."""
-    with clients(box, address, number) as process:
-        assert process.stdout
-        assert "ready\n" == process.stdout.readline()
-        yield process
-
-
 def test_life_of_the_packages(box: Box, packages: Path, tmp_path: Path) -> None:
     """Installed, used, upgraded under load, removed and purged: nothing lost, nothing left."""
     before, quiet = snapshot(box), errors(box)
@@ -193,13 +184,13 @@ def test_life_of_the_packages(box: Box, packages: Path, tmp_path: Path) -> None:
     old = box.show("echo.service", "MainPID")
     upgrade = carry(box, newer(packages, tmp_path))
     with (
-        talking(box, "/run/echo.sock", 20) as shared,
-        talking(box, "/run/echo-each.sock", 3) as each,
+        clients(box, 20, "/run/echo.sock") as shared,
+        clients(box, 3, "/run/echo-each.sock") as each,
     ):
         box.run("dpkg", "--install", *upgrade)
         box.wait_for(lambda: box.show("echo.service", "MainPID") not in ("0", old), "a restart")
-        assert ["served"] == list(ended(shared))
-        assert ["served"] == list(ended(each))
+        assert ["served"] == list(shared.end())
+        assert ["served"] == list(each.end())
     assert "0.1.0-2" in box.run("dpkg-query", "--show", "activator-examples").stdout
     for unit in SOCKETS:
         assert "active" == box.show(unit, "ActiveState")
@@ -260,10 +251,10 @@ def test_life_of_a_packaged_daemon(
     assert "inactive" == box.show("greeter.service", "ActiveState")
     assert "0.1\n" == socat(box, "TCP:127.0.0.1:7900", "")
 
-    with talking(box, "/run/greeter.sock", 20) as process:
+    with clients(box, 20, "/run/greeter.sock") as process:
         box.run("dpkg", "--install", "/root/greeter_0.2_all.deb")
         box.wait_for(lambda: socat(box, "TCP:127.0.0.1:7900", "") == "0.2\n", "the new version")
-        assert ["served"] == list(ended(process))
+        assert ["served"] == list(process.end())
 
     # A socket that has changed is opened anew, though its service runs.
     box.run("dpkg", "--install", "/root/greeter_0.3_all.deb")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.boxes.box import Box
+from tests.boxes.loads import ended
 from tests.boxes.packages import carry
-from tests.test_activation_boxes import ended, example, installed
+from tests.test_activation_boxes import example, installed
 
 CLIENTS = Path(__file__).parent / "boxes/inside/web_clients.py"
 PACKAGES = "/srv/packages"

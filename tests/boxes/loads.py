@@ -94,12 +94,17 @@ class Clients:
 
     def end(self) -> dict[str, int]:
         """Have them end, and return how many conversations ended in each way."""
-        output, errors = self._process.communicate(timeout=90)
-        assert 0 == self._process.returncode, errors
-        result = json.loads(output.splitlines()[-1])
+        result = ended(self._process)
         self.p99 = result["p99"]
         counts: dict[str, int] = result["counts"]
         return counts
+
+
+def ended(process: Inside) -> Any:
+    """Stop clients by the end of their input, and return what they print last."""
+    output, errors = process.communicate(timeout=90)
+    assert 0 == process.returncode, errors
+    return json.loads(output.splitlines()[-1])
 
 
 @contextmanager
