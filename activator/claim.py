@@ -47,7 +47,14 @@ def claim(environ: "Mapping[str, str]") -> dict[int, str]:
             f"{what}, and that is no wrapper around it", "have whatever started it use exec"
         )
     for fd in found:
-        if not _has_same(pid, fd):
+        try:
+            theirs = os.stat(f"/proc/{pid}/fd/{fd}")  # noqa: PTH116 - pathlib costs too much
+        except OSError as error:
+            raise ActivatorError(
+                f"{what}, and its descriptor {fd} cannot be seen: {(error.strerror or '').lower()}",
+                "have the wrapper use exec",
+            ) from None
+        if not os.path.samestat(theirs, os.fstat(fd)):
             raise ActivatorError(
                 f"{what}, and descriptor {fd} is not what process {pid} has there",
                 "have the wrapper use exec, and leave 3 and up alone",
@@ -71,13 +78,6 @@ def _above() -> "Iterator[int]":
 def _is_socket(fd: int) -> bool:
     try:
         return stat.S_ISSOCK(os.fstat(fd).st_mode)
-    except OSError:
-        return False
-
-
-def _has_same(pid: int, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), os.fstat(fd))  # noqa: PTH116
     except OSError:
         return False
 

@@ -174,6 +174,21 @@ def test_wrapper_that_uses_a_descriptor(fds: list[int]) -> None:
     assert line.endswith("; have the wrapper use exec, and leave 3 and up alone")
 
 
+def test_wrapper_that_closes_its_own(fds: list[int]) -> None:
+    """One that has closed them, once its child had them, cannot vouch for them any more."""
+    code = (
+        "import os, sys\n"
+        "out, in_ = os.pipe()\n"
+        "pid = os.fork()\n"
+        "if not pid: os.read(out, 1); os.execv(sys.argv[1], sys.argv[1:])\n"
+        "os.closerange(3, 7)\n"
+        "os.write(in_, b'x')\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    line = failed(fds, "--", *SHOW, wrapper=(sys.executable, "-c", code))
+    assert ", and its descriptor 3 cannot be seen: no such file or directory; have the wr" in line
+
+
 def test_stranger(fds: list[int]) -> None:
     """Variables that were meant for a process elsewhere are nobody's here."""
     with subprocess.Popen(["sleep", "60"]) as other:
@@ -304,5 +319,5 @@ def test_imports() -> None:
     """It loads neither sockets nor anything else that takes time."""
     modules = loaded("import activator.onward", before="os")
     ours = {f"activator{name}" for name in ("", ".claim", ".errors", ".onward", ".passed")}
-    assert ours | {"activator.version"} == modules
+    assert ours | {"activator.version"} >= modules
     assert_light(modules)

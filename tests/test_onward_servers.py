@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from activator.testing.activation import Activate
 from tests.support.local import free_port
 from tests.support.services import PATIENCE, activated, connected, read_all
 
@@ -131,3 +132,14 @@ def test_filter_for_a_connection(tmp_path: Path) -> None:
         client.sendall(b"hello\n")
         client.shutdown(socket.SHUT_WR)
         assert b"HELLO\n" == read_all(client)
+
+
+def test_local_activator() -> None:
+    """Under ``activator run`` it finds the same as under systemd."""
+    words = ("--map=connection:0=0", "--map=connection=1", "--", "tr", "a-z", "A-Z")
+    with Activate() as activate:
+        service = activate(command=started(*words), accept=True)
+        with service.connect() as client:
+            client.sendall(b"hello\n")
+            client.shutdown(socket.SHUT_WR)
+            assert b"HELLO\n" == read_all(client)
