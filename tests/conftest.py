@@ -1,3 +1,3 @@
 """Fixtures for all tests."""
 
-pytest_plugins = ["tests.boxes.fixtures", "tests.support.local"]
+pytest_plugins = ["tests.boxes.fixtures", "tests.support.local", "tests.support.packages"]

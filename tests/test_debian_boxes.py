@@ -1,8 +1,8 @@
 """The Debian packages: built, judged, installed, used, upgraded under load, removed and purged."""
 
-import fcntl
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +13,11 @@ import pytest
 from activator.cli import main
 from tests.boxes.box import Box
 from tests.boxes.building import run_inside
-from tests.boxes.fixtures import PROJECT, box_root
+from tests.boxes.fixtures import PROJECT, box_root, give_up
 from tests.boxes.loads import clients
-from tests.boxes.recipes import BUILD, SUITES
-from tests.boxes.roots import locked
+from tests.boxes.recipes import BUILD
+from tests.boxes.sources import debian_source
+from tests.support.packages import build
 from tests.test_activation_boxes import socat
 
 NAMES = ("python3-activator", "activator", "activator-examples")
@@ -74,37 +75,13 @@ cp /build/*.deb /out
 lintian --allow-root --fail-on error /build/*.changes
 """
 
-
-def build(suite: str, out: Path) -> list[Path]:
-    """Build the packages of the checkout for a suite; the tests of a run share them."""
-    base = out.parent
-    with locked(base / f"{out.name}.lock", fcntl.LOCK_EX):
-        if not list(out.glob("*.deb")):
-            done = subprocess.run(
-                [sys.executable, "packaging/deb.py", "-o", str(base), suite],
-                cwd=PROJECT,
-                env=os.environ | {"PYTHONPATH": str(PROJECT)},
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert 0 == done.returncode, done.stderr
-    return sorted(out.glob("*.deb"))
-
-
-@pytest.fixture(scope="module", params=list(SUITES))
-def packages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory of a suite's packages; it is named as the suite is."""
-    suite = str(request.param)
-    box_root(suite)
-    box_root(suite, BUILD)
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    out = base / "debs" / suite
-    out.parent.mkdir(exist_ok=True)
-    build(suite, out)
-    return out
+# autopkgtest in a root file system that has the packages; it leaves out what wants a systemd.
+AUTOPKGTEST = """
+set -eu
+dpkg --install /out/*.deb
+dpkg-source --extract /out/*.dsc /tmp/tree
+autopkgtest --no-built-binaries --test-name=command /tmp/tree -- null
+"""
 
 
 @pytest.fixture(scope="module")
@@ -268,3 +245,76 @@ def test_life_of_a_packaged_daemon(
     assert "" == box.run("find", "/run", "-name", "*greeter*").stdout
     assert quiet == errors(box)
     box.run("dpkg", "--purge", *NAMES)
+
+
+def test_autopkgtest(box: Box, packages: Path, tmp_path: Path) -> None:
+    """debian/tests pass: the command's under autopkgtest, that of systemd on the booted one."""
+    log = tmp_path / "autopkgtest.log"
+    tree = box_root(packages.name, BUILD)
+    run_inside(tree, AUTOPKGTEST, tmp_path, packages, log)
+    assert re.search(r"^command +PASS$", log.read_text(), re.MULTILINE)
+
+    box.run("dpkg", "--install", *carry(box, packages))
+    script = PROJECT / "packaging/debian/tests/systemd"
+    box.write("/root/systemd", script.read_bytes(), 0o755)
+    box.run("/root/systemd")
+    box.run("dpkg", "--purge", *NAMES)
+
+
+@pytest.mark.parametrize("packages", ["bookworm"], indirect=True)
+def test_two_builds_are_the_same(packages: Path, tmp_path: Path) -> None:
+    """Built once more from another directory, every package has the same bytes."""
+    build(packages.name, tmp_path)
+    for package in packages.glob("*.deb"):
+        assert package.read_bytes() == (tmp_path / packages.name / package.name).read_bytes()
+
+
+@pytest.mark.parametrize("packages", ["bookworm"], indirect=True)
+def test_piuparts(packages: Path) -> None:
+    """Piuparts finds nothing: installed, removed and purged, the system is as it was."""
+    if not shutil.which("piuparts"):
+        give_up("not installed: piuparts")
+    source = debian_source()
+    mirror = [f"--mirror={source.uri} main"] if source else []
+    options = [f"--distribution={packages.name}", *mirror, "--no-eatmydata"]
+    options.append(f"--existing-chroot={box_root(packages.name)}")
+    done = subprocess.run(
+        ["piuparts", *options, *map(str, packages.glob("*.deb"))],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stdout[-3000:]
+    assert "PASS: All tests." in done.stdout
+
+
+def test_make_install(tmp_path: Path) -> None:
+    """Below DESTDIR lies what the packages have, and the command starts from there."""
+    subprocess.run(
+        ["make", "install", f"DESTDIR={tmp_path}/root", "PREFIX=/usr"],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHON": sys.executable, "BUILD": str(tmp_path)},
+        check=True,
+        capture_output=True,
+    )
+    root = tmp_path / "root/usr"
+    for name in (
+        *("bin/activator", "lib/systemd/system/echo.socket"),
+        *("share/bash-completion/completions/activator", "share/zsh/vendor-completions/_activator"),
+        "share/fish/vendor_completions.d/activator.fish",
+    ):
+        assert (root / name).is_file(), name
+    if shutil.which("go-md2man"):
+        assert (root / "share/man/man5/activator.toml.5").is_file()
+    (site,) = root.glob("lib/python3*/*-packages")
+    done = subprocess.run(
+        [sys.executable, "-m", "activator", "--version"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "0.1.0" in done.stdout

@@ -66,6 +66,12 @@ def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> 
     help="Listen on free ports in place of those that the units name.",
 )
 @click.option(
+    "--app-dir",
+    metavar="DIR",
+    help="Look here for the handlers of specs, not where they will be installed.",
+    shell_complete=complete.directories,
+)
+@click.option(
     "-E",
     "--env",
     "--setenv",
@@ -113,6 +119,7 @@ def command(
     files: tuple[str, ...],
     runtime_dir: str | None,
     variables: tuple[str, ...],
+    app_dir: str | None,
     *,
     free_ports: bool,
     strict: bool,
@@ -130,6 +137,7 @@ def command(
     \b
     Examples:
       activator run units/echo.toml
+      activator run greeter.toml --app-dir src
       activator run --runtime-dir /tmp/run web.socket shop.socket
       activator run -l 127.0.0.1:7777 --fd-name http -- python3 server.py
       activator run -l 7777 --accept --inetd -- /bin/cat
@@ -148,7 +156,7 @@ def command(
     if log == "json":
         reporter = JsonReporter(sys.stdout)
     adhoc = {name: more.pop(name) for name in run_input.ADHOC}
-    read = partial(run_input.read, files, runtime, strict=strict, **adhoc)
+    read = partial(run_input.read, files, runtime, app_dir, strict=strict, **adhoc)
     plan = read()
     for note in plan.notes:
         reporter.note(note)

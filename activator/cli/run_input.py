@@ -10,8 +10,15 @@ if TYPE_CHECKING:
 ADHOC = ("addresses", "accept", "inetd", "datagram", "seqpacket", "names")
 
 
-def read(files: tuple[str, ...], runtime: "RuntimeDir", *, strict: bool, **adhoc: Any) -> "Plan":
-    """Read what is to be run.
+def read(
+    files: tuple[str, ...],
+    runtime: "RuntimeDir",
+    app_dir: str | None = None,
+    *,
+    strict: bool,
+    **adhoc: Any,
+) -> "Plan":
+    """Read what is to be run; the handlers of specs lie in a directory, if one is given.
 
     Raises:
         ActivatorError: It cannot be run, or not as it says and --strict is given.
@@ -24,7 +31,7 @@ def read(files: tuple[str, ...], runtime: "RuntimeDir", *, strict: bool, **adhoc
         texts = _command_line(files, **adhoc)
     else:
         _refuse_without_listen(**adhoc)
-        paths, texts = _sorted(files)
+        paths, texts = _sorted(files, app_dir)
     plan = load(paths, texts, runtime)
     if strict and (plan.ignored or plan.notes):
         from activator.errors import ActivatorError, combine
@@ -67,7 +74,9 @@ def _refuse_without_listen(**adhoc: Any) -> None:
             raise UsageError("there is no --listen", hint, place=f"--{options.get(name, name)}")
 
 
-def _sorted(files: tuple[str, ...]) -> tuple[list[str], dict[str, tuple[str, str]]]:
+def _sorted(
+    files: tuple[str, ...], app_dir: str | None
+) -> tuple[list[str], dict[str, tuple[str, str]]]:
     """Return the unit files and folders, and the units rendered from the specs.
 
     A folder without a socket stands for the specs in it.
@@ -94,6 +103,9 @@ def _sorted(files: tuple[str, ...]) -> tuple[list[str], dict[str, tuple[str, str
         from activator.spec import load
 
         for file in specs:
-            for name, text in render(load(Path(file))).items():
+            spec = load(Path(file))
+            if app_dir is not None:
+                spec = spec._replace(app_dir=str(Path(app_dir).absolute()))
+            for name, text in render(spec).items():
                 texts[name] = (text, f"{file}: {name}")
     return paths, texts

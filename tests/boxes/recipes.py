@@ -80,4 +80,6 @@ BUILD = Recipe(
     (*build_dependencies(CONTROL.read_text()), "autopkgtest", "lintian", "man-db"),
     ("--variant=buildd", *OPTIONS[:2]),
 )
+# A systemd to boot, on which a reader of the tutorial packages a daemon.
+TUTORIAL = Recipe("tutorial", (*BOX.packages, "build-essential", "debhelper"), BOX.options)
 RECIPES = {recipe.name: recipe for recipe in (BOX, BUILD)}
