@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from activator.descriptor import Credentials, peer_credentials
     from activator.errors import ActivatorError
     from activator.listen import Listener, Listeners, listen_fds
+    from activator.logs import JournalHandler
     from activator.serving import serve
     from activator.serving.draining import draining
     from activator.serving.messages import Message
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivatorError",
     "Credentials",
+    "JournalHandler",
     "Listener",
     "Listeners",
     "Message",
@@ -37,6 +39,7 @@ __all__ = [
 HOMES = {
     "ActivatorError": "activator.errors",
     "Credentials": "activator.descriptor",
+    "JournalHandler": "activator.logs",
     "Listener": "activator.listen",
     "Listeners": "activator.listen",
     "Message": "activator.serving.messages",

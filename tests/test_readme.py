@@ -60,6 +60,6 @@ def test_the_mistake_is_told_as_shown(tmp_path: Path) -> None:
 
 def test_the_other_commands_are_known() -> None:
     """Nothing else is shown than what the demo and the tests of `activator run` and so on do."""
-    tested = ("activator gen", "activator serve", "pip install")
+    tested = ("activator gen", "activator serve", "pip install", "journalctl")
     shown = [line for line in commands("") if line and not line.startswith(tested)]
     assert ["make demo", "make test", "activator run echo.toml"] == shown

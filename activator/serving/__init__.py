@@ -27,8 +27,6 @@ How the files build on each other, each using only those before it::
     command                      activator serve
 """
 
-import sys
-
 from activator.errors import ActivatorError
 from activator.serving.options import (
     DRAIN,
@@ -153,7 +151,11 @@ def serve(
             if mine:
                 listeners.close()
     except ActivatorError as error:
-        sys.stderr.write("".join(f"{line}\n" for line in error.lines()))
+        from activator.journal import ERROR  # noqa: PLC0415 - an import of serve stays cheap
+        from activator.serving.report import line  # noqa: PLC0415 - the same
+
+        for text in error.lines():
+            line(text, ERROR)
         raise SystemExit(error.status) from None
     if status:
         raise SystemExit(status)

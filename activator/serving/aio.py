@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from math import inf
 from socket import socket
 
+from activator.journal import ERROR, journal
 from activator.serving.accept import (
     PAUSE,
     BrokenListenerError,
@@ -75,6 +76,7 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
     The status is 1 if a listener could accept no more; in the per-connection mode it is the
     handler's.
     """
+    journal.look()  # once more: logging is loaded now
     connected = all(route.listener.kind == CONNECTED for route in routes)
     families = [route.listener.family for route in routes if route.sort in ON_STREAMS]
     loop = new_loop(settings.loop, families, short=connected)
@@ -347,10 +349,15 @@ class _Service:
                 self._pause(route, str(scarce))
             except BrokenListenerError as broken:
                 self._break(str(broken))
+<<<<<<< HEAD
         if len(fresh) > FRESH:
             for connection in fresh:
                 connection.settle()
             fresh.clear()
+=======
+        if journal.is_on:
+            journal.about.set(None)  # what the last connection has begun
+>>>>>>> be2c170 (journal: Send records with fields that tell what they are about)
         life.note()
 
     def _ended_lightly(self, connection: Accepted) -> None:
@@ -369,7 +376,7 @@ class _Service:
         self._scarcity.line(reason)
 
     def _break(self, reason: str) -> None:
-        line(reason)
+        line(reason, ERROR)
         self.status = 1
         self.stop()
 

@@ -5,7 +5,13 @@ import os
 import sys
 
 from activator.errors import ActivatorError, UsageError
+<<<<<<< HEAD
+=======
+from activator.journal import ERROR, journal
+from activator.serving.handlers import FILES
+>>>>>>> be2c170 (journal: Send records with fields that tell what they are about)
 from activator.serving.options import PROCESS, parse
+from activator.serving.report import line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +31,12 @@ def main(words: "Sequence[str]") -> int:
     Returns:
         The exit status: 0 done, 1 a failed run, 2 wrong usage.
     """
+    journal.look()
     try:
         return _run(words)
     except ActivatorError as error:
-        sys.stderr.write("".join(f"{line}\n" for line in error.lines()))
+        for text in error.lines():
+            line(text, ERROR)
         return error.status
 
 

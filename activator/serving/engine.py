@@ -1,6 +1,7 @@
 """Choose the service that fits what was passed, and run it."""
 
 from activator.errors import ActivatorError, UsageError
+from activator.journal import journal
 from activator.listen import were_passed
 from activator.serving.handlers import CONNECTED, CONTEXT, LISTENING, assign
 from activator.serving.options import (
@@ -117,6 +118,7 @@ def run(
     Raises:
         ActivatorError: Nothing was passed, or handlers and descriptors do not match.
     """
+    journal.look()
     if not listeners:
         raise not_activated(listeners.absence)
     _check_mode(listeners)

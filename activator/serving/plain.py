@@ -1,5 +1,7 @@
 """Handle one connection with a plain handler, ``def h(sock)``."""
 
+from activator.journal import journal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,8 @@ def converse(route: "Route", sock: "socket") -> int:
 
 def call(route: "Route", sock: "socket") -> int:
     """Do what :func:`converse` does with a socket that is blocking, and do not close it."""
+    if journal.is_on:
+        journal.about.set((route.listener, sock))
     try:
         result = route.handler(sock)
         if result is not None:
@@ -36,6 +40,9 @@ def call(route: "Route", sock: "socket") -> int:
         from activator.serving.report import outcome  # noqa: PLC0415 - rarely needed
 
         return outcome(error, route, sock)
+    finally:
+        if journal.is_on:
+            journal.about.set(None)
     return 0
 
 

@@ -8,6 +8,7 @@ another one (``set_protocol()``, TLS).
 from contextlib import suppress
 from socket import SHUT_RDWR, SOCK_STREAM, socket
 
+from activator.journal import journal
 from activator.serving.handlers import TAKER
 from activator.serving.report import failure
 
@@ -91,13 +92,15 @@ class Accepted:
     type = SOCK_STREAM
     release = None
     family: int
-    _route: "Route"
+    route: "Route"
     _connect: "Callable[..., Any]"
     _ended: "Callable[[Accepted], object]"
 
     def __init__(self, fd: int) -> None:
         self.fileno: Any = fd.__index__
-        steps = self._connect(self._route.handler, self)
+        if journal.is_on:
+            journal.about.set(self)
+        steps = self._connect(self.route.handler, self)
         # Its last step is to wait for this, and nobody waits for that.
         self._made: Any = steps.send(None)
         self._steps: Any = steps
@@ -111,10 +114,16 @@ class Accepted:
             except StopIteration:
                 pass
             except Exception as error:  # noqa: BLE001 - a protocol may fail in any way
-                failure(f"{self._route} failed", error, skip=1)
+                failure(f"{self.route} failed", error, skip=1)
             self._made = None
         self._steps = None
         self._ended(self)
+
+    def number(self) -> int:
+        """Return the descriptor; -1 once it is closed."""
+        if self.fileno and self._steps:
+            return self.fileno()  # type: ignore[no-any-return]
+        return self._steps.get_extra_info("socket").fileno() if self._steps else -1  # type: ignore[no-any-return]
 
     def settle(self) -> None:
         """Let go of what was needed to begin, if the connection lasts."""
@@ -136,7 +145,7 @@ class Accepted:
         except StopIteration as result:
             self._steps = result.value[0]
         except Exception as error:  # noqa: BLE001 - a protocol may fail in any way
-            failure(f"{self._route} failed", error, skip=1)
+            failure(f"{self.route} failed", error, skip=1)
 
 
 def accepted_by(
@@ -152,7 +161,7 @@ def accepted_by(
     shared: dict[str, Any] = {
         "__slots__": (),
         "family": route.listener.family,
-        "_route": route,
+        "route": route,
         "_connect": staticmethod(loop.connect_accepted_socket),
         "_ended": staticmethod(ended),
     }
@@ -168,6 +177,17 @@ def connect(route: "Route", connection: Connection, loop: "AbstractEventLoop") -
     Returns:
         Whether there was a protocol.
     """
+    if journal.is_on:
+        # The transport and what it calls get it from here, with a copy of the context.
+        journal.about.set((route.listener, connection))
+        try:
+            return _connect(route, connection, loop)
+        finally:
+            journal.about.set(None)
+    return _connect(route, connection, loop)
+
+
+def _connect(route: "Route", connection: Connection, loop: "AbstractEventLoop") -> bool:
     if route.sort == TAKER:
         connection.transport = route.handler(connection)
         return True

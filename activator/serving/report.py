@@ -6,6 +6,8 @@ import select
 import sys
 from time import monotonic
 
+from activator.journal import ERROR, WARNING, journal, send
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket
@@ -17,9 +19,15 @@ GONE = frozenset(
 )
 
 
-def line(text: str) -> None:
-    """Write one line."""
-    _write(f"{text}\n")
+def line(text: str, priority: int = WARNING) -> None:
+    """Write one line.
+
+    Args:
+        text: The line, without its end.
+        priority: How important it is, as in syslog(3), where stderr is the journal's.
+    """
+    if not (journal.is_on and send(text, priority, {})):
+        _write(f"{text}\n")
 
 
 class Rarely:
@@ -79,7 +87,16 @@ def failure(text: str, error: BaseException, *, skip: int = 0) -> None:
     for _ in range(skip):
         frames = frames.tb_next if frames and frames.tb_next else frames
     lines = traceback.format_exception(type(error), error, frames)
-    _write(f"{text}: {summary(error)}\n{''.join(lines)}")
+    record = f"{text}: {summary(error)}\n{''.join(lines)}"
+    if not (journal.is_on and send(record.rstrip("\n"), ERROR, _fields(error))):
+        _write(record)
+
+
+def _fields(error: BaseException) -> "dict[str, object]":
+    """Return what a record of the journal has for an exception besides its text."""
+    file, _, number = place(error).rpartition(":")
+    found = {"CODE_FILE": file, "CODE_LINE": number} if file else {}
+    return {"EXCEPTION": type(error).__qualname__, **found}
 
 
 def outcome(error: BaseException, route: object, sock: "socket | None" = None) -> int:

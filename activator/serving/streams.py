@@ -7,6 +7,7 @@ client that resets, which slows the acceptance of connections tenfold.
 from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
 from contextlib import suppress
 
+from activator.journal import journal
 from activator.serving.report import exit_status, failure, is_about_client
 
 TYPE_CHECKING = False
@@ -26,6 +27,8 @@ async def converse(route: "Route", sock: "socket", loop: "AbstractEventLoop") ->
     Returns:
         The handler's status: 1 after a bug, what it gave to sys.exit() if it did, else 0.
     """
+    if journal.is_on:
+        journal.about.set((route.listener, sock))
     reader = StreamReader(loop=loop)
     protocol = StreamReaderProtocol(reader, loop=loop)
     status = 0

@@ -15,6 +15,7 @@ from contextlib import suppress
 from socket import socketpair
 from time import monotonic
 
+from activator.journal import ERROR
 from activator.serving.accept import (
     PAUSE,
     BrokenListenerError,
@@ -210,7 +211,7 @@ class _Service:
         self._scarcity.line(reason)
 
     def _break(self, reason: str) -> None:
-        line(reason)
+        line(reason, ERROR)
         self.status = 1
         self._stopping = True
 

@@ -1,0 +1,120 @@
+"""Send records to the journal, with fields, where a service's stderr is the journal's.
+
+systemd tells that by JOURNAL_STREAM= (systemd.exec(5)). A record that goes there as a record, and
+not as a line of text, keeps its priority and its line breaks, and can be found by its fields::
+
+    journalctl -u shop ACTIVATOR_PEER=192.0.2.7:40422 -p warning
+
+The fields of our own, as far as they are known: ACTIVATOR_FDNAME= and ACTIVATOR_ADDRESS= of the
+listener, ACTIVATOR_PEER= and ACTIVATOR_CONNECTION= (SO_COOKIE, the kernel's number for it) of the
+connection. Import-light.
+"""
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextvars import ContextVar
+    from socket import socket
+    from typing import Any
+
+    from activator.listen import Listener
+    from activator.serving.protocols import Accepted
+
+# Priorities of syslog(3).
+ERROR = 3
+WARNING = 4
+SOCKET = "/run/systemd/journal/socket"
+
+
+class Journal:
+    """Whether records go to the journal, and what those of this thread or task are about.
+
+    Attributes:
+        is_on: Whether they do; see :func:`is_there`.
+        about: A listener and a connection, from there on that it is set; there where it is on.
+    """
+
+    __slots__ = ("about", "is_on")
+
+    about: "ContextVar[tuple[Listener, socket] | Accepted | None]"
+
+    def __init__(self) -> None:
+        self.is_on = False
+
+    def look(self) -> None:
+        """Find out, and have log records go there that the application leaves to the last resort.
+
+        Those are all, if it has configured no handler for them: on stderr, they would be text.
+        """
+        self.is_on = is_there()
+        if not self.is_on:
+            return
+        if not hasattr(self, "about"):
+            from _contextvars import ContextVar  # noqa: PLC0415 - not needed elsewhere
+
+            self.about = ContextVar("activator.about", default=None)
+        logging: Any = sys.modules.get("logging")
+        if logging and type(logging.lastResort) is logging._StderrHandler:  # noqa: SLF001
+            from activator.logs import JournalHandler  # noqa: PLC0415 - only where logging is
+
+            logging.lastResort = JournalHandler()
+
+    def known(self) -> "dict[str, object]":
+        """Return the fields of what records are about."""
+        about = self.about.get() if self.is_on else None
+        if about is None:
+            return {}
+        listener, sock = about if isinstance(about, tuple) else (about.route.listener, about)
+        return _fields(listener, sock)
+
+
+journal = Journal()
+
+
+def is_there() -> bool:
+    """Tell whether what is written on stderr goes to the journal, and records would too."""
+    wanted = os.environ.get("JOURNAL_STREAM")
+    # Without the socket, as with RootDirectory=, libsystemd drops records and says nothing.
+    if not wanted or not os.access(SOCKET, os.F_OK):
+        return False
+    try:
+        status = os.fstat(2)
+    except OSError:
+        return False
+    return wanted == f"{status.st_dev}:{status.st_ino}"
+
+
+def send(message: str, priority: int, fields: "Mapping[str, object]") -> bool:
+    """Send a record; return whether that was possible (sd_journal_sendv(3)).
+
+    Args:
+        message: Its text, MESSAGE=.
+        priority: PRIORITY=, as in syslog(3).
+        fields: More of them; their names are in capitals.
+    """
+    from systemd._journal import sendv  # noqa: PLC0415 - rarely needed
+
+    record = {**journal.known(), **fields, "PRIORITY": priority, "MESSAGE": message}
+    try:
+        sendv(*(f"{name}={value}".encode(errors="replace") for name, value in record.items()))
+    except OSError:
+        return False
+    return True
+
+
+def _fields(listener: "Listener", sock: "socket | Accepted") -> "dict[str, object]":
+    from socket import socket  # noqa: PLC0415 - loaded by whoever serves
+
+    from activator.descriptor import cookie, peer  # noqa: PLC0415 - the same
+
+    found: dict[str, object] = {"FDNAME": listener.name, "ADDRESS": listener.address}
+    try:
+        number = sock.fileno() if isinstance(sock, socket) else sock.number()
+        with socket(fileno=os.dup(number)) as connection:
+            found |= {"PEER": peer(connection), "CONNECTION": cookie(connection)}
+    except OSError:
+        pass  # it is closed by now
+    return {f"ACTIVATOR_{name}": value for name, value in found.items() if value}
