@@ -11,7 +11,6 @@ from activator.journal import ERROR, journal
 from activator.serving.handlers import FILES
 >>>>>>> be2c170 (journal: Send records with fields that tell what they are about)
 from activator.serving.options import PROCESS, parse
-from activator.serving.report import line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ def main(words: "Sequence[str]") -> int:
     try:
         return _run(words)
     except ActivatorError as error:
+        from activator.serving.report import line  # noqa: PLC0415 - rarely needed
+
         for text in error.lines():
             line(text, ERROR)
         return error.status
