@@ -349,15 +349,10 @@ class _Service:
                 self._pause(route, str(scarce))
             except BrokenListenerError as broken:
                 self._break(str(broken))
-<<<<<<< HEAD
         if len(fresh) > FRESH:
             for connection in fresh:
                 connection.settle()
             fresh.clear()
-=======
-        if journal.is_on:
-            journal.about.set(None)  # what the last connection has begun
->>>>>>> be2c170 (journal: Send records with fields that tell what they are about)
         life.note()
 
     def _ended_lightly(self, connection: Accepted) -> None:

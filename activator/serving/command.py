@@ -5,11 +5,7 @@ import os
 import sys
 
 from activator.errors import ActivatorError, UsageError
-<<<<<<< HEAD
-=======
 from activator.journal import ERROR, journal
-from activator.serving.handlers import FILES
->>>>>>> be2c170 (journal: Send records with fields that tell what they are about)
 from activator.serving.options import PROCESS, parse
 
 TYPE_CHECKING = False

@@ -103,6 +103,8 @@ class Accepted:
         steps = self._connect(self.route.handler, self)
         # Its last step is to wait for this, and nobody waits for that.
         self._made: Any = steps.send(None)
+        if journal.is_on:
+            journal.about.set(None)
         self._steps: Any = steps
 
     def close(self) -> None:
@@ -123,7 +125,7 @@ class Accepted:
         """Return the descriptor; -1 once it is closed."""
         if self.fileno and self._steps:
             return self.fileno()  # type: ignore[no-any-return]
-        return self._steps.get_extra_info("socket").fileno() if self._steps else -1  # type: ignore[no-any-return]
+        return self._steps.get_extra_info("socket").fileno() if self._steps else -1
 
     def settle(self) -> None:
         """Let go of what was needed to begin, if the connection lasts."""
