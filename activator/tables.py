@@ -5,7 +5,6 @@ command reads several tables when it starts, which is why they are not TOML.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 
 def lines(module: str, name: str) -> list[str]:
@@ -15,7 +14,9 @@ def lines(module: str, name: str) -> list[str]:
         module: The ``__file__`` of the module that the table belongs to.
         name: The table's file name.
     """
-    text = Path(module).with_name(name).read_text(encoding="utf-8")
+    # Without pathlib, which would be loaded for this alone.
+    with open(f"{module.rpartition('/')[0]}/{name}", encoding="utf-8") as file:  # noqa: PTH123
+        text = file.read()
     return [line for line in text.split("\n") if line and line[0] != "#"][1:]
 
 

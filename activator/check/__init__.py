@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from activator.check import comments, places
 from activator.check.model import SEVERITIES, Finding, Problem, Unit, World
-from activator.check.rules import PAIR, SPEC, UNIT, WORLD, Check, Rule, functions
+from activator.check.rules import PAIR, SPEC, TYPES, UNIT, WORLD, Check, Rule, functions
 
 
 class Found(NamedTuple):
@@ -46,14 +46,15 @@ def _problems(world: World) -> Iterator[tuple[Rule, Problem, tuple[Unit, ...]]]:
     """Yield what all rules have to say, each with the units it may be about."""
     if world.failures:
         yield from _asked(functions(SPEC), (), world)
-    checks = functions(UNIT)
     for unit in world.checked:
         if not unit.masked:
-            yield from _asked(checks, (unit,), unit, world)
-    checks = functions(PAIR)
+            yield from _asked(functions(UNIT), (unit,), unit, world)
+            if unit.type in TYPES:
+                yield from _asked(functions(unit.type), (unit,), unit, world)
     for pair in world.pairs:
-        yield from _asked(checks, (pair.socket, pair.service), pair, world)
-    yield from _asked(functions(WORLD), tuple(world.checked), world)
+        yield from _asked(functions(PAIR), (pair.socket, pair.service), pair, world)
+    if world.sockets or world.complete:
+        yield from _asked(functions(WORLD), tuple(world.checked), world)
 
 
 def _asked(

@@ -6,10 +6,9 @@ those of resources; what is their own is in ``sections.tsv``.
 Source: ``systemd --dump-configuration-items`` of each version, and systemd's parsers.
 """
 
-import os
 from functools import cache
 
-from activator import directives
+from activator import directives, tables
 from activator.directives import SECTIONS, Directive
 
 # Unit type → the section that belongs to it alone; [Unit] and [Install] are for all.
@@ -38,7 +37,6 @@ _SHARED: dict[str, tuple[str, ...] | None] = {
 _SOCKETS = "systemd.socket(5)"
 # Known to mounts and swaps, but to no slice and scope, and no page describes them.
 _EXEC_LEGACY = ("ReadWriteDirectories", "ReadOnlyDirectories", "InaccessibleDirectories")
-_TABLE = os.path.join(os.path.dirname(__file__), "sections.tsv")
 
 
 def sections_of(kind: str) -> tuple[str, ...]:
@@ -125,6 +123,5 @@ def _directive(section: str, name: str, row: list[str]) -> Directive:
 @cache
 def _rows() -> dict[tuple[str, str], list[str]]:
     """Return section and name → the rest of each row."""
-    with open(_TABLE, encoding="utf-8") as file:
-        rows = [line.rstrip("\n").split("\t") for line in file]
-    return {(section, name): rest for section, name, *rest in rows[1:]}
+    rows = tables.rows(__file__, "sections.tsv")
+    return {(section, name): rest for section, name, *rest in rows}

@@ -1,74 +1,24 @@
-"""What is known of the programs that services run: facts in ``programs.tsv``."""
+"""What the programs that services run do with their sockets."""
 
 import os
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-from activator.address import Address
+from activator.check.known import Known, known
 from activator.check.programs import commands
 
-_TABLE = os.path.join(os.path.dirname(__file__), "programs.tsv")
+if TYPE_CHECKING:
+    from activator.address import Address
+
 _SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 # What runs the program that follows in the same process.
 _REPLACED = ("env", "nice", "ionice", "chrt", "setpriv", "nohup", "stdbuf", "taskset", "exec")
-_INETD = ("--inetd", "-inetd", "inetd")
-_ADDRESS_OPTIONS = re.compile(
+_ADDRESS_OPTIONS = (
     r"--?(?:b|bind|l|listen|listen-address|listen-addr|addr|address|p|port|http|http-port"
     r"|host-port|web\.listen-address|socket|unix|unix-socket)"
 )
-_COMPOUND = re.compile(r"(?<!\|)\|(?!\|)|\bwhile\b|\bfor\b|\buntil\b|\bif\b|\bcase\b|&\s*$")
-
-
-class Known:
-    """The kinds of rows in the table."""
-
-    FILTER = "filter"
-    WRAPPER = "wrapper"
-    DRAIN = "drain"
-    RECEIVER = "receiver"
-
-
-class Drain(NamedTuple):
-    """How long a program lets connections end.
-
-    Attributes:
-        option: The option that says it.
-        default: Seconds without the option; None if it waits for ever.
-    """
-
-    option: str
-    default: float | None
-
-
-@cache
-def _rows() -> tuple[list[str], ...]:
-    """Return the table's rows."""
-    with open(_TABLE, encoding="utf-8") as file:
-        return tuple([line.rstrip("\n").split("\t") for line in file][1:])
-
-
-@cache
-def _named(kind: str) -> dict[str, str]:
-    """Return the programs of a kind with the option that each needs."""
-    return {program: option for found, program, option, _ in _rows() if found == kind}
-
-
-def known(kind: str, program: str, arguments: Sequence[str]) -> bool:
-    """Return whether a program is known to be of a kind when it is called so."""
-    if kind == Known.FILTER and any(word in _INETD for word in arguments):
-        return True
-    option = _named(kind).get(program)
-    return option is not None and (not option or option in arguments)
-
-
-def drain(program: str) -> Drain | None:
-    """Return how long a program lets connections end, None if that is not known."""
-    for kind, name, option, value in _rows():
-        if kind == Known.DRAIN and name == program:
-            return Drain(option, float(value) if value else None)
-    return None
+_COMPOUND = r"(?<!\|)\|(?!\|)|\bwhile\b|\bfor\b|\buntil\b|\bif\b|\bcase\b|&\s*$"
 
 
 def run_by(value: str) -> Iterator[tuple[str, list[str]]]:
@@ -115,10 +65,10 @@ def _forks(shell: str, script: str) -> bool:
     """
     if re.search(r"\bexec\s+[^<>\s]", script):
         return False
-    return shell in ("sh", "dash") or bool(_COMPOUND.search(script))
+    return shell in ("sh", "dash") or bool(re.search(_COMPOUND, script))
 
 
-def address_in(arguments: Sequence[str], address: Address) -> str:
+def address_in(arguments: Sequence[str], address: "Address") -> str:
     """Return the argument that tells a program to open an address, empty if none does."""
     if address.is_ip:
         port = str(address.port)
@@ -132,7 +82,7 @@ def address_in(arguments: Sequence[str], address: Address) -> str:
             if colon and end == port and "fd" not in host and told:
                 return text
             name = option if equals else before
-            if text == port and _ADDRESS_OPTIONS.fullmatch(name):
+            if text == port and re.fullmatch(_ADDRESS_OPTIONS, name):
                 return text
     elif address.path:
         for position, word in enumerate(arguments):
@@ -140,6 +90,6 @@ def address_in(arguments: Sequence[str], address: Address) -> str:
             option, equals, value = word.partition("=")
             name = option if equals else before
             text = (value if equals else word).removeprefix("unix:").removeprefix("//")
-            if text == address.path and _ADDRESS_OPTIONS.fullmatch(name):
+            if text == address.path and re.fullmatch(_ADDRESS_OPTIONS, name):
                 return text
     return ""

@@ -10,9 +10,7 @@ from activator.errors import UsageError
 if TYPE_CHECKING:
     from activator.check import Found
 
-_COMMENT = re.compile(
-    r"^[ \t]*[#;][ \t]*activator:[ \t]*ignore=(\S*)[ \t]*(.*?)[ \t\r]*$", re.MULTILINE
-)
+_COMMENT = r"(?m)^[ \t]*[#;][ \t]*activator:[ \t]*ignore=(\S*)[ \t]*(.*?)[ \t\r]*$"
 _VAIN = "ACT903"
 
 
@@ -160,7 +158,9 @@ def _marks(unit: Unit) -> list[Mark]:
 
 def _read(text: str, file: str, before: int) -> Iterator[Mark]:
     """Yield the comments in a text that silence rules."""
-    for match in _COMMENT.finditer(text):
+    if "activator:" not in text:
+        return
+    for match in re.finditer(_COMMENT, text):
         line = before + text.count("\n", 0, match.start()) + 1
         words = tuple(word.lower() for word in match[1].split(",") if word)
         yield Mark(words, match[2], file, line)

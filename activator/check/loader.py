@@ -13,7 +13,7 @@ from activator.values.verdict import IGNORED, NOTICE, REFUSED, REMOVED, UNKNOWN,
 
 # From then on systemd says that /var/run is past its time.
 _VAR_RUN_SINCE = 257
-_VAR_RUN = re.compile(r"(?<![\w.-])/var/run/")
+_VAR_RUN = r"(?<![\w.-])/var/run/"
 
 
 def unknown_directive(unit: Unit, _: World) -> Iterator[Problem]:
@@ -216,7 +216,7 @@ def var_run(unit: Unit, _: World) -> Iterator[Problem]:
         # Older versions rewrite the path, too, but say nothing.
         version = max(unit.version, _VAR_RUN_SINCE)
         if directive is not None and _legacy(judge(directive, entry.value, version)):
-            value = _VAR_RUN.sub("/run/", entry.value)
+            value = re.sub(_VAR_RUN, "/run/", entry.value)
             message = f"{entry.name}= lies below /var/run, which is /run"
             severity = "" if unit.version >= _VAR_RUN_SINCE else INFO
             fix = Fix(value=value)

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from activator.check.commands import Known, address_in, known, loses_descriptors, run_by
+from activator.check.commands import address_in, loses_descriptors, run_by
+from activator.check.known import Known, known
 from activator.check.listeners import listeners
 from activator.check.model import INFO, Pair, Problem, World, expand, service_name
 from activator.unquoting import words

@@ -1,6 +1,5 @@
 """Findings as text, JSON, SARIF and commands of GitHub's workflows."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -43,6 +42,8 @@ def coloured(finding: Finding, style: Style, line: str = "") -> Iterator[str]:
 
 def as_json(findings: Iterable[Finding]) -> str:
     """Return findings as a JSON list of objects."""
+    import json  # noqa: PLC0415 - text needs none
+
     rows = [finding._asdict() for finding in findings]
     return json.dumps(rows, indent=2, ensure_ascii=False)
 
@@ -64,7 +65,8 @@ def github(finding: Finding) -> str:
 
 def sarif(findings: Sequence[Finding]) -> str:
     """Return findings as a SARIF 2.1.0 log, with the rules that found something."""
-    from urllib.parse import quote  # noqa: PLC0415 - only this format needs it
+    import json  # noqa: PLC0415 - only this format needs it
+    from urllib.parse import quote  # noqa: PLC0415 - the same
 
     from activator.check.rules import rules  # noqa: PLC0415 - the same
 

@@ -5,20 +5,19 @@ its page. What it is called with depends on what it is about: a unit, a pair of 
 service, or the world of all units.
 """
 
-import inspect
-import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
+from activator import tables
 from activator.check.model import Problem
 from activator.errors import UsageError
 
-_TABLE = os.path.join(os.path.dirname(__file__), "rules.tsv")
 # What a rule may be about: its function gets that and the world.
 UNIT, PAIR, WORLD, SPEC = "unit", "pair", "world", "spec"
+TYPES = ("socket", "service")
 
 
 Check = Callable[..., Iterator[Problem]]
@@ -30,7 +29,8 @@ class Rule(NamedTuple):
     Attributes:
         id: Its identifier, such as ``ACT101``; it never changes.
         name: Its name, such as ``unknown-section``.
-        about: ``unit``, ``pair``, ``world``, ``spec`` or ``comment``.
+        about: ``unit`` (of any type), ``socket``, ``service``, ``pair``, ``world``, ``spec`` or
+            ``comment``.
         severity: ``error``, ``warning`` or ``info``, unless a problem says otherwise.
         module: The module of its function.
         met: Where users met it: reports of other projects.
@@ -55,7 +55,9 @@ class Rule(NamedTuple):
     @property
     def page(self) -> str:
         """Return what its docstring says, as text."""
-        return inspect.cleandoc(self.function.__doc__ or "")
+        from inspect import cleandoc  # noqa: PLC0415 - only who reads a page needs it
+
+        return cleandoc(self.function.__doc__ or "")
 
 
 class Example(NamedTuple):
@@ -68,9 +70,7 @@ class Example(NamedTuple):
 @cache
 def rules() -> tuple[Rule, ...]:
     """Return all rules, in the order of their identifiers."""
-    with open(_TABLE, encoding="utf-8") as file:
-        rows = [line.rstrip("\n").split("\t") for line in file]
-    return tuple(Rule(*row) for row in rows[1:])
+    return tuple(Rule(*row) for row in tables.rows(__file__, "rules.tsv"))
 
 
 @cache
@@ -98,9 +98,11 @@ def named(word: str) -> Rule:
 
 def examples(rule: Rule) -> list[Example]:
     """Return the examples of a rule's page; a comment with a file's name begins each file."""
+    from inspect import cleandoc  # noqa: PLC0415 - the same
+
     found = []
     for match in re.finditer(r"^(Bad|Good)::\n((?:\n|    .*\n?)+)", rule.page, re.MULTILINE):
-        text = inspect.cleandoc(match[2])
+        text = cleandoc(match[2])
         parts = re.split(r"^# (\S+\.\S+)(?: \(.*\))?\n", text, flags=re.MULTILINE)
         files = {
             name: body.rstrip("\n") + "\n"

@@ -7,7 +7,7 @@ from activator.check.catalogue import sections_of, type_of
 from activator.check.model import Problem, Unit, World
 from activator.suggest import nearest
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_SURROGATES = "[\ud800-\udfff]"
 # Execute for anybody, write for others.
 _EXECUTE, _WRITE = 0o111, 0o002
 
@@ -122,7 +122,7 @@ def not_unicode(unit: Unit, _: World) -> Iterator[Problem]:
     for file in unit.files:
         if not file.clean:
             for entry in file.entries:
-                if _SURROGATES.search(entry.name + entry.value):
+                if re.search(_SURROGATES, entry.name + entry.value):
                     yield Problem("the line is not UTF-8", "save the file as UTF-8", entry)
 
 

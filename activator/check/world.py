@@ -10,7 +10,7 @@ from activator.check.model import File, Unit, World
 from activator.errors import UsageError
 from activator.search import Search, UnitFiles, template_of
 
-_LIBRARY = re.compile(r"libsystemd-shared-([0-9]+)[^/]*\.so")
+_LIBRARY = r"libsystemd-shared-([0-9]+)[^/]*\.so"
 _LIBRARIES = ("usr/lib", "lib")
 
 
@@ -190,7 +190,7 @@ def version_in(root: str = "") -> int:
         for top in _LIBRARIES
         for directory in _library_directories(f"{root}/{top}")
         for name in _names(directory)
-        if (match := _LIBRARY.fullmatch(name))
+        if (match := re.fullmatch(_LIBRARY, name))
     ]
     return max(max(found, default=0), directives.OLDEST)
 

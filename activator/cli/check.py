@@ -100,9 +100,7 @@ def command(
 
     version = 0
     if systemd:
-        from activator.spec.target import version as version_of
-
-        version = version_of(systemd)
+        version = _version(systemd)
     where = "" if installed else root.rstrip("/") if root is not None else None
     scope = inputs.Scope(paths, where, not paths, user, version)
     if fix:
@@ -114,6 +112,19 @@ def command(
     if not gravest or fail_on == "never":
         return 0
     return int(SEVERITIES.index(gravest) <= SEVERITIES.index(fail_on))
+
+
+def _version(text: str) -> int:
+    """Return the version of systemd that is named."""
+    from activator.directives import OLDEST, SUITES
+
+    if text in SUITES:
+        return SUITES[text]
+    if text.isdecimal() and int(text) >= OLDEST:
+        return int(text)
+    from activator.spec.target import version
+
+    return version(text)
 
 
 def _fixed(scope: "Scope", *, dry: bool) -> "list[Found]":
