@@ -14,6 +14,21 @@ DEPENDENCIES = ("click", "jinja2", "markupsafe", "systemd")
 BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
+def build(scratch: Path) -> Path:
+    """Build a wheel of what the checkout holds, in a directory the caller removes."""
+    sources, wheels = scratch / "sources", scratch / "wheels"
+    sources.mkdir()
+    for name in SOURCES:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, sources)
+    _run(sys.executable, "-c", BUILD, str(wheels), cwd=sources)
+    (wheel,) = wheels.glob("*.whl")
+    return wheel
+
+
 def install(scratch: Path) -> Path:
     """Install what the checkout holds, and link its dependencies, which needs no network.
 
@@ -23,18 +38,10 @@ def install(scratch: Path) -> Path:
     Returns:
         The environment's ``bin``, with ``python`` and ``activator``.
     """
-    sources, wheels, environment = scratch / "sources", scratch / "wheels", scratch / "environment"
-    sources.mkdir()
-    for name in SOURCES:
-        path = ROOT / name
-        if path.is_dir():
-            shutil.copytree(path, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(path, sources)
-    _run(sys.executable, "-c", BUILD, str(wheels), cwd=sources)
+    environment = scratch / "environment"
+    wheel = build(scratch)
     _run(sys.executable, "-m", "venv", "--without-pip", str(environment))
     python = environment / "bin/python"
-    (wheel,) = wheels.glob("*.whl")
     pip = (sys.executable, "-m", "pip", "--quiet", f"--python={python}", "install")
     _run(*pip, "--no-index", "--no-deps", str(wheel))
     (packages,) = environment.glob("lib/python3*/site-packages")
