@@ -17,7 +17,7 @@ How the files build on each other, each using only those before it::
     contexts                     handlers with a beginning and an end: context managers
     http, asgi, wsgi             web applications as such handlers: uvicorn's and waitress's HTTP
     single, threaded, aio        the three services: one plain call, threads, an event loop
-    remote, children             processes of connections: who their client is, how they end
+    remote, children, cgroups    processes of connections: who their client is, how they end
     starters, programs           and how they begin: a handler's, a program's
     warm                         the service with a process for each connection
     engine                       which service is the right one

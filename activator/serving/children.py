@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import NoReturn
 
+    from activator.serving.cgroups import Groups
     from activator.serving.options import Limit
     from activator.serving.sources import Source
 
@@ -35,6 +36,7 @@ class Children:
     Args:
         time_limit: How many seconds each may run; 0 is no limit.
         ended: Called with the source of each that has ended, if it has one.
+        groups: Their cgroups, if they have some.
 
     Attributes:
         running: By their ids, in the order of their times: the limit is the same for all.
@@ -42,11 +44,17 @@ class Children:
         told: Those that were told to end, in the same order.
     """
 
-    def __init__(self, time_limit: float, ended: "Callable[[Source], object]") -> None:
+    def __init__(
+        self,
+        time_limit: float,
+        ended: "Callable[[Source], object]",
+        groups: "Groups | None" = None,
+    ) -> None:
         self.running: dict[int, Child] = {}
         self.told: dict[int, Child] = {}
         self._time_limit = time_limit
         self._ended = ended
+        self._groups = groups
         self._overlong = Rarely()
         self._crashed = Rarely(1.0)
 
@@ -82,6 +90,8 @@ class Children:
             child = child or told
             if child:
                 count += 1
+                if self._groups:
+                    self._groups.leave(pid, child[0])
                 if child[1]:
                     self._ended(child[1])
 
@@ -138,11 +148,17 @@ def _name(number: int) -> str:
         return "unknown"
 
 
-def limiter(limits: "Sequence[Limit]") -> "Callable[[], None]":
-    """Return what sets resource limits, in the child."""
+def limiter(
+    limits: "Sequence[Limit]", groups: "Groups | None" = None
+) -> "Callable[[], None] | None":
+    """Return what gives the child its cgroup and its resource limits, if it is to have some."""
+    if not limits:
+        return groups.enter if groups else None
     import resource  # noqa: PLC0415 - rarely needed
 
     def limit() -> None:
+        if groups:
+            groups.enter()
         for number, value in limits:
             resource.setrlimit(number, (value, value))
 

@@ -115,6 +115,8 @@ def _check(
         raise UsageError("it is for --isolation process", place="--inetd")
     if program and targets:
         raise UsageError("a handler and a program", "give one", place="--inetd")
+    if values["cgroup"] and not is_process:
+        raise UsageError("it is for --isolation process", place="--cgroup")
     if workers > 1 and is_process:
         raise UsageError("each connection has its process already", place="--workers")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from activator.listen import Listeners
     from activator.serving.handlers import Handler, Route
-    from activator.serving.options import Limit
+    from activator.serving.options import Entry, Limit
 
     # The exit status, and whether all handlers ended within the time they had.
     Ending = tuple[int, bool]
@@ -42,6 +42,7 @@ class Settings:
 
     __slots__ = (
         "batch",
+        "cgroup",
         "drain",
         "idle_exit",
         "is_worker",
@@ -68,6 +69,7 @@ class Settings:
         isolation: str = SHARED,
         time_limit: float = TIME_LIMIT,
         limit: "Sequence[Limit]" = (),
+        cgroup: "Sequence[Entry]" = (),
     ) -> None:
         if not 0 <= drain < float("inf"):
             raise UsageError(f"not a number of seconds: {drain!r}", place="drain")
@@ -100,6 +102,7 @@ class Settings:
         self.isolation = isolation
         self.time_limit = time_limit
         self.limit = limit
+        self.cgroup = cgroup
         self.loop = loop
         self.threads = threads
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     # A resource (resource.RLIMIT_*) and the limit, soft and hard.
     Limit = tuple[int, int]
+    # A file of a cgroup, such as memory.max, and what to write to it.
+    Entry = tuple[str, str]
 
 DRAIN = 30.0
 LOOP = "auto"
@@ -79,6 +81,25 @@ def resource_limits(text: str) -> "tuple[Limit, ...]":
         if hard != resource.RLIM_INFINITY and limit > hard:
             raise UsageError(f"{part} is more than this process has, {hard}")
         found.append((number, limit))
+    return tuple(found)
+
+
+def cgroup_limits(text: str) -> "tuple[Entry, ...]":
+    """Read ``NAME=VALUE,...``: names and values of cgroups(7), as memory.max and 64M."""
+    found = []
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        controller, dot, rest = name.partition(".")
+        words = name.replace("_", "").split(".")
+        if not dot or not all(word.isascii() and word.isalnum() for word in words):
+            raise UsageError(
+                f"not NAME=VALUE: {part!r}", "for example memory.max=64M,pids.max=16,cpu.weight=20"
+            )
+        # The others of the core do not limit but act: cgroup.kill, for one.
+        acts = controller == "cgroup" and not rest.startswith("max.")
+        if acts or not value or not value.isprintable():
+            raise UsageError(f"not a limit: {part!r}", "cgroups(7) tells what there is")
+        found.append((name, value))
     return tuple(found)
 
 
@@ -210,6 +231,13 @@ OPTIONS = (
         (),
         resource_limits,
         text="Resources of a connection's process, as nofile=64,as=256M.",
+    ),
+    Option(
+        "cgroup",
+        "NAME=VALUE,...",
+        (),
+        cgroup_limits,
+        text="A cgroup for each of them, as memory.max=64M,pids.max=16.",
     ),
     Option(
         "inetd",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from activator.listen import Listener
+    from activator.serving.cgroups import Groups
     from activator.serving.engine import Settings
 
 
@@ -23,6 +24,7 @@ class Programs:
     Args:
         argv: The program and its arguments.
         settings: What was set.
+        groups: The processes' cgroups, if they are to have some.
 
     Attributes:
         is_child: Whether this process is that of a connection.
@@ -31,13 +33,15 @@ class Programs:
         ActivatorError: There is no such program.
     """
 
-    def __init__(self, argv: "Sequence[str]", settings: "Settings") -> None:
+    def __init__(
+        self, argv: "Sequence[str]", settings: "Settings", groups: "Groups | None" = None
+    ) -> None:
         self.is_child = False
         self.told = 0  # as with handlers, which read it
         self._argv = list(argv)
         self._path = _program(argv[0])
         self._environ = {name: value for name, value in os.environ.items() if name not in PRIVATE}
-        self._limits = limiter(settings.limit) if settings.limit else None
+        self._limits = limiter(settings.limit, groups)
 
     def start(self, listener: "Listener", fd: int, address: object) -> int:
         """Start the process of a connection, which the caller closes; return its id.

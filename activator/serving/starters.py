@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from activator.serving.cgroups import Groups
     from activator.serving.engine import Settings
     from activator.serving.handlers import Route
 
@@ -82,6 +83,7 @@ class Handlers:
         routes: The listeners and their handlers.
         settings: What was set; of no use any more in the child.
         foreign: Descriptors of the service that the child closes, besides the listeners.
+        groups: The children's cgroups, if they are to have some.
 
     Attributes:
         is_child: Whether this process is that of a connection.
@@ -103,7 +105,11 @@ class Handlers:
     )
 
     def __init__(
-        self, routes: "Sequence[Route]", settings: "Settings", foreign: "Sequence[int]"
+        self,
+        routes: "Sequence[Route]",
+        settings: "Settings",
+        foreign: "Sequence[int]",
+        groups: "Groups | None" = None,
     ) -> None:
         self.is_child = False
         self.told = 0
@@ -119,7 +125,7 @@ class Handlers:
         self._limits: Callable[[], None] | None = None
         self._private: list[str] = []
         self._rehearse()
-        self._limits = limiter(settings.limit) if settings.limit else None
+        self._limits = limiter(settings.limit, groups)
         self._private = [name for name in PRIVATE if name in environ]
         # What is there now is not looked at by the children's collector, which would copy it.
         gc.collect()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from activator.listen import Listener
+    from activator.serving.cgroups import Groups
     from activator.serving.engine import Ending, Settings
     from activator.serving.handlers import Route
     from activator.serving.programs import Programs
@@ -56,7 +57,7 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
     return _run(
         [route.listener for route in routes],
         settings,
-        lambda service: Handlers(routes, settings, service.wakeup),
+        lambda service: Handlers(routes, settings, service.wakeup, service.groups),
     )
 
 
@@ -66,7 +67,7 @@ def run_program(
     """Serve each connection to the listeners with a program, as :func:`run` does otherwise."""
     from activator.serving.programs import Programs  # noqa: PLC0415 - only for this mode
 
-    return _run(listeners, settings, lambda _: Programs(argv, settings))
+    return _run(listeners, settings, lambda service: Programs(argv, settings, service.groups))
 
 
 def _run(
@@ -111,7 +112,12 @@ class _Service:
         self._limit = settings.max_connections or PROCESSES
         self.wakeup = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._sources = Sources(settings.max_per_source) if settings.max_per_source else None
-        self._children = Children(settings.time_limit, self._release)
+        self.groups: Groups | None = None
+        if settings.cgroup:
+            from activator.serving import cgroups  # noqa: PLC0415 - rarely needed
+
+            self.groups = cgroups.Groups(settings.cgroup)
+        self._children = Children(settings.time_limit, self._release, self.groups)
         self._life = Life(settings, self._children.__len__, self._hurry)
         self._poll = select.poll()
         self._poll.register(self.wakeup[0], select.POLLIN)
@@ -174,6 +180,8 @@ class _Service:
         while self._children and (left := deadline - monotonic()) > 0:
             due = self._children.tick(monotonic()) - monotonic()
             self._wait(min(left, due))
+        while self.groups and not self.groups.sweep() and monotonic() < deadline:
+            self._wait(PAUSE)
         self._life.stop()
 
     def close(self) -> None:
@@ -186,6 +194,8 @@ class _Service:
     def _tick(self, now: float) -> bool:
         """Do what is due by the clock; return whether to go on."""
         self._next = min(now + self._life.tick(), self._children.tick(now))
+        if self.groups and not self.groups.sweep():
+            self._next = min(self._next, now + PAUSE)
         if self._life.is_idle():
             if not self._anything_waits():
                 return False
@@ -323,6 +333,8 @@ class _Service:
         os.read(self.wakeup[0], 65536)
         if self._children.reap():
             self._life.note()
+            if self.groups:
+                self._hurry()
 
 
 class _Described:
