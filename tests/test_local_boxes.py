@@ -124,6 +124,7 @@ def activated(box: Box, names: list[str]) -> Iterator[None]:
         process = box.popen("activator", "run", "--log", "json", *files, **streams)
         try:
             box.wait_for(lambda: '"kind": "open"' in text_of(log) or process.poll(), "open", 30)
+            assert process.poll() is None, text_of(log)
             yield
         finally:
             process.terminate()

@@ -21,6 +21,8 @@ class Event:
             * ``status``: it said STATUS= (pid, text);
             * ``output``: it wrote a line (pid, text);
             * ``ended``: it has ended (pid, status, text: how, for people);
+            * ``reloaded``: it said READY=1 after RELOADING=1, or ExecReload= is done (pid);
+            * ``restarting``: Restart= starts it again (text: in what time);
             * ``refused``: a connection was turned away (text: the client and why);
             * ``failed``: a socket or a start has failed (text: why, and what to do);
             * ``note``: something does not work as the unit says, without harm (text);

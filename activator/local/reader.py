@@ -1,8 +1,4 @@
-"""Read one unit's directives, each with its place, and remember which were asked for.
-
-What was never asked for has no effect here, so the list of ignored directives needs no
-second table.
-"""
+"""Read one unit's directives, each with its place, and tell which have no effect here."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +6,7 @@ from typing import TypeVar
 
 from activator import directives
 from activator.errors import ActivatorError
+from activator.local.honoured import honours
 from activator.specifiers import expand
 from activator.unit import Entry, UnitFile
 from activator.unquoting import UNQUOTE, words
@@ -39,7 +36,6 @@ class Reader:
         self.place = files[0].name
         self._table = table
         self._entries = [entry for file in files for entry in file.entries]
-        self._asked: set[tuple[str, str]] = set()
 
     def specifier(self, letter: str) -> str:
         """Return what a specifier stands for, such as ``t`` for ``%t``."""
@@ -55,7 +51,6 @@ class Reader:
 
         An empty one clears those before it, of all the names given.
         """
-        self._asked.update((section, name) for name in names)
         kept: list[Entry] = []
         for entry in self._entries:
             if entry.section == section and entry.name in names:
@@ -127,11 +122,11 @@ class Reader:
         return found
 
     def ignored(self) -> Iterable[str]:
-        """Yield the names of directives that nothing asked for, once each."""
+        """Yield the names of directives that have no effect here."""
         for entry in self._entries:
             if entry.name.startswith("X-") or entry.section.startswith("X-"):
                 continue
-            if (entry.section, entry.name) in self._asked or entry.section == "Install":
+            if honours(entry.section, entry.name) or entry.section == "Install":
                 continue
             if directives.lookup(entry.section, entry.name) is None:
                 continue

@@ -8,7 +8,6 @@ from activator.local.reader import Reader
 from activator.local.service_model import Relations
 
 _REQUIRED = ("Requires", "BindsTo", "Requisite")
-_WANTED = ("Wants", "Upholds")
 
 
 def read_relations(reader: Reader) -> Relations:
@@ -19,7 +18,7 @@ def read_relations(reader: Reader) -> Relations:
     """
     return Relations(
         requires=_names(reader, *_REQUIRED),
-        wants=_names(reader, *_WANTED),
+        wants=_names(reader, "Wants"),
         binds_to=_names(reader, "BindsTo"),
         part_of=_names(reader, "PartOf"),
         after=_names(reader, "After"),

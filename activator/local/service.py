@@ -190,6 +190,8 @@ class Service(ServiceStates):
             self._next_control()
         elif state in RELOADING:
             self.reload_failed = result != SUCCESS
+            if not self.reload_failed:
+                self.say("reloaded")
             self._enter(State.RUNNING)
         elif result != SUCCESS:
             self._enter(row.failed, result)

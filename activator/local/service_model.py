@@ -174,7 +174,7 @@ class Relations:
 
     Attributes:
         requires: Requires=, BindsTo= and Requisite=: they must be up.
-        wants: Wants= and Upholds=: they are started, too.
+        wants: Wants=: they are started, too.
         binds_to: BindsTo= alone: with them it stops.
         part_of: PartOf=: stopped and restarted with them.
         after: It starts after they have, and stops before they do.

@@ -11,6 +11,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+# Where %S, %C and %L are below a runtime directory that was named.
+_BELOW = {"S": "state", "C": "cache", "L": "log"}
 _ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "arm64", "i686": "x86", "armv7l": "arm"}
 
 
@@ -20,14 +22,15 @@ def table_of(name: str, *, path: str = "", runtime: str = "") -> dict[str, str]:
     Args:
         name: The unit's full name, with its instance if it has one.
         path: The unit's file; may be empty.
-        runtime: What ``%t`` stands for instead of the usual directory.
+        runtime: What ``%t`` stands for instead of the usual directory; state, cache and
+            logs are below it, too.
     """
     stem = name.rpartition(".")[0] or name
     prefix, at, instance = stem.partition("@")
     final = prefix.rpartition("-")[2]
     table = dict(_machine())
     if runtime:
-        table["t"] = runtime
+        table |= {"t": runtime, **{key: f"{runtime}/{name}" for key, name in _BELOW.items()}}
     table |= {
         "n": name,
         "N": stem,

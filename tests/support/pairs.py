@@ -25,6 +25,7 @@ class Pair:
         source: Where it connects from.
         first: Where it sends something before that.
         times: How often it connects; the last answer counts.
+        crowd: How many clients come at once; it then only counts who is answered.
         lines: How many lines the log has before all is stopped.
         more: Further units.
         since: The first version that knows what this is about.
@@ -38,6 +39,7 @@ class Pair:
     source: Any = None
     first: Any = None
     times: int = 1
+    crowd: int = 0
     lines: int = 0
     more: dict[str, str] = field(default_factory=dict)
     since: int = 0
@@ -81,6 +83,7 @@ class Pair:
             "source": self.source,
             "first": self.first,
             "times": self.times,
+            "crowd": self.crowd,
             "log": self.log,
             "lines": self.lines,
         }
@@ -175,6 +178,50 @@ SOCKETS = [
          f"ExecStartPost={_say('post $LISTEN_FDS $LISTEN_FDNAMES')}", lines=2, since=256),
 ]  # fmt: skip
 
+_LIMIT_LINES = "\n".join(
+    f"Limit{name}={value}"
+    for name, value in {
+        "CPU": "5min:10min", "FSIZE": "1G", "DATA": "4G", "STACK": "4M:8M", "CORE": "0",
+        "RSS": "infinity", "NOFILE": "100:200", "AS": "16T", "NPROC": "4000", "MEMLOCK": "64K",
+        "LOCKS": "77", "SIGPENDING": "500", "MSGQUEUE": "100K", "NICE": "+5", "RTPRIO": "3",
+        "RTTIME": "5s",
+    }.items()
+)  # fmt: skip
+SOCKETS += [
+    Pair("commands-settings", f"""
+         ExecStartPost=/bin/sh -c 'echo $A $B $C $D; pwd; umask; id; nice; ulimit -a; cat; cat $SCORE; echo $HOME >&2'
+         ListenStream=/run/pair/%p.sock
+         Environment=A=one B=two SCORE=/proc/self/oom_score_adj
+         EnvironmentFile=-/run/pair/settings.env
+         PassEnvironment=NOT_THERE
+         UnsetEnvironment=B
+         WorkingDirectory=/usr
+         UMask=0037
+         User=daemon
+         Group=mail
+         SupplementaryGroups=audio
+         Nice=3
+         OOMScoreAdjust=50
+         NoNewPrivileges=yes
+         IgnoreSIGPIPE=no
+         StandardInput=data
+         StandardInputText=given
+         StandardInputData=Z2l2ZW4K
+         StandardOutput=append:LOG
+         StandardError=inherit
+         {_LIMIT_LINES.replace(chr(10), chr(10) + " " * 9)}
+         """, lines=10, files={"/run/pair/settings.env": "C=three\n"}),  # noqa: E501
+    Pair("trigger", "TriggerLimitBurst=3\nTriggerLimitIntervalSec=1min\nPollLimitIntervalSec=0\n"
+         "PollLimitBurst=9", f"ExecStart={_say('start')}\n[Unit]\nStartLimitIntervalSec=0",
+         lines=3),
+    Pair("crowd", "Accept=yes\nMaxConnections=2", "ExecStart=/bin/sh -c 'echo hi; sleep 1'\n"
+         "StandardInput=socket", crowd=4),
+    Pair("crowd-source", "ListenStream=127.0.0.1:7131\nAccept=yes\nMaxConnectionsPerSource=3",
+         "ExecStart=/bin/sh -c 'echo hi; sleep 1'\nStandardInput=socket", crowd=5,
+         ask=["127.0.0.1", 7131]),
+    Pair("new-options", "PassPIDFD=yes\nAcceptFileDescriptors=no", since=258),
+]  # fmt: skip
+
 _FILE = """\
 # a comment \\
 goes on
@@ -192,15 +239,6 @@ b
 EMPTY=
 LAST=%n
 """
-_LIMIT_LINES = "\n".join(
-    f"Limit{name}={value}"
-    for name, value in {
-        "CPU": "5min:10min", "FSIZE": "1G", "DATA": "4G", "STACK": "4M:8M", "CORE": "0",
-        "RSS": "infinity", "NOFILE": "100:200", "AS": "16T", "NPROC": "4000", "MEMLOCK": "64K",
-        "LOCKS": "77", "SIGPENDING": "500", "MSGQUEUE": "100K", "NICE": "+5", "RTPRIO": "3",
-        "RTTIME": "5s",
-    }.items()
-)  # fmt: skip
 
 SERVICES = [
     Pair("environment", "", "Environment=ONE=one \"TWO=two  words\" 'THREE=\"a b\" c' FOUR=4\n"
@@ -253,6 +291,8 @@ SERVICES = [
     Pair("store", "", "FileDescriptorStoreMax=3\nEnvironment=STORE=1\nRestart=on-failure\n"
          "RestartSec=100ms"),
     Pair("input", "", "StandardInput=file:/run/pair/input", files={"/run/pair/input": "x\n"}),
+    Pair("store-for-good", "", "FileDescriptorStoreMax=3\nEnvironment=STORE=1\n"
+         "FileDescriptorStorePreserve=yes", since=254),
     Pair("more-sockets", "ListenStream=/run/pair/more-sockets.sock", "Sockets=more-other.socket",
          more={"more-other.socket": "[Socket]\nListenDatagram=/run/pair/more-other.sock\n"
                "FileDescriptorName=other\nService=more-sockets.service\n"}),
@@ -305,11 +345,17 @@ LIVES = [
            "RestartSec=10ms", "Restart=on-abnormal", count=10),
     _fails("aborted", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-abort",
            count=10),
+    _fails("steps", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-failure",
+           "RestartSec=10ms", "RestartSteps=3", "RestartMaxDelaySec=50ms", count=10),
+    _fails("legacy", "StartLimitInterval=1min", "StartLimitBurst=2", "ExecStart=/bin/false",
+           count=2),
+    Pair("old-limit", "", f"ExecStart={_say('start')}\n[Unit]\nStartLimitBurst=2\n"
+         "StartLimitInterval=1min", lines=2),
     Pair("start-limit", "", f"ExecStart={_say('start')}\n[Unit]\nStartLimitBurst=3\n"
          "StartLimitIntervalSec=1min", lines=3),
     _life("watchdog", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {_WAIT}",
           "Type=notify", "Environment=R=READY=1", "WatchdogSec=200ms", "WatchdogSignal=SIGUSR2"),
-    _life("never-ready", _WAIT, "Type=notify", "TimeoutStartSec=300ms"),
+    _life("never-ready", _WAIT, "Type=notify", "TimeoutSec=300ms"),
     _life("never-ready-abort", _WAIT, "Type=notify", "TimeoutStartSec=300ms",
           "TimeoutStartFailureMode=abort", "TimeoutAbortSec=1s"),
     _life("extended", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {_WAIT}",
@@ -346,6 +392,13 @@ LIVES = [
          ExecStartPost=/bin/sh -c 'echo $MAINPID | tr -d 0-9 | sed s/^/main/ >>LOG'
          {_POST}
          """, lines=1),
+    Pair("no-guess", "", f"""
+         Type=forking
+         GuessMainPID=no
+         ExecStart=/bin/sh -c 'sleep 1000 & exec {_serve("0")}'
+         ExecStartPost=/bin/sh -c 'echo main$MAINPID >>LOG'
+         {_POST}
+         """, lines=1),
     Pair("binds", "", f"ExecStart={_serve(_WAIT)}\nExecStartPre={_say('front-pre')}\n"
          f"ExecStopPost={_say('front-post $SERVICE_RESULT')}\n[Unit]\nBindsTo=binds-back.service\n"
          "After=binds-back.service", lines=4,
@@ -368,10 +421,11 @@ LIVES = [
              StartLimitIntervalSec=1min
              """}),
     Pair("unneeded", "", f"ExecStart={_serve('time.sleep(0.2)')}\n[Unit]\n"
-         "Wants=unneeded-back.service\nAfter=unneeded-back.service", lines=2,
+         "Wants=unneeded-back.service", lines=2,
          more={"unneeded-back.service": f"""\
              [Unit]
              StopWhenUnneeded=yes
+             Before=unneeded.service
              [Service]
              Type=oneshot
              RemainAfterExit=yes

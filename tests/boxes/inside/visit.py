@@ -56,6 +56,8 @@ def visit(each: dict[str, Any]) -> Any:
         if each["first"]:
             send(each["first"])
         answer = b""
+        if each["crowd"]:
+            return crowd(each)
         for _ in range(each["times"]):
             with connected(each["ask"], each["source"]) as sock:
                 sock.sendall(b"hello")
@@ -68,6 +70,15 @@ def visit(each: dict[str, Any]) -> Any:
     except (OSError, ValueError) as error:
         wait_for_lines(each["log"], each["lines"])
         return f"{type(error).__name__}"
+
+
+def crowd(each: dict[str, Any]) -> list[bool]:
+    """Connect several times at once; tell of each whether it was answered."""
+    socks = [connected(each["ask"], None) for _ in range(each["crowd"])]
+    answers = [bool(read_all(sock)) for sock in socks]
+    for sock in socks:
+        sock.close()
+    return answers
 
 
 def read_all(sock: socket.socket) -> bytes:

@@ -32,6 +32,8 @@ OPTIONS = {
     "mark": (SOCKET, socket.SO_MARK),
     "passcred": (SOCKET, socket.SO_PASSCRED),
     "passsec": (SOCKET, socket.SO_PASSSEC),
+    "passpidfd": (SOCKET, 76),
+    "passrights": (SOCKET, 83),
     "timestamp": (SOCKET, 29),
     "timestampns": (SOCKET, 35),
     "device": (SOCKET, 25),
