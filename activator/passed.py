@@ -53,10 +53,9 @@ def contradiction(environ: "Mapping[str, str]") -> ActivatorError | None:
                 "a wrapper or shell in between closed it: it must leave 3 and up alone",
             )
     names = environ.get("LISTEN_FDNAMES")
-    if names is not None and len(names.split(":") if names else ()) != number:
+    if names is not None and len(names.split(":")) != number:
         return ActivatorError(
-            f"LISTEN_FDNAMES has {len(names.split(':')) if names else 'no'} names, "
-            f"but LISTEN_FDS is {number}",
+            f"LISTEN_FDNAMES has {len(names.split(':'))} names, but LISTEN_FDS is {number}",
             MANAGER_SETS,
         )
     return None
