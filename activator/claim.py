@@ -4,10 +4,9 @@ Import-light, as :mod:`activator.passed`.
 """
 
 import os
-import stat
 
 from activator.errors import ActivatorError
-from activator.passed import absence, read
+from activator.passed import absence, is_socket, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def claim(environ: "Mapping[str, str]") -> dict[int, str]:
         ActivatorError: Nothing was passed, the variables are wrong, or they are meant for
             another process.
     """
-    if "LISTEN_FDS" not in environ and _is_socket(0):
+    if "LISTEN_FDS" not in environ and is_socket(0):
         raise ActivatorError(
             "descriptor 0 is a socket, and no others were passed",
             "with StandardInput=socket there are none; leave it out, or have the program use 0",
@@ -73,13 +72,6 @@ def _above() -> "Iterator[int]":
                 pid = int(file.read().rpartition(b")")[2].split()[1])
         except (OSError, ValueError, IndexError):
             return
-
-
-def _is_socket(fd: int) -> bool:
-    try:
-        return stat.S_ISSOCK(os.fstat(fd).st_mode)
-    except OSError:
-        return False
 
 
 def named(found: "Mapping[int, str]", reference: str) -> int:

@@ -5,13 +5,12 @@ little more (the bar is 4 ms, see ``bench/imports.py``).
 """
 
 import os
-import stat
 
 from systemd import daemon
 
 from activator.errors import ActivatorError
 from activator.listener import Listener
-from activator.passed import MANAGER_SETS, VARIABLES, absence, contradiction, is_foreign
+from activator.passed import MANAGER_SETS, VARIABLES, absence, contradiction, is_foreign, is_socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +134,7 @@ def listen_fds() -> Listeners:
     reason = absence(environ, taken=bool(_handed_out))
     found = {} if is_foreign(environ) else _passed()
     items = [*_standard_input(), *(Listener(name, fd) for fd, name in found.items())]
-    if not items and not reason and _is_socket(0):
+    if not items and not reason and is_socket(0):
         reason = "descriptor 0 is a socket, but has no name: no .socket unit passes such a one"
     for variable in VARIABLES:
         # As sd_listen_fds does, also when they were meant for another process. libsystemd would
@@ -172,18 +171,11 @@ def _passed() -> dict[int, str]:
 
 def _standard_input() -> list[Listener]:
     """Take descriptor 0 if it is a passed socket."""
-    if not _is_socket(0):
+    if not is_socket(0):
         return []
     from activator.stdin import take  # noqa: PLC0415 - rarely needed
 
     return take()
-
-
-def _is_socket(fd: int) -> bool:
-    try:
-        return stat.S_ISSOCK(os.fstat(fd).st_mode)
-    except OSError:
-        return False
 
 
 def _remote(environ: "os._Environ[str]") -> str:

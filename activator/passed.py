@@ -5,6 +5,7 @@ They are those of sd_listen_fds(3). Import-light: no sockets and no libsystemd, 
 """
 
 import os
+import stat
 
 from activator.errors import ActivatorError
 
@@ -104,6 +105,14 @@ def pidfd_id() -> int | None:
         return os.fstat(pidfd).st_ino
     finally:
         os.close(pidfd)
+
+
+def is_socket(fd: int) -> bool:
+    """Tell whether a descriptor is open and a socket."""
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
 
 
 def is_decimal(text: str) -> bool:

@@ -188,6 +188,20 @@ def test_by_hand() -> None:
     assert (run.stderr.rstrip(), []) == (found["problem"], found["descriptors"])
 
 
+def test_without_standard_input() -> None:
+    """A closed descriptor 0 is no socket, and nothing else."""
+    run = subprocess.run(
+        ("sh", "-c", '"$@" <&-', "sh", *INSPECT),
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stderr.startswith("no descriptors were passed; ")
+    assert 1 == run.stderr.count("\n")
+
+
 def test_what_is_wrong_is_shown() -> None:
     """Beside what is wrong, it shows the variables and what is open nevertheless."""
     with tcp_listener() as listener:

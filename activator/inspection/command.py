@@ -2,10 +2,10 @@
 
 import os
 import signal
-import stat
 import sys
 
 from activator.errors import ActivatorError, UsageError
+from activator.passed import is_socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _output() -> int:
 
     With StandardInput=socket it is the client's, and goes to the journal once that was taken.
     """
-    if not stat.S_ISSOCK(os.fstat(0).st_mode):
+    if not is_socket(0):
         return 1
     import fcntl  # noqa: PLC0415 - rarely needed
 
