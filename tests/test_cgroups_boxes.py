@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from activator import spec
+from activator.render import render
 from tests.boxes.box import Box
 
 BASE = "/sys/fs/cgroup/system.slice/groups.service"
@@ -22,6 +24,16 @@ Delegate={delegate}
 LIMITS = "cgroup.max.descendants=0"
 TIGHT = "memory.max=48M,memory.swap.max=0,pids.max=8"
 MISSING = "the machine keeps the controllers memory and pids for cgroup v1"
+SPEC = """\
+name = "groups"
+mode = "per-connection"
+isolation = "process"
+handler = "activator.examples.greet:greet"
+needs = ["cgroups"]
+cgroup = { "cgroup.max.descendants" = 0 }
+[sockets.groups]
+ListenStream = "127.0.0.1:7791"
+"""
 HANDLER = """\
 import os
 
@@ -131,6 +143,17 @@ def test_program(box: Box) -> None:
         (line,) = (line for line in ask(box) if line.startswith("0::"))
         assert line.rpartition("/")[2].isdecimal()
         box.systemctl("stop", "groups.socket", "groups.service")
+
+
+def test_hardened(box: Box) -> None:
+    """They can be had in a unit that is made of a spec, with a user of its own and all closed."""
+    text = f'systemd = {box.version}\npython = "{box.python}"\n{SPEC}'
+    with box.units(render(spec.loads(text))):
+        box.systemctl("start", "groups.socket")
+        assert ["Hello, you!"] == ask(box, "you"), box.journal("groups.service")
+        assert "service" in groups(box)
+        box.systemctl("stop", "groups.socket", "groups.service")
+        assert "success" == box.show("groups.service", "Result")
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,16 @@ def test_processes_of_connections() -> None:
     assert "--time-limit" not in (service(WARM, 'time-limit = "infinity"')["ExecStart"] or "")
 
 
+def test_cgroups() -> None:
+    """The limits of their cgroups are an option, and the unit delegates the tree."""
+    keys = 'needs = ["cgroups"]\ncgroup = { "memory.max" = "64M", "pids.max" = 16 }'
+    made = render(spec.loads(WARM.replace("KEYS", keys)))["shop.service"]
+    assert "--cgroup memory.max=64M,pids.max=16 shop" in made
+    assert "\nDelegate=yes\n" in made
+    keys = 'cgroup = { "cpu.max" = "50000 100000" }\nservice.Delegate = true'
+    assert '"cpu.max=50000 100000"' in (service(WARM, keys)["ExecStart"] or "")
+
+
 @pytest.mark.parametrize(
     ("text", "keys", "line", "message"),
     [
@@ -82,6 +92,9 @@ def test_processes_of_connections() -> None:
         (WARM, 'time-limit = "soon"', 5, "no time to work in"),
         (WARM, "limits = { nofle = 1 }", 5, "limits has no 'nofle'"),
         (WARM, 'limits = { as = "1 M" }', 5, "as = '1 M' is no limit"),
+        (WARM, 'cgroup = { "pids.max" = 9 }', 5, "cgroup is of no use without a part"),
+        (WARM, 'needs = ["cgroups"]\ncgroup = { "cgroup.kill" = 1 }', 6, "cgroup has no"),
+        (WARM, 'needs = ["cgroups"]\ncgroup = { "a.b" = "1,c.d=2" }', 6, "is no limit"),
         (WARM, "limits = { as = true }", 5, "as = 'True' is no limit"),
         (SHARED.replace("handler", "exec"), "workers = 2", 3, "needs a handler of shared"),
     ],

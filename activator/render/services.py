@@ -118,6 +118,8 @@ def _isolation(spec: Spec, socket: Socket) -> Iterator[str]:
         yield from ("--time-limit", f"{processes.time_limit:g}")
     if processes.limits:
         yield from ("--limit", ",".join(f"{name}={value}" for name, value in processes.limits))
+    if processes.cgroup:
+        yield from ("--cgroup", ",".join(f"{name}={value}" for name, value in processes.cgroup))
     for setting, option in sockets.limits(socket).items():
         yield from (option, setting.value)
 

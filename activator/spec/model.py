@@ -93,12 +93,14 @@ class Processes(NamedTuple):
         hand_over: Whether a reload starts new processes.
         time_limit: How long a connection's process may run: seconds; 0 for ever.
         limits: Its resources: the name of a limit, in small letters, and its value.
+        cgroup: The limits of the cgroup that it has of its own; without any it has none.
     """
 
     workers: int = 0
     hand_over: bool = False
     time_limit: float = 0.0
     limits: tuple[tuple[str, str], ...] = ()
+    cgroup: tuple[tuple[str, str], ...] = ()
 
     def count(self, mode: Mode) -> int:
         """Return how many workers a service of a mode has; 0 for a process without a parent."""

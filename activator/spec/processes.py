@@ -13,6 +13,9 @@ from activator.values.times import to_microseconds
 
 # The runtime's own limit.
 WORKERS_MAX = 999_999
+# cgroups(7): files of a controller; those of the core that do not limit act instead.
+_FILE = re.compile(r"(?!cgroup\.(?!max\.))[a-z0-9_]+(\.[A-Za-z0-9_]+)+", re.ASCII)
+_ENTRY = re.compile(r"[A-Za-z0-9_. :=/-]+", re.ASCII)
 _VALUE = re.compile(r"[0-9]{1,15}[KMG]?", re.ASCII)
 _NAMES = sorted(name[7:].lower() for name in dir(resource) if name.startswith("RLIMIT_"))
 
@@ -42,8 +45,9 @@ def read(
         what = f"time-limit = {given['time-limit']!r} is no time to work in"
         problem(what, 'write a time span, as "30s"', "time-limit")
     limits = tuple(_limits(given.get("limits", {}), problem))
+    cgroup = tuple(_cgroup(given.get("cgroup", {}), problem))
     hand_over = bool(given.get("hand-over") or workers)
-    return Processes(workers, hand_over, seconds or 0.0, limits)
+    return Processes(workers, hand_over, seconds or 0.0, limits, cgroup)
 
 
 def _check_modes(
@@ -55,7 +59,7 @@ def _check_modes(
             what = f"{key} needs a handler of shared sockets"
             hint = 'remove it; with mode = "per-connection", each connection starts anew already'
             problem(what, hint, key)
-    for key in ("time-limit", "limits"):
+    for key in ("time-limit", "limits", "cgroup"):
         if key in given and Mode.WARM not in modes:
             what = f"{key} is for processes of connections"
             problem(what, 'write mode = "per-connection" and isolation = "process"', key)
@@ -73,6 +77,19 @@ def _limits(table: dict[str, Any], problem: Callable[..., None]) -> Iterator[tup
         elif isinstance(value, bool) or not _VALUE.fullmatch(text):
             what = f"{name} = {text!r} is no limit"
             problem(what, "give a number, with K, M or G after it", "limits", name)
+        else:
+            yield name, text
+
+
+def _cgroup(table: dict[str, Any], problem: Callable[..., None]) -> Iterator[tuple[str, str]]:
+    """Yield the entries of a cgroup that are right."""
+    for name, value in table.items():
+        text = str(value)
+        if not _FILE.fullmatch(name):
+            hint = "cgroups(7) tells what there is, as memory.max, pids.max or cpu.weight"
+            problem(f"cgroup has no {name!r}", hint, "cgroup", name)
+        elif isinstance(value, bool) or not _ENTRY.fullmatch(text):
+            problem(f"{name} = {text!r} is no limit", "write it as cgroups(7) does", "cgroup", name)
         else:
             yield name, text
 

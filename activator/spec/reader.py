@@ -17,7 +17,7 @@ DRAIN_MAX = 86_400
 SERVICE_TABLES = {"unit": "Unit", "service": "Service", "install": "Install"}
 SOCKET_TABLES = {"unit": "Unit", "install": "Install"}
 # Keys about the runtime's processes.
-PROCESSES = frozenset({"workers", "hand-over", "time-limit", "limits"})
+PROCESSES = frozenset({"workers", "hand-over", "time-limit", "limits", "cgroup"})
 # Set by the generator from the spec's intents; a second place to say it would contradict.
 RESERVED = {
     ("Socket", "Accept"): 'mode = "shared" or "per-connection" decides it',
@@ -279,6 +279,11 @@ class Reader:
             return Processes()
         from activator.spec import processes  # noqa: PLC0415 - few specs have any
 
+        service = self.tree.get("service")
+        delegated = isinstance(service, dict) and "Delegate" in service
+        if "cgroup" in given and not delegated and "cgroups" not in (self._get("needs") or ()):
+            what = "cgroup is of no use without a part of the tree to make them in"
+            self._problem(("cgroup",), what, 'add needs = ["cgroups"]')
         program = not any(key in self.tree for key in intents.HANDLERS)
         return processes.read(given, sockets, program=program, report=self._note)
 
