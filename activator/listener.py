@@ -32,9 +32,10 @@ class Listener:
             see :func:`activator.descriptor.describe`.
         family: The socket's address family; None for what is no socket.
         address: The local address as systemd.socket(5) writes it; may be empty.
+        accepted: How many connections the runtime has accepted here.
     """
 
-    __slots__ = ("_remote", "_socket", "address", "family", "fd", "kind", "name")
+    __slots__ = ("_remote", "_socket", "accepted", "address", "family", "fd", "kind", "name")
 
     name: str
     fd: int
@@ -45,6 +46,7 @@ class Listener:
     def __init__(self, name: str, fd: int) -> None:
         self.name = name
         self.fd = fd
+        self.accepted = 0
         self.kind, self.family, self.address = describe(fd)
         self._socket: socket | None = None
         self._remote = ""

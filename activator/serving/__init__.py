@@ -21,6 +21,7 @@ How the files build on each other, each using only those before it::
     starters, programs           and how they begin: a handler's, a program's
     warm                         the service with a process for each connection
     engine                       which service is the right one
+    queue_lengths, metrics       the service's figures as OpenMetrics
     channels, worker, totals     one of several processes; what all do together
     reloads                      who asks for new ones
     workers                      several processes on the same listeners, and new ones for old
@@ -58,6 +59,7 @@ def serve(
     max_connections: int = NO_LIMIT,
     max_per_source: int = NO_LIMIT,
     message_max: int = MESSAGE_MAX,
+    metrics: str = "",
 ) -> None:
     """Serve the sockets that the service manager passed, in whichever mode it did.
 
@@ -124,6 +126,8 @@ def serve(
             Unix user, a virtual machine. Others are closed at once. 0 is no limit.
         message_max: The longest datagram taken, in bytes; longer ones are reported on stderr
             and dropped.
+        metrics: The fdname of sockets on which the service's figures are told as OpenMetrics, if
+            any; needs prometheus_client.
 
     Raises:
         SystemExit: With status 1, or 2 for a wrong argument, after one line on stderr: nothing
@@ -143,6 +147,7 @@ def serve(
             max_connections=max_connections,
             max_per_source=max_per_source,
             message_max=message_max,
+            metrics=metrics,
         )
         listeners = listen_fds() if listeners is None else listeners
         try:

@@ -334,6 +334,7 @@ class _Service:
                     break
                 fd, _ = accept()
                 life.accepted += 1
+                listener.accepted += 1
                 try:
                     connection = make(fd)
                 except Exception as error:  # noqa: BLE001 - a factory may fail in any way
@@ -393,6 +394,7 @@ class _Service:
                 return
         life = self._life
         life.accepted += 1
+        route.listener.accepted += 1
         if route.sort in WITH_TRANSPORT:
             self._connect(route, sock, release)
         elif route.is_async:

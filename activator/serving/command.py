@@ -11,10 +11,13 @@ from activator.serving.options import PROCESS, parse
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from typing import Any
 
+    from activator.listen import Listeners
     from activator.serving.engine import Settings
     from activator.serving.load import Wrapper
+    from activator.serving.metrics import Meter
 
 
 def main(words: "Sequence[str]") -> int:
@@ -63,7 +66,9 @@ def _run(words: "Sequence[str]") -> int:
                 from activator.serving import workers as parent  # noqa: PLC0415 - the same
 
                 shared = settings.isolation != PROCESS
-                return parent.run(listeners, workers, settings.drain, start_limit, passes_on=shared)
+                times = settings.drain, start_limit
+                with _meter(listeners, settings) as meter:
+                    return parent.run(listeners, workers, *times, passes_on=shared, meter=meter)
             from activator.serving.channels import with_channels  # noqa: PLC0415 - the same
 
             listeners = with_channels(listeners)
@@ -100,6 +105,17 @@ def _applications(
                 word,
                 lambda app, name: Wsgi(app, name, settings.threads, is_shared=workers > 1),
             )
+
+
+def _meter(listeners: "Listeners", settings: "Settings") -> "AbstractContextManager[Meter | None]":
+    """Return what tells the workers' figures, or a context without it."""
+    if settings.metrics:
+        from activator.serving.metrics import Meter  # noqa: PLC0415 - rarely needed
+
+        return Meter(listeners, settings.metrics)
+    from contextlib import nullcontext  # noqa: PLC0415 - the same
+
+    return nullcontext()
 
 
 def _check(

@@ -2,7 +2,7 @@
 
 from activator.errors import ActivatorError, UsageError
 from activator.journal import journal
-from activator.listen import were_passed
+from activator.listen import Listeners, were_passed
 from activator.serving.handlers import CONNECTED, CONTEXT, LISTENING, assign
 from activator.serving.options import (
     DRAIN,
@@ -22,8 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from activator.listen import Listeners
     from activator.serving.handlers import Handler, Route
+    from activator.serving.metrics import Meter
     from activator.serving.options import Entry, Limit
 
     # The exit status, and whether all handlers ended within the time they had.
@@ -52,6 +52,8 @@ class Settings:
         "max_connections",
         "max_per_source",
         "message_max",
+        "meter",
+        "metrics",
         "threads",
         "time_limit",
     )
@@ -70,6 +72,7 @@ class Settings:
         time_limit: float = TIME_LIMIT,
         limit: "Sequence[Limit]" = (),
         cgroup: "Sequence[Entry]" = (),
+        metrics: str = "",
     ) -> None:
         if not 0 <= drain < float("inf"):
             raise UsageError(f"not a number of seconds: {drain!r}", place="drain")
@@ -105,6 +108,9 @@ class Settings:
         self.cgroup = cgroup
         self.loop = loop
         self.threads = threads
+        self.metrics = metrics
+        # Tells the figures to whoever asks, if somebody is to.
+        self.meter: Meter | None = None
 
 
 def run(
@@ -127,6 +133,8 @@ def run(
     _check_mode(listeners)
     if not were_passed(listeners):
         settings.idle_exit = 0.0  # nobody would start it again
+    if settings.metrics and not settings.meter:
+        return _run_metered(handlers, listeners, settings)
     routes = assign(listeners, handlers)
     if settings.isolation == PROCESS and routes[0].listener.kind != CONNECTED:
         _check_connections(listeners)
@@ -145,6 +153,23 @@ def run(
     from activator.serving import threaded  # noqa: PLC0415 - only for this mode
 
     return threaded.run(routes, settings)
+
+
+def _run_metered(
+    handlers: "Handler | Mapping[str, Handler]", listeners: "Listeners", settings: Settings
+) -> "Ending":
+    """Serve what is not for metrics, and the figures there; a worker's parent does that itself."""
+    if settings.is_worker:
+        name, settings.metrics = settings.metrics, ""
+        others = Listeners([item for item in listeners if item.name != name])
+        return run(handlers, others, settings)
+    if settings.isolation == PROCESS:
+        what = "processes of connections cannot be started beside the thread that tells figures"
+        raise UsageError(what, "add --workers 1", place="--metrics")
+    from activator.serving.metrics import Meter  # noqa: PLC0415 - rarely needed
+
+    with Meter(listeners, settings.metrics) as settings.meter:
+        return run(handlers, settings.meter.others, settings)
 
 
 def run_program(argv: "Sequence[str]", listeners: "Listeners", settings: Settings) -> "Ending":

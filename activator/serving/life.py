@@ -89,6 +89,8 @@ class Life:
         self._extend_at = NEVER
         self._deadline = NEVER
         draining.clear()
+        if settings.meter:
+            settings.meter.figures = self.figures
 
     # The states.
 
@@ -176,6 +178,10 @@ class Life:
             return NEVER
         # While busy, it cannot be over before this.
         return (now if self._busy() else self._used) + self._idle_exit
+
+    def figures(self) -> tuple[str, int, int, int, int]:
+        """Return the state, what is open, what was accepted and refused, and messages."""
+        return self.state, self._busy(), self.accepted, self.refused, self.messages
 
     def _show(self, now: float) -> None:
         busy = self._busy()

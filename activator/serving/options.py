@@ -263,6 +263,13 @@ OPTIONS = (
         repeats=True,
     ),
     Option(
+        "metrics",
+        "NAME",
+        "",
+        str,
+        text="Tell figures as OpenMetrics on the sockets of this name.",
+    ),
+    Option(
         "app-dir",
         "DIR",
         "",

@@ -178,14 +178,18 @@ class _Service:
         self._life.note()
         sources = self._sources
         if sources is None:
-            self._life.accepted += 1
+            self._count(route)
             self._pool.submit(route, sock)
         elif source := sources.admit(sock):
-            self._life.accepted += 1
+            self._count(route)
             self._pool.submit(route, sock, lambda: sources.release(source))
         else:
             self._life.refused += 1
             sock.close()
+
+    def _count(self, route: "Route") -> None:
+        self._life.accepted += 1
+        route.listener.accepted += 1
 
     def _mark_answered(self, fd: int, box: "Inbox | File") -> None:
         self._answered.append((fd, box))

@@ -45,11 +45,15 @@ class Totals:
         worker.counts = (0, 0, 0, 0)
         self.change()
 
-    def describe(self, state: str, workers: "Sequence[Worker]") -> str:
-        """Return the line, for the workers that there are."""
+    def sums(self, workers: "Sequence[Worker]") -> tuple[int, int, int, int]:
+        """Return how many connections are open, were accepted and refused, and messages."""
         counts = [(0, *self._past), *(worker.counts for worker in workers)]
         busy, accepted, refused, messages = map(sum, zip(*counts, strict=True))
-        return describe(state, busy, accepted, refused, messages)
+        return busy, accepted, refused, messages
+
+    def describe(self, state: str, workers: "Sequence[Worker]") -> str:
+        """Return the line, for the workers that there are."""
+        return describe(state, *self.sums(workers))
 
     def show(self, text: str, now: float) -> None:
         """Show the line, unless it is what was shown last."""

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from activator.listen import Listeners
+    from activator.serving.metrics import Meter
     from activator.serving.reloads import Request
     from activator.serving.worker import Message
 
@@ -70,7 +71,13 @@ AGAIN = 0.05
 
 
 def run(
-    listeners: "Listeners", count: int, drain: float, start_limit: float, *, passes_on: bool
+    listeners: "Listeners",
+    count: int,
+    drain: float,
+    start_limit: float,
+    *,
+    passes_on: bool,
+    meter: "Meter | None" = None,
 ) -> int:
     """Keep so many workers running until a signal; return the exit status.
 
@@ -80,8 +87,12 @@ def run(
         drain: How long the workers let connections end, in seconds.
         start_limit: How long new workers may take to get ready, in seconds.
         passes_on: Whether workers can go on with connections that earlier ones left.
+        meter: Tells their figures, if somebody is to.
     """
     parent = _Parent(listeners, count, drain, start_limit, passes_on=passes_on)
+    if meter:
+        meter.by_listener = False
+        meter.figures = parent.figures
     earlier = [(each, signal.getsignal(each)) for each in (signal.SIGCHLD, signal.SIGHUP)]
     earlier_fd = signal.set_wakeup_fd(parent.wakeup[1].fileno(), warn_on_full_buffer=False)
     try:
@@ -409,6 +420,10 @@ class _Parent:
         # More often than a worker does, to see in time that it has not.
         self._ping_at = now + self._ping_interval / 4
         return self._ping_at
+
+    def figures(self) -> tuple[str, int, int, int, int]:
+        """Return the state, what is open, what was accepted and refused, and messages."""
+        return self._state, *self._totals.sums(self._everybody())
 
     def _describe(self) -> str:
         text = self._totals.describe(self._state, self._everybody())

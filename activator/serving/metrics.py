@@ -1,0 +1,202 @@
+"""Serve the service's figures as OpenMetrics, on a socket of their own: ``--metrics NAME``.
+
+A thread of its own answers there: also when all others are busy, and scrapes neither count as
+connections nor keep the service from its idle exit. What it tells is counted anyway, or asked of
+the kernel when somebody wants to know. With workers it is their parent that answers, for all of
+them together. The application's own metrics are told too, those of prometheus_client's registry.
+"""
+
+import os
+import select
+import threading
+from contextlib import suppress
+from time import monotonic
+
+from activator.errors import ActivatorError, UsageError
+from activator.listen import Listeners
+from activator.serving.accept import PAUSE, BrokenListenerError, ScarceError, accept
+from activator.serving.life import DRAINING
+from activator.serving.queue_lengths import queue_length
+from activator.serving.report import Rarely, failure
+
+try:
+    from prometheus_client import REGISTRY, MetricsHandler
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    from prometheus_client.registry import Collector
+except ImportError as error:
+    raise ActivatorError(
+        f"cannot load prometheus_client: {error}",
+        "pip install 'activator[metrics]', or apt install python3-prometheus-client",
+        place="--metrics",
+    ) from None
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from socket import socket
+    from typing import Self
+
+    from prometheus_client.core import Metric
+
+    from activator.listen import Listener
+
+    # The state, and how many connections are open, were accepted and refused, and messages.
+    Figures = tuple[str, int, int, int, int]
+
+LABELS = ("listener", "address")
+
+
+class Meter:
+    """Tells the figures, while its context lasts.
+
+    Attributes:
+        others: The listeners that are not for metrics.
+        figures: Returns the figures; set by whoever has them.
+        by_listener: Whether each listener's accepted connections are counted here.
+
+    Args:
+        listeners: What was passed.
+        name: The fdname of the sockets to answer on.
+
+    Raises:
+        UsageError: There is none of this name, or no other.
+    """
+
+    def __init__(self, listeners: Listeners, name: str) -> None:
+        mine = [item for item in listeners if item.name == name and item.kind == "stream"]
+        others = [item for item in listeners if item not in mine]
+        if not mine or not others:
+            what = f"no listening stream socket is named {name!r}" if others else "no other socket"
+            passed = ", ".join(map(str, listeners))
+            raise UsageError(what, f"passed: {passed}", place="--metrics")
+        self.others = Listeners(others)
+        self.figures: Callable[[], Figures] = lambda: ("starting", 0, 0, 0, 0)
+        self.by_listener = True
+        self._mine = mine
+        self._end = os.eventfd(0, os.EFD_CLOEXEC)
+        self._collector = _Collector(self)
+        self._scarcity = Rarely()
+        self._thread = threading.Thread(target=self._serve, name="activator-metrics", daemon=True)
+
+    def __enter__(self) -> "Self":
+        """Begin to answer."""
+        REGISTRY.register(self._collector)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Answer no more."""
+        os.eventfd_write(self._end, 1)
+        self._thread.join()
+        os.close(self._end)
+        REGISTRY.unregister(self._collector)
+
+    def _serve(self) -> None:
+        listeners = {listener.fd: listener for listener in self._mine}
+        poll = select.poll()
+        poll.register(self._end, select.POLLIN)
+        for listener in listeners.values():
+            listener.socket().setblocking(False)
+            poll.register(listener.fd, select.POLLIN)
+        while True:
+            ready = [fd for fd, _ in poll.poll()]
+            if self._end in ready:
+                return
+            for fd in ready:
+                try:
+                    sock = accept(listeners[fd].socket(), listeners[fd])
+                except ScarceError as error:
+                    self._scarcity.line(str(error))
+                    select.select([self._end], [], [], PAUSE)
+                except BrokenListenerError as error:
+                    self._scarcity.line(str(error))
+                    poll.unregister(fd)
+                else:
+                    if sock:
+                        self._answer(sock)
+
+    def _answer(self, sock: "socket") -> None:
+        try:
+            with sock:
+                sock.setblocking(True)
+                _Handler(sock, ("", 0), None)  # type: ignore[arg-type]  # it needs no server
+        except OSError:
+            pass  # the client has left, or was too slow
+        except Exception as error:  # noqa: BLE001 - a collector of the application's may fail
+            failure("metrics failed", error)
+
+
+class _Handler(MetricsHandler):
+    """Answers one request; a client has so many seconds for each step."""
+
+    timeout = 2.0
+
+    def finish(self) -> None:
+        """Send what is left."""
+        with suppress(OSError):  # the client has left
+            super().finish()
+
+
+class _Collector(Collector):
+    """Makes prometheus_client's metrics of the figures."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self._draining_since = 0.0
+
+    def describe(self) -> "list[Metric]":
+        """Return nothing, so that nothing is collected when this is registered."""
+        return []
+
+    def collect(self) -> "Iterator[Metric]":
+        """Yield the metrics."""
+        state, active, accepted, refused, messages = self._meter.figures()
+        total = CounterMetricFamily(
+            "activator_connections_accepted",
+            "Connections accepted.",
+            labels=LABELS if self._meter.by_listener else (),
+        )
+        if self._meter.by_listener:
+            for listener in self._meter.others:
+                total.add_metric((listener.name, listener.address), listener.accepted)
+        else:
+            total.add_metric((), accepted)
+        yield total
+        yield CounterMetricFamily(
+            "activator_connections_refused", "Connections closed at once: a limit.", refused
+        )
+        yield CounterMetricFamily("activator_messages", "Times datagrams were taken.", messages)
+        yield GaugeMetricFamily(
+            "activator_connections_active", "Connections and calls not at their end.", active
+        )
+        yield self._drain(state)
+        yield from self._queues()
+
+    def _drain(self, state: str) -> "Metric":
+        if state == DRAINING and not self._draining_since:
+            self._draining_since = monotonic()
+        seconds = monotonic() - self._draining_since if self._draining_since else 0.0
+        return GaugeMetricFamily(
+            "activator_drain_seconds", "How long the service has been draining.", seconds
+        )
+
+    def _queues(self) -> "Iterator[Metric]":
+        lengths = GaugeMetricFamily(
+            "activator_queue_length",
+            "Connections that wait in the kernel to be accepted.",
+            labels=LABELS,
+        )
+        limits = GaugeMetricFamily(
+            "activator_queue_limit", "How many can wait there; Backlog=.", labels=LABELS
+        )
+        for listener in self._meter.others:
+            found = _queue(listener)
+            if found:
+                lengths.add_metric((listener.name, listener.address), found[0])
+                limits.add_metric((listener.name, listener.address), found[1])
+        yield lengths
+        yield limits
+
+
+def _queue(listener: "Listener") -> tuple[int, int] | None:
+    return queue_length(listener.socket()) if listener.kind in ("stream", "seqpacket") else None

@@ -1,0 +1,161 @@
+"""Figures as OpenMetrics: ``--metrics NAME``."""
+
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+from activator.serving.queue_lengths import queue_length
+from tests.support.services import (
+    FLAVOURS,
+    HANDLERS,
+    SERVE,
+    Service,
+    ask,
+    connect,
+    launched,
+    tcp_listener,
+)
+
+Figures = dict[str, float]
+METRICS = ("--metrics", "metrics")
+
+
+def figures(address: "Sequence[Any]") -> Figures:
+    """Return what curl gets there, as prometheus_client reads it: sample and listener → value."""
+    done = subprocess.run(
+        [
+            *("curl", "--silent", "--fail", "--max-time", "10"),
+            *("--header", "Accept: application/openmetrics-text; version=1.0.0"),
+            f"http://{address[0]}:{address[1]}/metrics",
+        ],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return {
+        " ".join([sample.name.removeprefix("activator_"), sample.labels.get("listener", "")]): (
+            sample.value
+        )
+        for family in text_string_to_metric_families(done.stdout)  # type: ignore[no-untyped-call]
+        for sample in family.samples
+    }
+
+
+@contextmanager
+def serving(*words: str) -> Iterator[tuple[Service, Any, Any]]:
+    """Serve two sockets; give the service, ready, one's address and that of its figures."""
+    with (
+        tcp_listener() as one,
+        tcp_listener() as two,
+        tcp_listener() as metrics,
+        launched((*SERVE, *METRICS, *words), [one, metrics, two], names="a:metrics:b") as service,
+    ):
+        yield service.ready(), one.getsockname(), metrics.getsockname()
+
+
+@pytest.mark.parametrize(("options", "prefix"), FLAVOURS)
+def test_what_is_told(options: tuple[str, ...], prefix: str) -> None:
+    """Connections are counted where they come, and scrapes are none."""
+    words = (*options, "--max-per-source", "2", f"{HANDLERS}:{prefix}hold")
+    with serving(*words) as (service, address, metrics), ExitStack() as stack:
+        for _ in range(2):
+            assert b"hi\n" == stack.enter_context(connect(address)).recv(3)
+        assert b"" == stack.enter_context(connect(address)).recv(3)
+        for _ in range(2):
+            told = figures(metrics)
+        expected = {
+            "connections_accepted_total a": 2,
+            "connections_accepted_total b": 0,
+            "connections_active ": 2,
+            "connections_refused_total ": 1,
+            "messages_total ": 0,
+            "drain_seconds ": 0,
+            "queue_length a": 0,
+            "queue_limit a": 512,
+        }
+        assert expected.items() <= told.items()
+        assert "process_open_fds " in told
+        service.stop()
+        while not (told := figures(metrics))["drain_seconds "]:
+            pass
+        assert 2 == told["connections_active "]
+        stack.close()
+        assert 0 == service.wait()
+        assert "" == service.stderr
+
+
+def test_idle_exit() -> None:
+    """Whoever asks for figures does not keep a service from its idle exit."""
+    words = ("--idle-exit", "0.5", f"{HANDLERS}:a_echo")
+    with serving(*words) as (service, _, metrics):
+        while service.process.poll() is None:
+            try:
+                figures(metrics)
+            except subprocess.CalledProcessError:
+                break
+        assert 0 == service.wait()
+
+
+def test_workers() -> None:
+    """With workers, their parent tells what all of them have done."""
+    with serving("--workers", "2", f"{HANDLERS}:a_echo") as (service, address, metrics):
+        for _ in range(10):
+            assert b"x" == ask(address, b"x")
+        while 10 > figures(metrics)["connections_accepted_total "]:
+            pass  # the workers tell it each second
+        assert 0 == service.end()
+        assert "" == service.stderr
+
+
+@pytest.mark.parametrize("words", [("--asgi", "tests.support.web:asgi"), (f"{HANDLERS}:p_echo",)])
+def test_others_take_their_time(words: tuple[str, ...]) -> None:
+    """Clients that send nothing do not keep others from the figures for long."""
+    with serving(*words) as (service, _, metrics):
+        with connect(metrics), connect(metrics) as gone:
+            gone.close()
+            assert 0 == figures(metrics)["connections_active "]
+        assert 0 == service.end()
+        assert "" == service.stderr
+
+
+@pytest.mark.parametrize(
+    ("names", "words", "message"),
+    [
+        ("a:b", METRICS, "no listening stream socket is named 'metrics'"),
+        ("metrics:metrics", METRICS, "no other socket"),
+        ("a:metrics", (*METRICS, "--isolation", "process"), "beside the thread"),
+    ],
+)
+def test_wrong_usage(names: str, words: tuple[str, ...], message: str) -> None:
+    """What cannot be is told in one line."""
+    with (
+        tcp_listener() as one,
+        tcp_listener() as two,
+        launched((*SERVE, *words, f"{HANDLERS}:a_echo"), [one, two], names=names) as service,
+    ):
+        assert 2 == service.wait()
+        assert service.stderr.startswith("--metrics: ")
+        assert message in service.stderr
+        assert 1 == service.stderr.count("\n")
+
+
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX])
+def test_queue_lengths(family: int, tmp_path: Path) -> None:
+    """The kernel tells how many connections wait, and how many can."""
+    addresses: dict[int, Any] = {socket.AF_INET: ("127.0.0.1", 0), socket.AF_INET6: ("::1", 0)}
+    address = addresses.get(family, str(tmp_path / "s"))
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(family))
+        listener.bind(address)
+        listener.listen(7)
+        assert (0, 7) == queue_length(listener)
+        for _ in range(3):
+            client = stack.enter_context(socket.socket(family))
+            client.connect(listener.getsockname())
+        assert (3, 7) == queue_length(listener)
