@@ -202,6 +202,17 @@ def test_without_standard_input() -> None:
     assert 1 == run.stderr.count("\n")
 
 
+@pytest.mark.parametrize("where", [">&-", ">/dev/full"])
+def test_output_that_cannot_be_written(where: str) -> None:
+    """Nobody reads it, which is said in one line."""
+    words = ("/bin/sh", "-c", f'"$@" {where}', "sh", *INSPECT)
+    with tcp_listener() as listener, launched((*words, "--once"), [listener]) as service:
+        # The shell has started it as a child.
+        assert 1 == service.wait()
+        assert service.stderr.startswith("cannot write to standard output: ")
+        assert 1 == service.stderr.count("\n")
+
+
 def test_what_is_wrong_is_shown() -> None:
     """Beside what is wrong, it shows the variables and what is open nevertheless."""
     with tcp_listener() as listener:

@@ -89,7 +89,7 @@ def test_second_of_two(tmp_path: Path) -> None:
 
 def test_nginx(tmp_path: Path) -> None:
     """Nginx takes both sockets by its own variable, and leaves the Unix socket's file there."""
-    needs("nginx")
+    needs("nginx")  # not brought by `make test`: its package would start it; boxes have it
     tmp_path.chmod(0o755)
     port, path = free_port(), tmp_path / "sock"
     config = tmp_path / "nginx.conf"

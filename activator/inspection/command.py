@@ -55,8 +55,11 @@ def _inspect(style: str, *, once: bool) -> int:
         text = json.dumps(facts, indent=2) + "\n"
     else:
         text = "\n".join(tables(facts))
-    with os.fdopen(output, "w", encoding="utf-8", errors="replace", closefd=False) as stream:
-        stream.write(text)
+    try:
+        with os.fdopen(output, "w", encoding="utf-8", errors="replace", closefd=False) as stream:
+            stream.write(text)
+    except OSError as error:
+        raise ActivatorError(f"cannot write to standard output: {error.strerror}") from None
     if found.problem:
         raise found.problem
     shared = [item for item in found.listeners if item.kind != "connection"]
