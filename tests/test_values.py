@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from activator import directives, refusals
+from activator.check import catalogue
 from activator.directives import SECTIONS, VERSIONS, Directive
 from activator.errors import ActivatorError
 from activator.unit import UnitFile
@@ -301,3 +302,32 @@ def test_to_bytes(text: str, expected: int | None) -> None:
 def test_to_microseconds(text: str, expected: float | None) -> None:
     """Time spans read as systemd reads them."""
     assert expected == to_microseconds(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"),
+    [
+        # As `systemd-analyze calendar` of 252 takes them.
+        *[
+            (text, True)
+            for text in (
+                *("daily", "Daily", "daily UTC", "Mon..Fri 09:00", "Mon,Wed", "*-*-01", "*:0/15"),
+                *("2012-10-15 00:00:00", "10-15", "*-*~03", "Sat,Thu,Mon..Wed,Sat..Sun"),
+                *("Wed *-1", "@1395716396", "05:40 Europe/Berlin", "*-*-* *:*:00"),
+                *("08..17/2:0/15", "70-1-1", "05:40:23.4200004/3.1700005"),
+            )
+        ],
+        *[
+            (text, False)
+            for text in (
+                *("", "5", "x", "hourlyx", "25:00", "10:61", "2:60", "13-01", "*-*-32", "Mon 5"),
+                *("10..5:0", "::", "127.0.0.1:80", "Mon.. Fri", "10:00:60"),
+            )
+        ],
+    ],
+)
+def test_points_in_time(text: str, *, taken: bool) -> None:
+    """Calendar events as systemd.time(7) has them."""
+    directive = catalogue.lookup("Timer", "OnCalendar")
+    assert directive
+    assert (judge(directive, text).outcome == OK) is (taken or not text)

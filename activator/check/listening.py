@@ -291,6 +291,9 @@ def boot_cycle(unit: Unit, world: World) -> Iterator[Problem]:
         ListenStream=192.0.2.7:7777
         FreeBind=yes
 
+        [Install]
+        WantedBy=sockets.target
+
     Good::
 
         # echo.socket
@@ -298,11 +301,17 @@ def boot_cycle(unit: Unit, world: World) -> Iterator[Problem]:
         ListenStream=192.0.2.7:7777
         FreeBind=yes
 
+        [Install]
+        WantedBy=sockets.target
+
         # echo.service
         [Service]
         ExecStart=/usr/bin/echo-server
     """
-    if unit.type != "socket" or not unit.settings.on("DefaultDependencies", default=True):
+    if not unit.settings.on("DefaultDependencies", default=True):
+        return
+    # What is started later, by hand or by another unit, waits for nothing any more.
+    if not unit.lines("Install", "WantedBy") and not world.enabled(unit):
         return
     for entry in unit.lines("Unit", "After"):
         for word in entry.value.split():

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from activator.check.commands import address_in, loses_descriptors, run_by
 from activator.check.known import Known, known
 from activator.check.listeners import listeners
-from activator.check.model import INFO, Pair, Problem, World, expand, service_name
+from activator.check.model import INFO, Pair, Problem, Unit, World, expand, service_name
 from activator.unquoting import words
 from activator.values.numbers import BOOLEANS
 
@@ -416,26 +416,35 @@ def socket_left_out(pair: Pair, world: World) -> Iterator[Problem]:
     if pair.accept:
         return
     settings, socket = pair.service.settings, pair.socket
-    names = {socket.name, *socket.aliases}
-    for name in ("Requires", "BindsTo", "Wants", "Requisite", "Sockets", "Upholds"):
-        wanted = " ".join(entry.value for entry in settings.all(name)).split()
-        if names & set(wanted):
-            return
+    if _wants(pair.service, socket):
+        return
     installs = [*pair.service.lines("Install", "WantedBy")]
     installs += pair.service.lines("Install", "RequiredBy")
     if settings.on("RefuseManualStart") and not installs:
         return
     severity = "" if installs or world.enabled(pair.service) else INFO
-    if world.enabled(socket):
-        severity = INFO  # both are started at boot, and the socket is first
+    others = [other.socket for other in world.triggers[pair.service.name]]
+    if world.enabled(socket) or any(_wants(pair.service, other) for other in others):
+        # Both are started at boot, the socket first; or the service chooses among its sockets.
+        severity = INFO
     also = " ".join(entry.value for entry in pair.service.lines("Install", "Also")).split()
-    if names & set(also):
+    if {socket.name, *socket.aliases} & set(also):
         severity = INFO
     message = f"started by itself, {pair.service.name} does not get {socket.name}"
     entry = installs[0] if installs else None
     place = None if entry is not None else (pair.service.path, 1)
     hint = f"add Requires={socket.name} to [Unit] of the service"
     yield Problem(message, hint, entry, severity=severity, place=place)
+
+
+def _wants(service: Unit, socket: Unit) -> bool:
+    """Return whether a service starts a socket before itself."""
+    names = {socket.name, *socket.aliases}
+    return any(
+        names & set(entry.value.split())
+        for name in ("Requires", "BindsTo", "Wants", "Requisite", "Sockets", "Upholds")
+        for entry in service.settings.all(name)
+    )
 
 
 def address_given_twice(pair: Pair, world: World) -> Iterator[Problem]:
