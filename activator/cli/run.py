@@ -143,6 +143,9 @@ def command(
       activator run -l 7777 --accept --inetd -- /bin/cat
       activator run --reload --now units/echo.toml
     """  # noqa: D301 - click wants the character
+    from activator.local import lean
+
+    lean.load_asyncio()
     import asyncio
     import sys
 
@@ -173,6 +176,7 @@ def command(
         show.stop = session.stop
         return await session.run()
 
+    lean.give_back()
     status = asyncio.run(run())
     if show.broken is not None:
         raise show.broken
