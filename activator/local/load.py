@@ -226,7 +226,7 @@ class _Loader:
             files = self._units.find(name)
             if files is not None and not files[0].name.startswith(VENDOR_PATH):
                 found.append(name)
-            elif name in relations.requires:
+            elif name in relations.requires and name not in self._tried:
                 what = f"{reader.place}: needs {name}, which is not beside it"
                 self._missing.append(f"{what}: taken as there; name it too to have it started")
         return found

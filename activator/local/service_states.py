@@ -97,6 +97,7 @@ class ServiceStates(ServiceBase):
         try:
             self._directories.make(identity_of(self.unit.execution))
         except ActivatorError as error:
+            self._set(State.CONDITION)  # so that it changes also if it has failed before
             self.say("failed", str(error.at(self.unit.place)))
             self._enter(State.DEAD, "exit-code")
             return

@@ -1,4 +1,4 @@
-"""What root file systems are made of: one to boot, one to build Debian packages in."""
+"""What root file systems are made of: to boot, to build Debian packages in, to run daemons of."""
 
 import re
 from dataclasses import dataclass
@@ -82,4 +82,28 @@ BUILD = Recipe(
 )
 # A systemd to boot, on which a reader of the tutorial packages a daemon.
 TUTORIAL = Recipe("tutorial", (*BOX.packages, "build-essential", "debhelper"), BOX.options)
+# Other people's units that come with a socket, and their daemons: small ones, none of which
+# needs more than itself. Built for the one test that wants it.
+DAEMONS = Recipe(
+    "daemons",
+    (
+        "acpid",
+        "approx",
+        "fcgiwrap",
+        "gpsd",
+        "libpam-systemd",
+        "micro-httpd",
+        "oidentd",
+        "openssh-server",
+        "pcscd",
+        "python3-click",
+        "python3-jinja2",
+        "python3-systemd",
+        "rpcbind",
+        "tang",
+        "uucp",
+        "uuid-runtime",
+    ),
+    ("--variant=minbase", *OPTIONS),
+)
 RECIPES = {recipe.name: recipe for recipe in (BOX, BUILD)}
