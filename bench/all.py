@@ -45,27 +45,35 @@ def main() -> int:
         print(f"{name:<10}{text}")
     print(f"\n{compare.line(compare.HEAD)}")
     done: dict[str, list[compare.Row]] = {}
+    failed = []
     for name in options.names or scripts:
         title = subject(scripts[name])
         print(title, flush=True)
         done[title] = []
-        for row in run(scripts[name]):
-            done[title].append(row)
-            print(compare.line(("  " + row.name, *row.cells[1:])), flush=True)
+        try:
+            for row in run(scripts[name]):
+                done[title].append(row)
+                print(compare.line(("  " + row.name, *row.cells[1:])), flush=True)
+        except subprocess.CalledProcessError as error:
+            failed.append(name)
+            print(f"  {error}", flush=True)
     judged = [row for rows in done.values() for row in rows if row.bar is not None]
     short = [row for row in judged if not row.kept]
-    failed = [title for title, rows in done.items() if not rows]
     print(
         f"\n{len(judged) - len(short)} of {len(judged)} bars kept, {len(failed)} scripts failed, "
         f"{time.monotonic() - began:.0f} s"
     )
-    if options.write:
+    if options.write and not failed:
         options.write.write_text(page(facts, done), encoding="utf-8")
     return bool(short or failed)
 
 
 def run(script: Path) -> Iterator[compare.Row]:
-    """Yield a script's rows as they come, and tell on a terminal what is being measured."""
+    """Yield a script's rows as they come, and tell on a terminal what is being measured.
+
+    Raises:
+        subprocess.CalledProcessError: The script did not come to its end.
+    """
     with subprocess.Popen(
         [sys.executable, str(script), compare.JSON], stdout=subprocess.PIPE, text=True
     ) as process:
@@ -77,6 +85,8 @@ def run(script: Path) -> Iterator[compare.Row]:
             yield compare.Row(*json.loads(line))
             status(f"  {script.name}: measuring, {time.monotonic() - begun:.0f} s so far ...")
         status("")
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, script.name)
 
 
 def status(text: str) -> None:
