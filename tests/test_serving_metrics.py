@@ -19,6 +19,7 @@ from tests.support.services import (
     ask,
     connect,
     launched,
+    read_all,
     tcp_listener,
 )
 
@@ -87,6 +88,37 @@ def test_what_is_told(options: tuple[str, ...], prefix: str) -> None:
         assert 2 == told["connections_active "]
         stack.close()
         assert 0 == service.wait()
+        assert "" == service.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([*p.values[0], f"{HANDLERS}:{p.values[1]}echo"] for p in FLAVOURS),  # type: ignore[misc]
+        ["--loop", "asyncio", "tests.support.protocols:Echo"],
+        ["--loop", "uvloop", "tests.support.protocols:Echo"],
+        ["--asgi", "tests.support.web:asgi"],
+        ["--wsgi", "tests.support.web:wsgi"],
+    ],
+)
+def test_bytes(words: list[str]) -> None:
+    """What has gone over connections is counted when they are closed, however they are served."""
+    question = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    with serving(*words) as (service, address, metrics):
+        sent = received = 0
+        for size in (1, 100_000):
+            request = question.replace(b"Host: a", b"Host: a\r\nX: " + b"x" * min(size, 9000))
+            request = request if words[0] in ("--asgi", "--wsgi") else b"x" * size
+            with connect(address) as client:
+                client.sendall(request)
+                if request[:1] == b"x":
+                    client.shutdown(socket.SHUT_WR)
+                received += len(read_all(client))
+                sent += len(request)
+        while sent != (told := figures(metrics)).get("received_bytes_total a"):
+            assert service.process.poll() is None
+        assert received == told["sent_bytes_total a"]
+        assert 0 == service.end()
         assert "" == service.stderr
 
 

@@ -113,7 +113,9 @@ class _Service:
         self._pool: Pool | None = None
         self._light: dict[Route, type[Accepted]] = {}
         self._fresh: list[Accepted] = []
-        self._is_light = is_uvloop(loop) and not self._sources
+        self._is_light = is_uvloop(loop) and not (self._sources or settings.meter)
+        if settings.meter:
+            settings.meter.tallies.doubles = is_uvloop(loop)
         self._connected = False  # the per-connection mode
         self._watched: set[Route] = set()  # whose listeners are looked at now
         self._waiting: set[Route] = (
@@ -301,6 +303,8 @@ class _Service:
         listener = route.listener
         shared = listener.socket()
         make: Any = Connection if route.sort in WITH_TRANSPORT else socket
+        if self._settings.meter:
+            make = self._settings.meter.tallies.kind(listener, make)
         for _ in range(self._settings.batch):
             if self._draining:
                 return

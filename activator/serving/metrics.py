@@ -16,6 +16,7 @@ from activator.errors import ActivatorError, UsageError
 from activator.listen import Listeners
 from activator.serving.accept import PAUSE, BrokenListenerError, ScarceError, accept
 from activator.serving.life import DRAINING
+from activator.serving.metered import Tallies
 from activator.serving.queue_lengths import queue_length
 from activator.serving.report import Rarely, failure
 
@@ -53,6 +54,7 @@ class Meter:
         others: The listeners that are not for metrics.
         figures: Returns the figures; set by whoever has them.
         by_listener: Whether each listener's accepted connections are counted here.
+        tallies: Count bytes.
 
     Args:
         listeners: What was passed.
@@ -72,6 +74,7 @@ class Meter:
         self.others = Listeners(others)
         self.figures: Callable[[], Figures] = lambda: ("starting", 0, 0, 0, 0)
         self.by_listener = True
+        self.tallies = Tallies()
         self._mine = mine
         self._end = os.eventfd(0, os.EFD_CLOEXEC)
         self._collector = _Collector(self)
@@ -169,8 +172,20 @@ class _Collector(Collector):
         yield GaugeMetricFamily(
             "activator_connections_active", "Connections and calls not at their end.", active
         )
+        yield from self._bytes()
         yield self._drain(state)
         yield from self._queues()
+
+    def _bytes(self) -> "Iterator[Metric]":
+        received = CounterMetricFamily(
+            "activator_received_bytes", "Bytes of TCP connections that are closed.", labels=LABELS
+        )
+        sent = CounterMetricFamily("activator_sent_bytes", received.documentation, labels=LABELS)
+        for listener, tally in list(self._meter.tallies.by_listener.items()):
+            received.add_metric((listener.name, listener.address), tally.received)
+            sent.add_metric((listener.name, listener.address), tally.sent)
+        yield received
+        yield sent
 
     def _drain(self, state: str) -> "Metric":
         if state == DRAINING and not self._draining_since:

@@ -12,7 +12,7 @@ import select
 import signal
 from collections import deque
 from contextlib import suppress
-from socket import socketpair
+from socket import socket, socketpair
 from time import monotonic
 
 from activator.journal import ERROR
@@ -34,7 +34,6 @@ from activator.serving.stop import StopSignals
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from socket import socket
 
     from activator.serving.engine import Ending, Settings
     from activator.serving.files import File
@@ -164,7 +163,7 @@ class _Service:
 
     def _accept(self, route: "Route") -> None:
         try:
-            sock = accept(route.listener.socket(), route.listener)
+            sock = accept(route.listener.socket(), route.listener, self._kind(route))
         except ScarceError as error:
             self._pause(str(error))
         except BrokenListenerError as error:
@@ -173,6 +172,10 @@ class _Service:
             self._pause_until = 0.0
             if sock:
                 self._adopt(route, sock)
+
+    def _kind(self, route: "Route") -> "type[socket]":
+        meter = self._settings.meter
+        return meter.tallies.kind(route.listener, socket) if meter else socket
 
     def _adopt(self, route: "Route", sock: "socket") -> None:
         self._life.note()
