@@ -69,7 +69,7 @@ class Children:
                 # It keeps its id for now, so that no other group can have it.
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
-                return count
+                ended = None
             if ended is None:
                 return count
             pid = ended.si_pid
@@ -83,17 +83,22 @@ class Children:
             # Of others, which a handler's module has started, nobody else takes the status.
             os.waitpid(pid, 0)
             if child and ended.si_code != os.CLD_EXITED:
-                self._crashed.line(
-                    f"{child[0]}: process {pid} was ended by signal {ended.si_status} "
-                    f"({_name(ended.si_status)})"
-                )
+                number = ended.si_status
+                ending = f"was ended by signal {number} ({_name(number)})"
+                self._crashed.line(f"{child[0]}: process {pid} {ending}")
             child = child or told
             if child:
                 count += 1
-                if self._groups:
-                    self._groups.leave(pid, child[0])
-                if child[1]:
-                    self._ended(child[1])
+                if child[1] or self._groups:
+                    self._clean_up(pid, child)
+                if not self.running and not self.told:
+                    return count  # the next call would only raise an exception
+
+    def _clean_up(self, pid: int, child: "Child") -> None:
+        if self._groups:
+            self._groups.leave(pid, child[0])
+        if child[1]:
+            self._ended(child[1])
 
     def tick(self, now: float) -> float:
         """End those whose time has passed; return when it is another's, or inf."""

@@ -330,11 +330,11 @@ class _Service:
             self._reap()
 
     def _reap(self) -> None:
-        os.read(self.wakeup[0], 65536)
-        if self._children.reap():
+        os.read(self.wakeup[0], 256)  # more would be a page or two more, each time
+        if self._children.reap() and (self._life.quiet or self._counts_use):
             self._life.note()
-            if self.groups:
-                self._hurry()
+        if self.groups:
+            self._hurry()
 
 
 class _Described:
