@@ -288,7 +288,7 @@ def dropin_directories(name: str) -> list[str]:
     """Return the directories whose drop-ins concern a unit, the most specific first.
 
     ``foo-bar@x.service`` is concerned by ``foo-bar@x.service.d``, ``foo-bar@.service.d``,
-    ``foo-@x.service.d``, ``foo-@.service.d`` and ``service.d``.
+    ``foo-@x.service.d``, ``foo-@.service.d``, ``foo-.service.d`` and ``service.d``.
     """
     stem, _, suffix = name.rpartition(".")
     prefix, at, instance = stem.partition("@")
@@ -297,6 +297,8 @@ def dropin_directories(name: str) -> list[str]:
         if instance:
             found.append(f"{prefix}@{instance}.{suffix}.d")
         found.append(f"{prefix}{at}.{suffix}.d")
+        if at and prefix.endswith("-"):
+            found.append(f"{prefix}.{suffix}.d")
         head, dash, _ = prefix.rstrip("-").rpartition("-")
         prefix = head + dash
     return [*found, f"{suffix}.d"]

@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -225,3 +227,37 @@ def test_a_link_to_nothing(folder: Path) -> None:
     path = folder / "broken.service"
     path.symlink_to("nowhere")
     assert [(str(path), 1, "ACT116")] == loader(found(folder))
+
+
+def test_what_is_no_file_is_not_waited_for(folder: Path) -> None:
+    """A FIFO and a directory with a unit's name are told, and the others are looked at."""
+    os.mkfifo(folder / "a.service")
+    (folder / "b.service").mkdir()
+    rows = loader(found(folder))
+    assert [(str(folder / f"{name}.service"), 1, "ACT116") for name in "ab"] == rows
+    run(folder / "a.service", status=2)
+
+
+def test_a_terminal_is_shown_the_line(folder: Path) -> None:
+    """With its line, a caret below the place, the hint, and how many there are."""
+    (folder / "echo.service").write_text(BAD)
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        subprocess.run(
+            [sys.executable, "-m", "activator", "check", "echo.service", "--systemd", "257"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            check=False,
+            timeout=60,
+        )
+        os.close(theirs)
+        shown = b""
+        while b"info\r\n" not in shown:
+            shown += terminal.read(65536)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n")
+    assert "echo.service:3:9: error ACT106: Restart=maybe" in text
+    assert "    Restart=maybe\n            ^\n  hint: " in text
+    assert "\n1 error, " in text
+    assert b"\x1b[" in shown

@@ -86,7 +86,7 @@ def test_shared_with_plain_handler() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["cli", "unit", "address", "directives", "spec", "render", "local"]
+    "module", ["cli", "unit", "address", "check", "directives", "search", "spec", "render", "local"]
 )
 def test_tools_never_load_the_runtime(module: str) -> None:
     """The tools work where systemd-python is not even installed."""

@@ -110,6 +110,7 @@ def test_dropins_of_prefixes_and_types() -> None:
         "foo-bar@.service.d",
         "foo-@x.service.d",
         "foo-@.service.d",
+        "foo-.service.d",
         "service.d",
     ] == dropin_directories("foo-bar@x.service")
     assert ["foo-bar.socket.d", "foo-.socket.d", "socket.d"] == dropin_directories("foo-bar.socket")

@@ -1,6 +1,8 @@
 """What a rule sees and says: units, pairs of socket and service, problems and findings."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -106,9 +108,12 @@ class File(UnitFile):
         Raises:
             OSError: It cannot be read.
         """
-        with open(path, "rb") as file:
+        # A FIFO would be waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise OSError(errno.EINVAL, "it is no file")
             data = file.read()
-            mode = os.fstat(file.fileno()).st_mode & 0o777
         if instead is not None:
             data = instead.encode()
         try:
@@ -118,7 +123,7 @@ class File(UnitFile):
             text = data.decode(errors="surrogateescape")
             clean = False
         found = cls.parse(text, path)
-        found.mode, found.clean = mode, clean
+        found.mode, found.clean = stat.S_IMODE(mode), clean
         return found
 
 
