@@ -13,6 +13,8 @@ CODE = "/srv/shop/shop.py"
 MODULE = """\
 import os
 
+pytestmark = pytest.mark.usefixtures("end_box")
+
 async def handle(reader, writer):
     writer.write(f"VERSION {os.environ.get('COLOUR', 'none')}".encode())
 """

@@ -1,16 +1,22 @@
 """Several workers on the same listeners: ``--workers N``."""
 
 import os
+import select
+import signal
+import socket
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
 
 from tests.support.services import (
+    PATIENCE,
     SERVE,
     Service,
     ask,
@@ -123,3 +129,130 @@ def test_wrong_usage(words: tuple[str, ...]) -> None:
     with launched((*SERVE, *words)) as service:
         assert 2 == service.wait()
         assert 1 == service.stderr.count("\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGUSR1])
+def test_a_worker_that_hangs_is_replaced(number: int) -> None:
+    """The watchdog is pinged only while all workers' loops answer; one that does not is ended."""
+    with (
+        tcp_listener() as listener,
+        launched(
+            (*SERVE, "--workers", "2", f"{HANDLERS}:a_count"),
+            [listener],
+            names="tcp",
+            nofile=0,
+            WATCHDOG_USEC="2000000",
+            WATCHDOG_PID="PID",
+        ) as service,
+    ):
+        service.ready().notifications.await_message("WATCHDOG=1")
+        hanging = min(children(service))
+        # SIGUSR1 ends it, which is no hanging.
+        os.kill(hanging, number)
+        while hanging in children(service):
+            service.notifications.drop()
+            sleep(0.01)
+        while len(children(service)) < 2:
+            sleep(0.01)
+        service.notifications.await_message("WATCHDOG=1")
+        assert int(ask(listener.getsockname(), b"work\n")) != hanging
+        assert (f"worker {hanging} hangs" in service.stderr) is (number == signal.SIGSTOP)
+        assert 0 == service.end()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_idle_exit(workers: str) -> None:
+    """They leave together, when all have been without work for long enough."""
+    words = (*SERVE, "--workers", workers, "--idle-exit", "0.3", f"{GENERAL}:a_hold")
+    with tcp_listener() as listener, launched(words, [listener], names="tcp") as service:
+        service.ready()
+        with connect(listener.getsockname()) as client:
+            assert b"hi\n" == client.recv(10)
+            with pytest.raises(subprocess.TimeoutExpired):
+                service.process.wait(1)
+            client.sendall(b"bye\n")
+            read_all(client)
+        service.notifications.await_message("STOPPING=1")
+        assert 0 == service.wait()
+        assert "" == service.stderr
+
+
+def test_what_was_kept_is_one_workers() -> None:
+    """A connection from the fd store goes to one worker, and is forgotten by the manager."""
+    ours, theirs = socket.socketpair()
+    with (
+        ours,
+        theirs,
+        tcp_listener() as listener,
+        launched(
+            (*SERVE, "--workers", "2", f"{GENERAL}:a_echo"), [listener, theirs], names="tcp:tcp"
+        ) as service,
+    ):
+        theirs.close()
+        service.notifications.await_message("FDSTOREREMOVE=1")
+        for number in range(20):
+            ours.sendall(b"%d" % number)
+            assert b"%d" % number == ours.recv(100)
+        ours.shutdown(socket.SHUT_WR)
+        assert b"" == ours.recv(100)
+        assert 0 == service.end()
+        assert "" == service.stderr
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_kept_connections(workers: str) -> None:
+    """What handlers keep goes to the workers that take over, and to the manager at the end."""
+    words = (*SERVE, "--workers", workers, "activator.examples.lasting:echo")
+    with tcp_listener() as listener, launched(words, [listener], names="lasting") as service:
+        service.ready()
+        clients = [connect(listener.getsockname()) for _ in range(8)]
+        for turn in range(3):
+            for client in clients:
+                client.sendall(b"%d" % turn)
+                assert b"%d" % turn == client.recv(100)
+            service.process.send_signal(signal.SIGHUP)
+            service.ready()
+        for client in clients:
+            client.sendall(b"after")
+            assert b"after" == client.recv(100)
+        service.process.terminate()
+        kept: list[int] = []
+        while len(kept) < len(clients):
+            message, fds, *_ = socket.recv_fds(service.notifications.socket, 1000, 1)
+            assert bool(fds) == message.startswith(b"FDSTORE=1\nFDNAME=lasting")
+            kept += fds
+        assert 0 == service.wait()
+        assert "" == service.stderr
+        for fd in kept:
+            os.close(fd)
+        for client in clients:
+            assert b"" == read_all(client)
+            client.close()
+
+
+def test_workers_end_with_their_parent() -> None:
+    """None is left behind when the parent is killed."""
+    with serving(f"{HANDLERS}:a_count") as (service, _):
+        pids = [os.pidfd_open(pid) for pid in children(service)]
+        service.process.kill()
+        for pid in pids:
+            assert select.select([pid], [], [], PATIENCE)[0]
+            os.close(pid)
+
+
+def test_strangers_are_not_believed() -> None:
+    """A message that comes from another process than the worker counts for nothing."""
+    with serving(f"{HANDLERS}:a_count") as (service, _):
+        links = [link.readlink() for link in Path(f"/proc/{service.process.pid}/fd").iterdir()]
+        mine = {str(link)[len("socket:[") : -1] for link in links}
+        rows = map(str.split, Path("/proc/net/unix").read_text().splitlines())
+        # Five digits: those that the kernel has found.
+        addresses = [row[7] for row in rows if row[6] in mine and len(row[7:]) and len(row[7]) == 6]
+        assert 2 == len(addresses)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+            for name in addresses:
+                stranger.sendto(b"FDSTOREREMOVE=1\nFDNAME=tcp", f"\0{name[1:]}")
+        assert 0 == service.end()
+        said = service.notifications.drop()
+        assert said
+        assert not any(message.startswith("FDSTORE") for message in said)

@@ -121,3 +121,11 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
         box.write(inside, wheel.read_bytes())
         box.run(box.python, "-m", "installer", inside)
         yield box
+
+
+@pytest.fixture
+def end_box(box: Box) -> Box:
+    """Return a box of the oldest and of the newest suite, for tests that take long."""
+    if box.suite not in (next(iter(SUITES)), MOVING):
+        pytest.skip("the oldest and the newest systemd are enough")
+    return box

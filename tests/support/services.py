@@ -59,13 +59,15 @@ class Notifications:
         """Return the next message."""
         return self.socket.recv(4096).decode()
 
-    def drop(self) -> None:
-        """Drop what has arrived: a service that has said ten things more would wait."""
+    def drop(self) -> list[str]:
+        """Take what has arrived: a service that had said ten things more would wait."""
+        taken = []
         self.socket.setblocking(False)
         with suppress(BlockingIOError):
-            while self.socket.recv(4096):
-                pass
+            while True:
+                taken.append(self.receive())
         self.socket.settimeout(PATIENCE)
+        return taken
 
     def await_message(self, wanted: str) -> None:
         """Wait for a message that has this line."""

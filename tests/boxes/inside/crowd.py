@@ -54,7 +54,7 @@ async def main(address: str, number: int, stay: float) -> None:
         before = -1
         while not inside or inside != before:
             before = inside
-            await asyncio.sleep(stay / 4)
+            await asyncio.sleep(stay / 8)
         sys.stdout.write("full\n")
         sys.stdout.flush()
 
