@@ -59,5 +59,9 @@ class Totals:
         """Show the line, unless it is what was shown last."""
         self.show_at = NEVER
         if text != self._shown:
-            self._shown, self._shown_at = text, now
+            self.shown(text, now)
             notify.status(text)
+
+    def shown(self, text: str, now: float) -> None:
+        """Note what was shown, with another message."""
+        self._shown, self._shown_at = text, now

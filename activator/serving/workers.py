@@ -263,7 +263,7 @@ class _Parent:
         self._limit_at = NEVER
         self._state = READY
         self._problem = problem
-        notify.ready(self._describe())
+        self._say_ready()
         for request in self._requests:
             request.answer(problem and f"{problem}; the earlier workers go on, see the log")
         self._requests = []
@@ -364,7 +364,7 @@ class _Parent:
             return
         if self._state == STARTING and all(worker.is_ready for worker in self._serving):
             self._state = READY
-            notify.ready(self._describe())
+            self._say_ready()
         elif self._state == RELOADING and self._retiring:
             if all(worker.is_stopping or not worker.pid for worker in self._retiring):
                 self._end_hand_over("")
@@ -425,9 +425,14 @@ class _Parent:
         """Return the state, what is open, what was accepted and refused, and messages."""
         return self._state, *self._totals.sums(self._everybody())
 
+    def _say_ready(self) -> None:
+        text = self._describe()
+        self._totals.shown(text, monotonic())
+        notify.ready(text)
+
     def _describe(self) -> str:
         text = self._totals.describe(self._state, self._everybody())
-        text += f", {len(self._serving)} workers"
+        text += f", {len(self._serving)} worker{'s'[: len(self._serving) - 1]}"
         if self._leaving:
             text += f" and {len(self._leaving)} that end"
         return f"{text}; the last reload failed: {self._problem}" if self._problem else text
