@@ -120,6 +120,17 @@ def test_web_applications() -> None:
         assert "notify" == made.get("Service", "Type")
 
 
+def test_metrics() -> None:
+    """The socket for metrics needs no handler, and is the runtime's."""
+    made = units(
+        'name = "x"\nmetrics = "figures"\n[asgi]\na = "m:a"\n'
+        "[sockets.a]\nListenStream = 80\n[sockets.figures]\nListenStream = '/run/x'\n"
+    )
+    command = "activator serve --metrics figures --asgi a=m:a"
+    assert command == made["x.service"].get("Service", "ExecStart")
+    assert "x-a.socket x-figures.socket" == made["x.service"].get("Unit", "Requires")
+
+
 def test_lists_repeat_and_the_spec_wins() -> None:
     """A list repeats its directive; what the spec says replaces a default."""
     made = units(
@@ -195,6 +206,13 @@ MISTAKES = [
     (GOOD + '[service]\nEnvironment = "A=b\\nUser=root"\n', 7, "line break"),
     (GOOD.replace("handler", "exec = '/bin/x'\nhandler"), 3, "both exec and handler"),
     (GOOD.replace("handler", "#"), 1, "neither exec nor handler"),
+    (GOOD.replace("handler", "metrics = 'a'\nhandler"), 2, "metrics = 'a' is no shared socket"),
+    (GOOD.replace("handler", "metrics = 'echo'\nhandler"), 2, "metrics has the only shared socket"),
+    (
+        GOOD.replace("handler =", "metrics = 'echo'\nexec = '/bin/true'\n#"),
+        2,
+        "it does not run exec",
+    ),
     (GOOD.replace("handler", "exec = '/bin/x'\nasgi"), 3, "both exec and asgi"),
     (GOOD.replace("handler", "wsgi = 'm:a'\nasgi"), 3, "is for all sockets"),
     (GOOD.replace("handler", "asgi = {echo = 'm:a'}\nhandler"), 3, "is for all sockets"),

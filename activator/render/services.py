@@ -99,6 +99,8 @@ def command(spec: Spec, mode: Mode, served: list[Socket]) -> str:
         argv += ["--app-dir", spec.app_dir]
     if spec.drain != RUNTIME_DRAIN:
         argv += ["--drain", f"{spec.drain:g}"]
+    if spec.metrics and mode is Mode.SHARED:
+        argv += ["--metrics", spec.metrics]
     if spec.idle_exit and mode is not Mode.PER_CONNECTION:
         argv += ["--idle-exit", f"{spec.idle_exit:g}"]
     if workers := spec.processes.count(mode):

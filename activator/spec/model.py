@@ -128,6 +128,7 @@ class Spec(NamedTuple):
         sockets: At least one.
         settings: Directives of [Unit] and [Service] (and [Install]) of the service.
         environment: Variables for the service, as literal text.
+        metrics: The socket, by its name, on which the runtime tells figures; empty for none.
         python: The interpreter that runs handlers; empty for ``activator`` in the path.
         app_dir: Where the handlers' modules are; empty for the interpreter's own path.
         drain: How long running connections may take after SIGTERM: seconds.
@@ -151,6 +152,7 @@ class Spec(NamedTuple):
     sockets: tuple[Socket, ...]
     settings: tuple[Setting, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    metrics: str = ""
     python: str = ""
     app_dir: str = ""
     drain: float = 30.0

@@ -72,6 +72,7 @@ class Reader:
             sockets=sockets,
             settings=settings,
             environment=tuple(self._environment()),
+            metrics=self._get("metrics") or "",
             python=self._absolute("python"),
             app_dir=self._absolute("app-dir"),
             drain=self._drain(),
@@ -86,6 +87,8 @@ class Reader:
             place=self.source.place,
         )
         self._check_handlers(spec)
+        if spec.metrics:
+            self._check_metrics(spec)
         self._check_isolation(spec)
         directories.check(spec, self._note)
         if spec.needs:
@@ -196,7 +199,8 @@ class Reader:
         """Note handlers without a socket and sockets without a handler."""
         by_name = {handler.fdname: handler for handler in spec.handlers}
         for socket in spec.sockets:
-            self._check_application(by_name.get(socket.fdname, by_name.get("")), socket)
+            if socket.fdname != spec.metrics:
+                self._check_application(by_name.get(socket.fdname, by_name.get("")), socket)
         if not by_name or "" in by_name:
             return
         sockets = {socket.fdname for socket in spec.sockets}
@@ -206,12 +210,28 @@ class Reader:
                 f"handler {fdname!r} has no socket",
                 f"add [sockets.{fdname}], or name one of {', '.join(sorted(sockets))}",
             )
-        for fdname in sorted(sockets - by_name.keys()):
+        for fdname in sorted(sockets - by_name.keys() - {spec.metrics}):
             self._problem(
                 ("sockets", fdname),
                 f"socket {fdname!r} has no handler",
                 f'add {fdname} = "module:function" to handler',
             )
+
+    def _check_metrics(self, spec: Spec) -> None:
+        """Note a socket for metrics that is none."""
+        shared = {socket.fdname for socket in spec.sockets if socket.mode is Mode.SHARED}
+        path = ("metrics",)
+        if not spec.handlers:
+            hint = "give a handler, or remove it"
+            self._problem(path, "the runtime tells metrics, and it does not run exec", hint)
+        elif spec.metrics not in shared:
+            what = f"metrics = {spec.metrics!r} is no shared socket"
+            self._problem(path, what, f"add [sockets.{spec.metrics}] with a ListenStream=")
+        elif len(shared) == 1:
+            what = "metrics has the only shared socket"
+            self._problem(path, what, "a service of connections or processes has no metrics")
+        elif any(handler.fdname == spec.metrics for handler in spec.handlers):
+            self._problem(path, f"socket {spec.metrics!r} has a handler too", "remove one")
 
     def _check_application(self, handler: Handler | None, socket: Socket) -> None:
         """Note a web application where no web client can come."""
