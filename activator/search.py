@@ -162,15 +162,15 @@ class Search:
                 names = sorted(entry.name for entry in entries)
         except OSError:
             return
+        before = f"{directory}/" if directory else ""
         for name in names:
-            _, _, suffix = name.rpartition(".")
-            path = os.path.join(directory, name)
-            if suffix == "d":
-                self._dropins.setdefault(name, []).append(path)
+            suffix = name.rpartition(".")[2]
+            if suffix in UNIT_TYPES:
+                self._files.setdefault(name, before + name)
+            elif suffix == "d":
+                self._dropins.setdefault(name, []).append(before + name)
             elif suffix in LINKS:
-                self._owners.append((name[: -len(suffix) - 1], suffix, path))
-            elif name.endswith(_SUFFIXES):
-                self._files.setdefault(name, path)
+                self._owners.append((name[: -len(suffix) - 1], suffix, before + name))
 
     @cached_property
     def names(self) -> list[str]:

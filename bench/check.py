@@ -57,17 +57,20 @@ def rows() -> Iterator[compare.Row]:
         binaries = install(Path(scratch))
         activator, python = str(binaries / "activator"), str(binaries / "python")
         check = (activator, "check", "--systemd", "252", "--fail-on", "never")
-        socket, service, *rest = paths = write_units(Path(scratch))
+        paths = write_units(Path(scratch) / "units", PAIRS)
+        socket, service = write_units(Path(scratch) / "pair", 1)
+        (Path(scratch) / "alone").mkdir()
+        alone = shutil.copy(service, Path(scratch) / "alone")
         one, pair, click = compare.times(
             [
-                compare.process(*check, service),
+                compare.process(*check, alone),
                 compare.process(*check, socket, service),
                 compare.process(python, "-c", "import click"),
             ]
         )
         yield compare.compared("check of one service / import click", one, click, 1.3)
         yield compare.compared("check of a pair / import click", pair, click)
-        count = len(rest) + 2
+        count = len(paths)
         if verify := shutil.which("systemd-analyze"):
             options = ("verify", "--man=no")
             many, sample, whole = compare.times(
@@ -98,12 +101,11 @@ def findings(linter: str, paths: list[str]) -> Callable[[], object]:
     return step
 
 
-def write_units(directory: Path) -> list[str]:
-    """Write pairs of units that differ, and return their paths."""
-    folder = directory / "units"
+def write_units(folder: Path, pairs: int) -> list[str]:
+    """Write pairs of units that differ into a new folder, and return their paths."""
     folder.mkdir()
     paths = []
-    for number in range(PAIRS):
+    for number in range(pairs):
         for kind, text in (("socket", SOCKET), ("service", SERVICE)):
             path = folder / f"app-{number}.{kind}"
             path.write_text(text.format(number=number, port=10_000 + number))
