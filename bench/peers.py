@@ -29,12 +29,6 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         await writer.drain()
 
 
-def cat(sock: socket.socket) -> None:
-    """Send back all that comes, as /bin/cat does."""
-    while data := sock.recv(65536):
-        sock.sendall(data)
-
-
 async def main(handler: str) -> None:
     """Serve until SIGTERM."""
     loop = asyncio.get_running_loop()
