@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -115,6 +115,51 @@ class Manager:
             timeout=_ASK_S,
         )
         return [_state(block) for block in text.split("\n\n") if block.strip()]
+
+    def properties(self, names: Sequence[str], wanted: Iterable[str]) -> list[dict[str, str]]:
+        """Return properties of units as systemctl shows them, a block for each, in order.
+
+        A pattern stands for all loaded units that match it. What is shown on several lines,
+        such as Listen=, is one text of as many lines; what a unit lacks is empty.
+
+        Raises:
+            ActivatorError: The manager cannot be asked.
+        """
+        if not names:
+            return []
+        properties = list(wanted)
+        options = (f"--property={','.join(properties)}", "--timestamp=us+utc")
+        text = self._systemctl("show", *options, names=names, timeout=_ASK_S)
+        found = []
+        for block in filter(str.strip, text.split("\n\n")):
+            values = dict.fromkeys(properties, "")
+            for name, equals, value in (line.partition("=") for line in block.splitlines()):
+                if equals and name in values:
+                    values[name] += f"\n{value}" if values[name] else value
+            found.append(values)
+        return found
+
+    def loaded(self, kind: str) -> list[str]:
+        """Return the names of all units of a type that the manager has loaded.
+
+        Args:
+            kind: The type, such as ``socket``.
+
+        Raises:
+            ActivatorError: The manager cannot be asked.
+        """
+        options = (f"--type={kind}", "--all", "--plain", "--no-legend", "--full")
+        text = self._systemctl("list-units", *options, timeout=_ASK_S)
+        return [line.split()[0] for line in text.splitlines() if line.strip()]
+
+    def since(self, written: str, monotonic: str) -> float:
+        """Return a time that :meth:`properties` gave, in seconds since the epoch; 0 if never.
+
+        Args:
+            written: Such as ActiveEnterTimestamp=.
+            monotonic: The property of the same name with Monotonic at its end.
+        """
+        return _since(written, int(monotonic or 0))
 
     def reason(self, name: str, since: float) -> str:
         """Return why a unit failed, in one line: from the journal, or the unit's result.

@@ -26,6 +26,7 @@ COMMANDS = {
     "debian": "Write what a Debian package of a daemon needs into debian/.",
     "demo": "Show both modes at work, step by step, without systemd.",
     "directives": "Look up directives: meaning, values, default, versions.",
+    "doctor": "Say why live sockets do not serve, and what mends it.",
     "exec": "Run a program with the passed descriptors where it wants them.",
     "gen": "Turn specs into matching .socket and .service units.",
     "inspect": "Print what this process was passed, to debug a service.",

@@ -47,6 +47,17 @@ def rules(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     return _beginning(incomplete, ["all", *known])
 
 
+def live_sockets(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
+    """Offer the sockets that the manager has loaded."""
+    from activator.errors import ActivatorError
+    from activator.manager import Manager
+
+    try:
+        return _beginning(incomplete, Manager().loaded("socket"))
+    except ActivatorError:
+        return []
+
+
 def directories(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Let the shell offer directories."""
     return [_item(incomplete, kind="dir")]

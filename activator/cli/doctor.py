@@ -1,0 +1,62 @@
+"""``activator doctor``: why sockets do not serve, and what mends it."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from activator.cli import complete
+
+if TYPE_CHECKING:
+    from activator.doctor import Finding
+
+
+@click.command(short_help="Say why live sockets do not serve, and what mends it.")
+@click.argument("units", nargs=-1, metavar="[UNIT]...", shell_complete=complete.live_sockets)
+@click.option("--user", is_flag=True, help="Ask your own manager, not the system's.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How to tell the result.",
+)
+def command(*, units: tuple[str, ...], user: bool, style: str) -> int:
+    """Say why live sockets do not serve, with the evidence and the commands that mend it.
+
+    Without UNIT, all loaded sockets are looked at. The commands are in the order that is safe,
+    and are not run. What other users' processes have open, root alone may see. Exits with 1 if
+    something was found.
+
+    \b
+    Examples:
+      activator doctor
+      activator doctor echo.socket --format json
+    """  # noqa: D301 - click wants the character itself
+    from activator.doctor import diagnose
+    from activator.live.units import Situation
+    from activator.manager import Manager
+
+    situation = Situation(Manager(user=user), units)
+    findings = list(diagnose(situation))
+    if style == "json":
+        import json
+
+        rows = [finding._asdict() for finding in findings]
+        for row in rows:
+            del row["alone"]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif not findings:
+        count = len(situation.sockets)
+        click.echo(f"nothing found ({count} {'socket' if count == 1 else 'sockets'} looked at)")
+    else:
+        click.echo("\n".join(map(_shown, findings)), nl=False)
+    return int(bool(findings))
+
+
+def _shown(finding: "Finding") -> str:
+    """Return a finding as text; colour is taken out where it is no terminal."""
+    head = f"{click.style(finding.unit, bold=True)}: {finding.message}"
+    lines = [f"{head} {click.style(f'[{finding.name}]', fg='red')}"]
+    lines += [f"    {click.style('evidence', dim=True)}  {text}" for text in finding.evidence]
+    lines += [f"    {click.style('mend', fg='green')}      {text}" for text in finding.commands]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,240 @@
+"""Sockets and the services they start, as the manager has them."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from activator.errors import ActivatorError
+from activator.live.kernel import Held, backlog_max, held
+from activator.live.processes import Process, of_group
+from activator.manager import Manager
+
+_COMMON = (
+    *("Id", "LoadState", "LoadError", "ActiveState", "SubState", "Result", "UnitFileState"),
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload"),
+    *("ActiveEnterTimestamp", "ActiveEnterTimestampMonotonic"),
+    *("StateChangeTimestamp", "StateChangeTimestampMonotonic"),
+)
+_SOCKET = (
+    *("Listen", "Accept", "Triggers", "NConnections", "NAccepted", "NRefused", "MaxConnections"),
+    *("Backlog", "ReceiveBuffer", "SendBuffer", "SocketUser", "SocketGroup"),
+    *("TriggerLimitBurst", "TriggerLimitIntervalUSec", "FileDescriptorName"),
+)
+_SERVICE = ("MainPID", "NRestarts", "ExecMainStatus", "ControlGroup", "StatusText", "User")
+# How long before a unit's failure its reason may be logged: seconds.
+_BEFORE_S = 1.0
+KINDS = {
+    "Stream": "stream",
+    "Datagram": "datagram",
+    "SequentialPacket": "sequential-packet",
+    "FIFO": "fifo",
+    "Special": "special",
+    "Netlink": "netlink",
+    "MessageQueue": "message-queue",
+    "USBFunction": "usb-function",
+}
+
+
+class Listen(NamedTuple):
+    """An address of a socket unit, as systemd has it.
+
+    Attributes:
+        address: As ``Listen=`` of systemctl shows it.
+        kind: A value of :data:`KINDS`.
+    """
+
+    address: str
+    kind: str
+
+
+class Unit:
+    """A unit's properties.
+
+    Args:
+        values: Property → value, as systemctl shows it.
+        manager: Who said so.
+    """
+
+    def __init__(self, values: dict[str, str], manager: Manager) -> None:
+        self.values = values
+        self._manager = manager
+        self.name = values["Id"]
+
+    def __getitem__(self, name: str) -> str:
+        return self.values.get(name, "")
+
+    def number(self, name: str) -> int:
+        """Return a property that is a number; -1 if it is none."""
+        text = self[name]
+        return int(text) if text.isdecimal() else -1
+
+    @property
+    def up(self) -> bool:
+        """Tell whether it is active, or on its way there or back."""
+        return self["ActiveState"] not in ("inactive", "failed", "")
+
+    @property
+    def failed(self) -> bool:
+        """Tell whether it has failed."""
+        return self["ActiveState"] == "failed"
+
+    @property
+    def since(self) -> float:
+        """Return when it became active, in seconds since the epoch; 0 if never."""
+        return self._manager.since(
+            self["ActiveEnterTimestamp"], self["ActiveEnterTimestampMonotonic"]
+        )
+
+    @property
+    def files(self) -> list[str]:
+        """Return the files that it was loaded from."""
+        return [path for path in (self["FragmentPath"], *self["DropInPaths"].split()) if path]
+
+    @property
+    def modified(self) -> float:
+        """Return when the last of its files was changed, in seconds since the epoch; 0 if none."""
+        times = [Path(path).stat().st_mtime for path in self.files if Path(path).exists()]
+        return max(times, default=0.0)
+
+    @cached_property
+    def reason(self) -> str:
+        """Return why it failed last, in one line; empty if that is not known."""
+        # What it was about is logged right before its state changes.
+        changed = self._manager.since(
+            self["StateChangeTimestamp"], self["StateChangeTimestampMonotonic"]
+        )
+        try:
+            return self._manager.reason(self.name, max(changed - _BEFORE_S, 0.0))
+        except ActivatorError:
+            return ""
+
+
+class Socket(Unit):
+    """A socket, the service or services it starts, and what the kernel has for it.
+
+    Args:
+        values: Property → value.
+        services: The service, or with Accept=yes the instances that are loaded.
+        situation: All that is known.
+    """
+
+    def __init__(
+        self, values: dict[str, str], services: list[Unit], situation: "Situation"
+    ) -> None:
+        super().__init__(values, situation.manager)
+        self.services = services
+        self.user = situation.manager.user
+        self._situation = situation
+
+    @property
+    def accepts(self) -> bool:
+        """Tell whether systemd accepts, and starts an instance for each connection."""
+        return self["Accept"] == "yes"
+
+    @property
+    def service_name(self) -> str:
+        """Return the service's name, or the template's."""
+        if self.accepts:
+            stem = self.name.removesuffix(".socket").partition("@")[0]
+            return f"{stem}@.service"
+        first = (name for name in self["Triggers"].split() if name.endswith(".service"))
+        return next(first, f"{self.name.removesuffix('.socket')}.service")
+
+    @property
+    def pattern(self) -> str:
+        """Return the name by which systemctl finds its services."""
+        return self.service_name.replace("@.service", "@*.service")
+
+    @property
+    def service(self) -> Unit | None:
+        """Return its one service, with Accept=no."""
+        return None if self.accepts or not self.services else self.services[0]
+
+    @property
+    def listens(self) -> list[Listen]:
+        """Return its addresses, in order."""
+        found = []
+        for line in self["Listen"].splitlines():
+            address, _, kind = line.rpartition(" (")
+            found.append(Listen(address, KINDS.get(kind.rstrip(")"), kind.rstrip(")"))))
+        return found
+
+    @property
+    def held(self) -> list[Held]:
+        """Return what the kernel holds at its addresses."""
+        wanted = {_plain(listen.address) for listen in self.listens}
+        return [one for one in self._situation.held if one.address in wanted]
+
+    @property
+    def queue_max(self) -> int:
+        """Return how many connections can wait: Backlog=, as far as the kernel allows."""
+        backlog = self.number("Backlog")
+        allowed = backlog_max()
+        return allowed if backlog < 0 else min(backlog, allowed)
+
+    @cached_property
+    def processes(self) -> list[Process]:
+        """Return the processes of its services."""
+        return [
+            process for service in self.services for process in of_group(service["ControlGroup"])
+        ]
+
+
+class Situation:
+    """Some sockets, all there is to know of them, asked for once.
+
+    Args:
+        manager: Who to ask.
+        names: The sockets, or services that a socket starts; all loaded sockets if there are
+            none.
+
+    Raises:
+        ActivatorError: The manager cannot be asked, or has no such socket.
+    """
+
+    def __init__(self, manager: Manager, names: Sequence[str] = ()) -> None:
+        self.manager = manager
+        self.asked = bool(names)
+        wanted = [_socket_name(name) for name in names] or manager.loaded("socket")
+        rows = manager.properties(wanted, (*_COMMON, *_SOCKET))
+        for row in rows:
+            if names and row["LoadState"] == "not-found":
+                raise ActivatorError(
+                    f"there is no {row['Id']}", "see: systemctl list-unit-files --type=socket"
+                )
+        rows = [row for row in rows if row["LoadState"] != "not-found"]
+        self.sockets = [Socket(row, [], self) for row in rows]
+        patterns = list(dict.fromkeys(socket.pattern for socket in self.sockets))
+        services = manager.properties(patterns, (*_COMMON, *_SERVICE))
+        for socket in self.sockets:
+            socket.services = [Unit(row, manager) for row in services if _is_of(row["Id"], socket)]
+
+    @cached_property
+    def held(self) -> list[Held]:
+        """What the kernel holds in this network namespace."""
+        return held()
+
+    @cached_property
+    def everything(self) -> list[Socket]:
+        """All sockets that the manager has loaded."""
+        return self.sockets if not self.asked else Situation(self.manager).sockets
+
+
+def _is_of(service: str, socket: Socket) -> bool:
+    """Tell whether a service is that of a socket, or one of its instances."""
+    if not socket.accepts:
+        return service == socket.service_name
+    return service.startswith(socket.service_name.removesuffix(".service"))
+
+
+def _socket_name(name: str) -> str:
+    """Return a socket's name: that given, or the one beside a service."""
+    if name.endswith(".service"):
+        name = name.removesuffix(".service").partition("@")[0]
+    return name if name.endswith(".socket") else f"{name}.socket"
+
+
+def _plain(address: str) -> str:
+    """Return an address as /proc has it: a port alone is one of all IPv6 addresses."""
+    return f"[::]:{address}" if address.isdecimal() else address

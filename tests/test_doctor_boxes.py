@@ -1,0 +1,319 @@
+"""Each failure made real on the booted systemd: doctor names it, and its commands mend it."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.boxes.box import Box, BoxError
+
+UNITS = "/etc/systemd/system"
+PATH = "/run/ill.sock"
+SOCKET = f"[Socket]\nListenStream={PATH}\n"
+# Takes descriptor 3 if it is meant for it, and answers each client.
+SERVER = """\
+import os, socket
+assert os.environ.get("LISTEN_PID") == str(os.getpid()) or os.environ.get("LOST")
+if os.environ.get("LISTEN_PID") == str(os.getpid()):
+    listener = socket.socket(fileno=3)
+    while True:
+        connection, _ = listener.accept()
+        connection.sendall(b"served")
+        connection.close()
+import signal
+signal.pause()
+"""
+GOOD = "[Service]\nExecStart=/usr/bin/python3 /root/server.py\n"
+ACCEPT = "Accept=yes\n"
+
+
+def service(command: str, more: str = "") -> str:
+    """Return the text of a service."""
+    return f"[Service]\nExecStart={command}\n{more}"
+
+
+def doctor(box: Box, *units: str) -> list[dict[str, Any]]:
+    """Return what doctor finds, as it tells scripts."""
+    done = box.run("activator", "doctor", *units, "--format", "json", check=False)
+    findings = json.loads(done.stdout)
+    assert bool(findings) == done.returncode, done.stderr
+    assert isinstance(findings, list)
+    return findings
+
+
+@contextmanager
+def ill(box: Box, socket: str, text: str, *, start: bool = True) -> Iterator[None]:
+    """Have ill.socket and its service in the body; with Accept=yes, its template."""
+    name = "ill@.service" if ACCEPT in socket else "ill.service"
+    box.write("/root/server.py", SERVER)
+    with box.units({"ill.socket": socket, name: text}):
+        try:
+            if start:
+                box.systemctl("start", "ill.socket", check=False)
+            yield
+        finally:
+            box.run("rm", "-rf", f"{UNITS}/ill.socket.d", f"{UNITS}/{name}.d")
+
+
+def knock(box: Box, address: str = f"UNIX-CONNECT:{PATH}") -> None:
+    """Connect once and leave."""
+    box.run("socat", "-u", "OPEN:/dev/null", address, check=False)
+
+
+@contextmanager
+def waiting(box: Box, address: str, number: int) -> Iterator[None]:
+    """Have clients connected in the body, each waiting for an answer."""
+    processes = [box.popen("socat", "-u", address, "-") for _ in range(number)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+
+
+def mend(box: Box, finding: dict[str, Any], by_hand: Callable[[], object] = lambda: None) -> None:
+    """Do what a finding says, in its order."""
+    for command in finding["commands"]:
+        if command.startswith("#"):
+            by_hand()
+        else:
+            box.run("sh", "-c", command)
+
+
+def replaced(box: Box, text: str) -> Callable[[], None]:
+    """Return what replaces the service by hand."""
+
+    def replace() -> None:
+        box.write(f"{UNITS}/ill.service", text)
+        box.systemctl("daemon-reload")
+
+    return replace
+
+
+def found(box: Box, name: str, unit: str = "ill.socket") -> dict[str, Any]:
+    """Return the finding of a name, waiting until there is one."""
+    kept: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        kept[:] = doctor(box, unit)
+        return name in [finding["name"] for finding in kept]
+
+    try:
+        box.wait_for(look, name, timeout=10)
+    except BoxError as error:
+        raise AssertionError(f"{error}: {kept}") from None
+    (finding,) = [finding for finding in kept if finding["name"] == name]
+    assert unit == finding["unit"]
+    assert finding["evidence"]
+    return finding
+
+
+def test_a_healthy_system(box: Box) -> None:
+    """Where nothing is wrong, nothing is found, in any loaded socket."""
+    assert [] == doctor(box)
+    assert "nothing found (" in box.run("activator", "doctor").stdout
+    with ill(box, SOCKET, GOOD):
+        assert [] == doctor(box, "ill.socket")
+        assert "served" == box.run("socat", "-u", f"UNIX-CONNECT:{PATH}", "-").stdout
+        assert [] == doctor(box, "ill.service")
+
+
+def test_an_unknown_unit(box: Box) -> None:
+    """A unit that does not exist is an error in one line."""
+    done = box.run("activator", "doctor", "nothing.socket", check=False)
+    assert (1, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("there is no nothing.socket; see: ")
+
+
+def test_trigger_limit(box: Box) -> None:
+    """A service that never takes its client."""
+    limits = "TriggerLimitBurst=2\nTriggerLimitIntervalSec=1min\n"
+    with ill(box, SOCKET + limits, service("/bin/true", "[Unit]\nStartLimitBurst=0\n")):
+        knock(box)
+        mend(box, found(box, "trigger-limit-hit"), replaced(box, GOOD))
+        assert "active" == box.show("ill.socket", "ActiveState")
+        assert [] == doctor(box, "ill.socket")
+
+
+def test_start_limit(box: Box) -> None:
+    """A service that fails at once, again and again."""
+    limits = "[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=1min\n"
+    with ill(box, SOCKET, service("/bin/false", limits)):
+        knock(box)
+        mend(box, found(box, "service-start-limit-hit"), replaced(box, GOOD))
+        assert "active" == box.show("ill.socket", "ActiveState")
+
+
+def test_already_active(box: Box) -> None:
+    """A service that was started without its socket."""
+    with ill(box, SOCKET, service("/bin/sleep inf"), start=False):
+        box.systemctl("start", "ill.service")
+        assert box.systemctl("start", "ill.socket", check=False).returncode
+        mend(box, found(box, "already-active"))
+        assert "active" == box.show("ill.socket", "ActiveState")
+        assert [] == doctor(box, "ill.socket")
+
+
+def test_address_in_use(box: Box) -> None:
+    """Another service listens at the address; then, another socket does."""
+    text = "[Socket]\nListenStream=127.0.0.1:7990\n"
+    squat = "socat", "TCP-LISTEN:7990,reuseaddr,fork", "-"
+    box.run("systemd-run", "--quiet", "--unit=squatter", *squat)
+    box.wait_for(lambda: ":7990" in box.run("ss", "-ltn").stdout, "the other's port")
+    with ill(box, text, GOOD):
+        finding = found(box, "address-in-use")
+        assert any("held by socat[" in line for line in finding["evidence"])
+        assert "systemctl stop squatter.service" == finding["commands"][0]
+        mend(box, finding)
+        assert "active" == box.show("ill.socket", "ActiveState")
+        with box.units({"late.socket": text, "late.service": GOOD}):
+            box.systemctl("start", "late.socket", check=False)
+            finding = found(box, "address-in-use", "late.socket")
+            assert "systemctl stop ill.socket" == finding["commands"][0]
+            mend(box, finding)
+            assert "active" == box.show("late.socket", "ActiveState")
+
+
+def test_permission(box: Box) -> None:
+    """An address at which not even the system's manager may open a socket."""
+    with ill(box, SOCKET.replace(PATH, "/sys/ill.sock"), GOOD):
+        mend(
+            box,
+            found(box, "permission"),
+            lambda: box.write(f"{UNITS}/ill.socket", SOCKET),
+        )
+        assert "active" == box.show("ill.socket", "ActiveState")
+
+
+def test_missing_user(box: Box) -> None:
+    """A socket of a user that does not exist."""
+    with ill(box, SOCKET + "SocketUser=nobodyknows\n", GOOD):
+        mend(box, found(box, "missing-user"))
+        assert "nobodyknows" == box.run("stat", "--format=%U", PATH).stdout.strip()
+
+
+def test_files(box: Box) -> None:
+    """A file that vanished from under its socket, and one that stayed without it."""
+    with ill(box, SOCKET, GOOD):
+        box.run("rm", PATH)
+        mend(box, found(box, "file-gone"))
+        assert "served" == box.run("socat", "-u", f"UNIX-CONNECT:{PATH}", "-").stdout
+        box.systemctl("stop", "ill.socket", "ill.service")
+        mend(box, found(box, "stale-file"))
+        assert "served" == box.run("socat", "-u", f"UNIX-CONNECT:{PATH}", "-").stdout
+
+
+def test_changed_files(box: Box) -> None:
+    """Files that were changed and not read, and a socket that is older than they are."""
+    with ill(box, SOCKET, GOOD):
+        box.write(f"{UNITS}/ill.socket", SOCKET + "SocketMode=0600\n")
+        mend(box, found(box, "not-reloaded"))
+        assert "600" == box.run("stat", "--format=%a", PATH).stdout.strip()
+        assert [] == doctor(box, "ill.socket")
+        box.write(f"{UNITS}/ill.socket", SOCKET + "SocketMode=0640\n")
+        box.systemctl("daemon-reload")
+        mend(box, found(box, "outdated"))
+        assert "640" == box.run("stat", "--format=%a", PATH).stdout.strip()
+        assert [] == doctor(box, "ill.socket")
+
+
+def test_never_accepted(box: Box) -> None:
+    """A service that opens a port of its own beside what it was passed."""
+    text = "[Socket]\nListenStream=127.0.0.1:7990\n"
+    with ill(box, text, service("/usr/bin/socat TCP-LISTEN:7991,reuseaddr,fork -")):
+        with waiting(box, "TCP:127.0.0.1:7990", 1):
+            finding = found(box, "never-accepted")
+            assert "listens at 127.0.0.1:7991" in finding["message"].replace("0.0.0.0", "127.0.0.1")
+            mend(box, finding, replaced(box, GOOD))
+        assert "served" == box.run("socat", "-u", "TCP:127.0.0.1:7990", "-").stdout
+
+
+def test_queue_overflow(box: Box) -> None:
+    """A service that holds what it was passed and does not accept."""
+    text = "[Socket]\nListenStream=127.0.0.1:7990\nBacklog=2\n"
+    with ill(box, text, service("/bin/sleep inf")):
+        with waiting(box, "TCP:127.0.0.1:7990", 4):
+            finding = found(box, "queue-overflow")
+            mend(box, finding, replaced(box, GOOD))
+        assert "served" == box.run("socat", "-u", "TCP:127.0.0.1:7990", "-").stdout
+
+
+def test_connections_max(box: Box) -> None:
+    """As many connections as MaxConnections= allows."""
+    text = service("/bin/sleep inf", "StandardInput=socket\n")
+    socket = f"{SOCKET}{ACCEPT}MaxConnections=2\n"
+    with ill(box, socket, text), waiting(box, f"UNIX-CONNECT:{PATH}", 2):
+        mend(box, found(box, "connections-max"))
+        assert "8" == box.show("ill.socket", "MaxConnections")
+        assert "connections-max" not in [one["name"] for one in doctor(box, "ill.socket")]
+
+
+def test_failed_instances(box: Box) -> None:
+    """Instances that fail and stay."""
+    with ill(box, SOCKET + ACCEPT, service("/bin/false")):
+        for _ in range(3):
+            knock(box)
+        mend(box, found(box, "failed-instances"))
+        assert [] == doctor(box, "ill.socket")
+        for _ in range(3):
+            knock(box)
+        box.wait_for(lambda: box.show("ill.socket", "NAccepted") == "6", "all clients")
+        box.wait_for(lambda: not doctor(box, "ill.socket"), "their end")
+
+
+def test_masked(box: Box) -> None:
+    """A service that is masked, so that nobody is served."""
+    box.write("/run/systemd/system/ill.service", GOOD)
+    box.write("/root/server.py", SERVER)
+    with box.units({"ill.socket": SOCKET}):
+        box.systemctl("start", "ill.socket")
+        box.systemctl("mask", "ill.service")
+        mend(box, found(box, "service-masked"))
+        assert "served" == box.run("socat", "-u", f"UNIX-CONNECT:{PATH}", "-").stdout
+        box.systemctl("stop", "ill.socket", "ill.service")
+    box.run("rm", "/run/systemd/system/ill.service")
+    box.systemctl("daemon-reload")
+
+
+def test_missing_service(box: Box) -> None:
+    """A socket without a service."""
+    box.write("/root/server.py", SERVER)
+    with box.units({"ill.socket": SOCKET, "ill.service": "[Service]\n"}):
+        box.systemctl("start", "ill.socket", check=False)
+        mend(box, found(box, "service-missing"), replaced(box, GOOD))
+        assert "active" == box.show("ill.socket", "ActiveState")
+
+
+def test_lost_in_a_wrapper(box: Box) -> None:
+    """A shell that starts the server and waits for it."""
+    text = "[Socket]\nListenStream=127.0.0.1:7990\n"
+    shell = "/bin/sh -c 'LOST=1 /usr/bin/python3 /root/server.py; true'"
+    with ill(box, text, service(shell)):
+        with waiting(box, "TCP:127.0.0.1:7990", 1):
+            finding = found(box, "listen-pid-lost")
+            assert "LISTEN_PID=" in finding["evidence"][0]
+            better = shell.replace("LOST=1 /usr", "exec /usr").replace("; true", "")
+            mend(box, finding, replaced(box, service(better)))
+        assert "served" == box.run("socat", "-u", "TCP:127.0.0.1:7990", "-").stdout
+
+
+def test_text_for_people(box: Box) -> None:
+    """Each finding has its evidence and its commands, a line each."""
+    with ill(box, SOCKET + "SocketUser=nobodyelse\n", GOOD):
+        done = box.run("activator", "doctor", "ill.socket", check=False)
+        assert 1 == done.returncode
+        lines = done.stdout.splitlines()
+        assert lines[0].startswith("ill.socket: there is no user 'nobodyelse'")
+        assert "    mend      systemctl start ill.socket" == lines[-1]
+
+
+@pytest.mark.parametrize("command", ["doctor"])
+def test_without_a_manager(command: str, box: Box) -> None:
+    """Where systemd cannot be asked, one line says so."""
+    argv = ("env", "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere", "activator", command, "--user")
+    done = box.run(*argv, check=False)
+    assert 1 == done.returncode
+    assert 1 == len(done.stderr.splitlines())
