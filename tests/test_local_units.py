@@ -262,11 +262,18 @@ SECTIONS = st.sampled_from(["[Socket]", "[Service]", "[Unit]", "[X-Mine]", ""])
 NAMES = st.sampled_from(
     ["ListenStream", "ListenFIFO", "Accept", "Service", "SocketMode", "Symlinks", "ReceiveBuffer",
      "KeepAliveTimeSec", "IPTOS", "Mark", "Timestamping", "TriggerLimitBurst", "ExecStart",
-     "Environment", "WorkingDirectory", "Type", "StandardInput", "KillSignal", "Unknown"]
+     "Environment", "WorkingDirectory", "Type", "StandardInput", "KillSignal", "Unknown",
+     "EnvironmentFile", "LimitNOFILE", "LimitNICE", "LimitRTTIME", "User", "Restart", "RestartSec",
+     "SuccessExitStatus", "KillMode", "PIDFile", "RuntimeDirectory", "StandardInputData",
+     "Requires", "After", "Sockets", "WatchdogSec", "ExecStopPost", "ExecStartPre",
+     "StartLimitBurst", "Nice",
+     "StandardOutput", "StandardInputText", "FileDescriptorStoreMax", "MessageQueueMessageSize"]
 )  # fmt: skip
 VALUES = st.one_of(
     st.sampled_from(["", "yes", "no", "/run/a", "@a", "80", "[::]:80", "1s", "%i", "%%", "64K",
-                     "/bin/true", "/bin/sh -c 'exit 0'", "A=1 B=2", "socket", "notify"]),
+                     "/bin/true", "/bin/sh -c 'exit 0'", "A=1 B=2", "socket", "notify",
+                     "forking", "1:2", "infinity", "a b/c", "a:b", ":", "..", "b.service c.socket",
+                     "SIGTERM 7", "RTMIN+3", "always", "file:/x", "fd:a", "-/x", "eA==", "-5"]),
     st.text(max_size=15),
 )  # fmt: skip
 LINES = st.lists(st.one_of(SECTIONS, st.builds("{}={}".format, NAMES, VALUES)), max_size=12)

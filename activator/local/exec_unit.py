@@ -4,7 +4,6 @@ Source: systemd.exec(5).
 """
 
 import base64
-import binascii
 import os
 import re
 from collections.abc import Callable
@@ -162,12 +161,14 @@ def _data(reader: Reader, section: str) -> bytes:
     """Return what StandardInputText= and StandardInputData= give."""
     data = b""
     for entry in reader.entries(section, "StandardInputText", "StandardInputData"):
-        if entry.name == "StandardInputText":
-            data += os.fsencode(reader.expand(entry, unescape(entry.value))) + b"\n"
-            continue
         try:
+            if entry.name == "StandardInputText":
+                data += os.fsencode(reader.expand(entry, unescape(entry.value))) + b"\n"
+                continue
             data += base64.b64decode(re.sub(r"\s", "", entry.value), validate=True)
-        except binascii.Error:
+        except ActivatorError as error:
+            raise error.at(entry.place)  # noqa: B904 - the same error, with its place
+        except ValueError:
             what = "StandardInputData=: this is not base64"
             raise ActivatorError(what, "encode it with base64(1)", place=entry.place) from None
     return data
@@ -252,8 +253,9 @@ def _all_directories(reader: Reader, section: str) -> dict[str, Directories]:
         links: dict[str, str] = {}
         for word, entry in reader.words(section, name):
             parts = word.split(":")
-            for part in parts[:2]:
-                if part.startswith("/") or ".." in part.split("/"):
+            for part in parts[: 1 + bool(parts[1:] and parts[1])]:
+                steps = part.split("/")
+                if part.startswith("/") or ".." in steps or not set(steps) - {"", "."}:
                     what = f"{name}=: '{word}' is no relative path"
                     raise ActivatorError(what, f"name a directory below {root}", place=entry.place)
             paths.append(str(root / parts[0]))

@@ -6,7 +6,6 @@ what was asked for and cannot be had is told when the units are loaded.
 
 import ctypes
 import grp
-import math
 import os
 import pwd
 import resource
@@ -30,6 +29,7 @@ LIMITS = {
 DEFAULT_LIMITS = {"LimitNOFILE": (1024.0, 524288.0)}
 _PR_SET_NO_NEW_PRIVS = 38
 _NOBODY = 65534
+_LARGEST = 2.0**62
 # What stands for the lack of a login shell.
 _NO_SHELLS = {"", "/dev/null"} | {
     f"{directory}/{name}"
@@ -127,7 +127,7 @@ def _group(name: str, directive: str) -> int:
 
 def _number(limit: float) -> int:
     """Return a limit as the kernel wants it."""
-    return resource.RLIM_INFINITY if math.isinf(limit) else int(limit)
+    return resource.RLIM_INFINITY if limit > _LARGEST else int(limit)
 
 
 def _limit(number: int, soft: int, hard: int) -> None:
