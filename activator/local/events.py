@@ -1,12 +1,11 @@
 """What happens during a run, as values for whoever shows it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from activator.address import Address
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One thing that happened.
 
     Attributes:

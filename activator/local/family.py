@@ -16,6 +16,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _ID_BYTES = 8
 _CHUNK = 65536
+_HALF_PAGE = 2048
 
 
 class Family:
@@ -27,6 +28,7 @@ class Family:
     def __init__(self) -> None:
         self._ours = os.urandom(_ID_BYTES).hex()
         self._main: set[int] = set()
+        self._children = -1
         self._libc = ctypes.CDLL(None, use_errno=True)
         before = ctypes.c_int()
         self._libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
@@ -65,7 +67,13 @@ class Family:
 
     def has_strays(self) -> bool:
         """Tell whether there is any child but the processes that are watched."""
-        return bool(_children() - self._main)
+        if self._children < 0:
+            try:
+                # Kept open: this is asked at the end of each connection.
+                self._children = os.open(_list(), os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                return bool(_children() - self._main)
+        return bool(_read(self._children) - self._main)
 
     def reap(self) -> None:
         """Wait for all that have ended and that nobody else waits for."""
@@ -113,23 +121,37 @@ class Family:
 
     def close(self) -> None:
         """Stop adopting."""
+        if self._children >= 0:
+            os.close(self._children)
+            self._children = -1
         self._libc.prctl(_PR_SET_CHILD_SUBREAPER, self._before, 0, 0, 0)
 
 
 def _children() -> set[int]:
     """Return the children of this process's main thread, which does all forking."""
-    task = f"/proc/self/task/{threading.main_thread().native_id}/children"
     try:
-        descriptor = os.open(task, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(_list(), os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         # A kernel without CONFIG_PROC_CHILDREN.
         return {int(each.name) for each in Path("/proc").glob("[0-9]*") if _is_child(each)}
     try:
-        text = b""
-        while chunk := os.read(descriptor, _CHUNK):
-            text += chunk
+        return _read(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _list() -> str:
+    """Return the file that lists the children of the main thread."""
+    return f"/proc/self/task/{threading.main_thread().native_id}/children"
+
+
+def _read(descriptor: int) -> set[int]:
+    """Return the processes that an open list holds now."""
+    text = b""
+    while chunk := os.pread(descriptor, _CHUNK, len(text)):
+        text += chunk
+        if len(chunk) < _HALF_PAGE:
+            break  # the kernel gives nearly a page at a time, so this was all
     return set(map(int, text.split()))
 
 

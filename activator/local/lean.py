@@ -22,6 +22,7 @@ def load_asyncio() -> None:
 def give_back() -> None:
     """Return the memory that reading units has needed to the system (malloc_trim(3))."""
     gc.collect()
+    gc.freeze()  # what is there now stays, and need not be looked at again and again
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none
     if trim is not None:
         trim(0)

@@ -93,8 +93,8 @@ class PerConnectionSocket(SocketLife):
     def take_over(self) -> None:
         """Make services of all processes that run, to be stopped or looked at as such."""
         for each in [*self._connections]:
-            if isinstance(each, QuickProcess):
-                each.forget()
+            if isinstance(each, QuickProcess) and each.quick is not None:
+                each.quick.forget(each)
                 self._take_over(each)
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ One thing is missing: SYSTEMD_EXEC_PID, which only a child between fork and exec
 import asyncio
 import math
 import os
+import select
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -72,11 +73,11 @@ class QuickProcess:
         self.invocation = invocation
         self.connection = connection
         self.pidfd = os.pidfd_open(pid)
+        self.quick: Quick | None = None
 
     def forget(self) -> None:
         """Stop watching it, for another to go on with it."""
-        asyncio.get_running_loop().remove_reader(self.pidfd)
-        os.close(self.pidfd)
+        os.close(self.pidfd)  # which takes it from the epoll, too
 
 
 class Quick:
@@ -112,6 +113,7 @@ class Quick:
             "$" in word for word in self._command.argv
         )
         self._program = ""
+        self._closing = False
         self._default = set(SIGNALS)
         if unit.execution.ignore_sigpipe:
             # We ignore it ourselves, as every Python does, and it stays so over the exec.
@@ -120,13 +122,27 @@ class Quick:
         self._directory = unit.execution.working_directory
         self._umask = unit.execution.umask
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        # One for all processes: with the loop's own a reader is made and removed for each.
+        self._epoll = select.epoll()
+        self._loop.add_reader(self._epoll, self._on_ends)
+        self._running: dict[int, QuickProcess] = {}
         _close_on_exec()
 
     def close(self) -> None:
-        """Close what is kept open."""
-        if self._null >= 0:
+        """Start no more, and close what is kept open once the last process has gone."""
+        self._closing = True
+        if self._null >= 0 and not self._running:
+            self._loop.remove_reader(self._epoll)
+            self._epoll.close()
             os.close(self._null)
             self._null = -1
+
+    def forget(self, process: QuickProcess) -> None:
+        """Stop watching a process, for another to go on with it."""
+        del self._running[process.pidfd]
+        process.forget()
+        if self._closing:
+            self.close()
 
     def start(self, number: int, connection: Connection) -> QuickProcess:
         """Start the process of a connection, and watch it.
@@ -157,7 +173,9 @@ class Quick:
                 output.close()
             raise self._explained(error) from error
         self._context.family.add(pid)
-        self._loop.add_reader(process.pidfd, self._ended, process)
+        process.quick = self
+        self._running[process.pidfd] = process
+        self._epoll.register(process.pidfd, select.EPOLLIN)
         if output is not None:
             output.pid = pid
             output.close_writing()
@@ -220,9 +238,15 @@ class Quick:
         what = f"{command.path} cannot be executed: {reason}"
         return ActivatorError(what, "check its first line (#!)", place=command.place)
 
+    def _on_ends(self) -> None:
+        """Take note of the processes that have ended."""
+        for descriptor, _ in self._epoll.poll(0):
+            if (process := self._running.get(descriptor)) is not None:
+                self._ended(process)
+
     def _ended(self, process: QuickProcess) -> None:
         """Wait for a process that has ended, unless it leaves something behind."""
-        process.forget()
+        self.forget(process)
         family = self._context.family
         if family.has_strays():
             self._on_left(process)
