@@ -62,4 +62,14 @@ def test_the_other_commands_are_known() -> None:
     """Nothing else is shown than what the demo and the tests of `activator run` and so on do."""
     tested = ("activator gen", "activator serve", "pip install", "journalctl")
     shown = [line for line in commands("") if line and not line.startswith(tested)]
-    assert ["make demo", "make test", "activator run echo.toml"] == shown
+    assert [
+        "make demo",
+        "make test",
+        "activator run echo.toml",
+        # tests/test_local_session.py
+        "activator run --reload --now echo.toml",
+        "activator run --control web.socket",
+        "activator ctl restart web",
+        # tests/test_local_input.py
+        "activator run -l 7777 --accept --inetd -- cat",
+    ] == shown
