@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
@@ -31,6 +33,7 @@ EXAMPLES = "activator.examples"
 STARLETTE = ("--asgi", f"{EXAMPLES}.web_asgi:app")
 FLASK = ("--wsgi", f"{EXAMPLES}.web_wsgi:app")
 AIOHTTP = (f"{EXAMPLES}.web_aiohttp:serve",)
+CLIENTS = Path(__file__).parent / "boxes/inside/web_clients.py"
 CHAT = (f"{EXAMPLES}.chat:chat",)
 
 frameworks = pytest.mark.parametrize(
@@ -291,6 +294,30 @@ def test_workers(words: tuple[str, ...]) -> None:
         for _ in range(20):
             assert curl(url(address))
         assert 0 == service.end()
+        assert "" == service.stderr
+
+
+@pytest.mark.parametrize("words", [STARLETTE, FLASK], ids=["starlette", "flask"])
+def test_reloads_lose_no_request(words: tuple[str, ...]) -> None:
+    """New processes take over while clients ask again and again, on open connections."""
+    with serving("--workers", "1", *words) as (service, address):
+        place = f"{address[0]}:{address[1]}"
+        with subprocess.Popen(
+            [sys.executable, str(CLIENTS), place, "10"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as clients:
+            assert clients.stdout
+            assert "ready\n" == clients.stdout.readline()
+            for _ in range(2):
+                service.process.send_signal(signal.SIGHUP)
+                service.notifications.await_message("READY=1")
+            counts = json.loads(clients.communicate(timeout=PATIENCE)[0])
+        assert {"served", "closed"} == counts.keys()
+        assert counts["closed"] <= 2 * 10
+        service.stop()
+        assert 0 == service.wait()
         assert "" == service.stderr
 
 
