@@ -95,8 +95,10 @@ def send(message: str, priority: int, fields: "Mapping[str, object]") -> bool:
         priority: PRIORITY=, as in syslog(3).
         fields: More of them; their names are in capitals.
     """
-    from systemd._journal import sendv  # noqa: PLC0415 - rarely needed
-
+    try:
+        from systemd._journal import sendv  # noqa: PLC0415 - rarely needed
+    except ImportError:
+        return False  # descriptors may have run out, which is just what is to be told
     record = {**journal.known(), **fields, "PRIORITY": priority, "MESSAGE": message}
     try:
         sendv(*(f"{name}={value}".encode(errors="replace") for name, value in record.items()))

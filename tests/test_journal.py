@@ -1,10 +1,12 @@
 """Where a service's records go, and what they are said to be about."""
 
 import json
+import sys
 from importlib.util import find_spec
 
 import pytest
 
+from activator.journal import send
 from tests.support.services import PATIENCE, SERVE, connect, launched, tcp_listener
 
 KNOWN = "tests.support.known"
@@ -59,3 +61,9 @@ def test_text_where_no_journal_is(variables: dict[str, str]) -> None:
             assert b"done" == client.recv(10)
         assert 0 == service.end()
         assert "to the last resort\n<said>\nwritten\n" == service.stderr
+
+
+def test_text_where_the_library_cannot_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no descriptor is left to load it with, text has to do."""
+    monkeypatch.setitem(sys.modules, "systemd._journal", None)
+    assert not send("no descriptors", 4, {})
