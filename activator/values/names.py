@@ -271,8 +271,8 @@ def cgroup_name(value: str, context: Context) -> Verdict | None:
 def luo_session(value: str, _: Context) -> Verdict | None:
     """Check a list of live update sessions' names."""
     seen: set[str] = set()
-    for word in words(value, RETAIN):
-        if not word.isascii() or ":" in word or re.search(_UNSAFE, word.replace("\\", "")):
+    for word in words(value, PLAIN):
+        if not word.isascii() or ":" in word or re.search(_UNSAFE, word):
             raise Rejected(f"{word!r} is no session's name", "use letters, digits and -")
         if word in seen:
             raise Rejected(f"{word!r} stands there twice", "write it once")
