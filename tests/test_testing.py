@@ -133,7 +133,8 @@ def test_unused_it_costs_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
     )
-    assert ["activator", "activator.testing", "activator.version"] == done.stdout.split()
+    allowed = {"activator", "activator.testing", "activator.version"}
+    assert set() == set(done.stdout.split()) - allowed
 
 
 def test_entry_point() -> None:
