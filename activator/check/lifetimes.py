@@ -1,0 +1,330 @@
+"""Rules about a socket and its service: how long the one lasts without the other."""
+
+import re
+from collections.abc import Iterator
+
+from activator.check.commands import run_by
+from activator.check.listeners import listeners
+from activator.check.model import INFO, Pair, Problem, Unit, World, expand
+from activator.unquoting import words
+from activator.values.numbers import BOOLEANS
+
+_TEMPORARY = ("/tmp/", "/var/tmp/")  # noqa: S108 - paths of units
+_REMOVERS = ("rm", "unlink")
+
+
+def restarted_instance(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find Restart= in the service of a single connection.
+
+    An instance that is restarted has lost its connection: it is started with no socket at
+    all, fails again, and loops until the start limit is hit.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Service]
+        ExecStart=/usr/bin/echo-one
+        Restart=on-failure
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Unit]
+        CollectMode=inactive-or-failed
+
+        [Service]
+        ExecStart=/usr/bin/echo-one
+    """
+    del world
+    entry = pair.service.settings.get("Restart")
+    if pair.accept and entry is not None and entry.value not in ("", "no"):
+        message = f"Restart={entry.value} starts an instance again without its connection"
+        yield Problem(message, "remove the line", entry)
+
+
+def failed_instances(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find per-connection services whose failed instances are never forgotten.
+
+    Each one stays in the list of failed units and counts against MaxConnectionsPerSource=,
+    until new connections are refused. A client that leaves early can be enough to fail.
+    CollectMode=inactive-or-failed forgets them; a command with - in front does not fail.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Service]
+        ExecStart=/usr/bin/echo-one
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+        Accept=yes
+
+        # echo@.service
+        [Unit]
+        CollectMode=inactive-or-failed
+
+        [Service]
+        ExecStart=/usr/bin/echo-one
+    """
+    del world
+    settings = pair.service.settings
+    if not pair.accept or settings.value("CollectMode") == "inactive-or-failed":
+        return
+    starts = settings.all("ExecStart")
+    if starts and not all(entry.value.startswith("-") for entry in starts):
+        message = "failed instances pile up, and count as connections of their source"
+        yield Problem(message, "add CollectMode=inactive-or-failed to [Unit]", starts[0])
+
+
+def socket_removed(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find sockets below a directory that goes when the service stops.
+
+    RuntimeDirectory= of the service is removed with all that is in it when the service stops
+    or restarts. The socket listens on, but nobody can reach it any more.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        RuntimeDirectory=echo
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        RuntimeDirectory=echo
+    """
+    del world
+    settings = pair.service.settings
+    if BOOLEANS.get(settings.value("RuntimeDirectoryPreserve").lower()):
+        return
+    names = [
+        expand(word.partition(":")[0], pair.service) or word
+        for entry in settings.all("RuntimeDirectory")
+        for word in words(entry.value)
+    ]
+    for entry, address in listeners(pair.socket):
+        for name in names:
+            if address.path.startswith(f"/run/{name}/"):
+                message = f"{address.path} goes when the service stops, with /run/{name}"
+                hint = f"listen at /run/{name}.sock, or add RuntimeDirectoryPreserve=yes"
+                yield Problem(message, hint, entry)
+
+
+def socket_out_of_sight(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find sockets in /tmp whose service has a /tmp of its own.
+
+    With PrivateTmp=yes the service and what it starts cannot see the socket's file. The
+    descriptor works, but a path below /tmp in the service means something else, and anybody
+    may have put a file at that place before.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/tmp/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        PrivateTmp=yes
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        PrivateTmp=yes
+    """
+    del world
+    settings = pair.service.settings
+    private = settings.value("PrivateTmp").lower()
+    hidden = BOOLEANS.get(private, private in ("connected", "disconnected"))
+    if not hidden and not settings.on("DynamicUser"):
+        return
+    for entry, address in listeners(pair.socket):
+        if address.path.startswith(_TEMPORARY):
+            message = f"the service has a private /tmp and does not see {address.path}"
+            yield Problem(message, "listen below /run", entry)
+
+
+def stops_at_once(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find StopWhenUnneeded=yes in a service that a socket starts.
+
+    No unit needs it, since a socket only triggers it, so systemd stops it at once. For an
+    idle exit, let the program end by itself, as systemd-socket-proxyd --exit-idle-time= does.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Unit]
+        StopWhenUnneeded=yes
+
+        [Service]
+        ExecStart=/usr/lib/systemd/systemd-socket-proxyd 127.0.0.1:8080
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/lib/systemd/systemd-socket-proxyd --exit-idle-time=5min 127.0.0.1:8080
+    """
+    del world
+    entry = pair.service.settings.get("StopWhenUnneeded")
+    if entry is not None and pair.service.settings.on("StopWhenUnneeded"):
+        message = "no unit needs what a socket starts, so it is stopped at once"
+        yield Problem(message, "remove the line; let the program end when it is idle", entry)
+
+
+def socket_left_out(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find services that can be started without their socket.
+
+    Started by itself, the service has no descriptors and opens the address on its own or
+    fails; the socket is refused from then on ("Socket service already active, refusing").
+    Requires= of the socket, which also orders them, always starts it first.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+
+        [Install]
+        WantedBy=multi-user.target
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=7777
+
+        # echo.service
+        [Unit]
+        Requires=echo.socket
+
+        [Service]
+        ExecStart=/usr/bin/echo-server
+
+        [Install]
+        WantedBy=multi-user.target
+    """
+    if pair.accept:
+        return
+    settings, socket = pair.service.settings, pair.socket
+    if _wants(pair.service, socket):
+        return
+    installs = [*pair.service.lines("Install", "WantedBy")]
+    installs += pair.service.lines("Install", "RequiredBy")
+    if settings.on("RefuseManualStart") and not installs:
+        return
+    severity = "" if installs or world.enabled(pair.service) else INFO
+    others = [other.socket for other in world.triggers[pair.service.name]]
+    if world.enabled(socket) or any(_wants(pair.service, other) for other in others):
+        # Both are started at boot, the socket first; or the service chooses among its sockets.
+        severity = INFO
+    also = " ".join(entry.value for entry in pair.service.lines("Install", "Also")).split()
+    if {socket.name, *socket.aliases} & set(also):
+        severity = INFO
+    message = f"started by itself, {pair.service.name} does not get {socket.name}"
+    entry = installs[0] if installs else None
+    place = None if entry is not None else (pair.service.path, 1)
+    hint = f"add Requires={socket.name} to [Unit] of the service"
+    yield Problem(message, hint, entry, severity=severity, place=place)
+
+
+def _wants(service: Unit, socket: Unit) -> bool:
+    """Return whether a service starts a socket before itself."""
+    names = {socket.name, *socket.aliases}
+    return any(
+        names & set(entry.value.split())
+        for name in ("Requires", "BindsTo", "Wants", "Requisite", "Sockets", "Upholds")
+        for entry in service.settings.all(name)
+    )
+
+
+def removes_socket(pair: Pair, world: World) -> Iterator[Problem]:
+    """Find commands of the service that remove the socket's file.
+
+    The file belongs to the socket unit: without it the socket listens, but nobody can connect
+    until the socket is restarted. RemoveOnStop=yes of the socket tidies up.
+
+    Bad::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+        ExecStopPost=/bin/rm -f /run/echo.sock
+
+    Good::
+
+        # echo.socket
+        [Socket]
+        ListenStream=/run/echo.sock
+        RemoveOnStop=yes
+
+        # echo.service
+        [Service]
+        ExecStart=/usr/bin/echo-server
+    """
+    del world
+    paths = {address.path for _, address in listeners(pair.socket) if address.has_node}
+    if not paths:
+        return
+    for entry in pair.service.entries:
+        if entry.name.startswith("Exec") and entry.section == "Service":
+            for program, arguments in run_by(entry.value):
+                text = " ".join(arguments)
+                removes = program in _REMOVERS or re.search(r"\b(rm|unlink)\b", text)
+                for path in paths:
+                    if removes and re.search(rf"(?<!\S|/){re.escape(path)}(?![\w/.-])", text):
+                        message = f"it removes {path}, which belongs to {pair.socket.name}"
+                        hint = "remove the command; write RemoveOnStop=yes into the socket"
+                        yield Problem(message, hint, entry, focus=path)
