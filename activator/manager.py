@@ -161,17 +161,24 @@ class Manager:
         """
         return _since(written, int(monotonic or 0))
 
-    def reason(self, name: str, since: float) -> str:
+    def reason(self, name: str, since: float, invocation: str = "") -> str:
         """Return why a unit failed, in one line: from the journal, or the unit's result.
 
         Args:
             name: The unit.
             since: Seconds since the epoch; what was logged before does not count.
+            invocation: Its InvocationID=; what was logged of others does not count.
 
         Raises:
             ActivatorError: The manager cannot be asked.
         """
-        return _reason(name, list(self._journal(name, since))) or self._result(name)
+        entries = [
+            entry
+            for entry in self._journal(name, since)
+            if not invocation
+            or entry.get("INVOCATION_ID", entry.get("_SYSTEMD_INVOCATION_ID")) == invocation
+        ]
+        return _reason(name, entries) or self._result(name)
 
     def _result(self, name: str) -> str:
         """Return a unit's result as a reason."""

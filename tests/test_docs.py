@@ -102,3 +102,14 @@ def test_rows_have_as_many_cells_as_their_table() -> None:
             continue  # these are no table
         counts = {len(re.findall(r"(?<!\\)\|", row)) for row in made()}
         assert 1 == len(counts), name
+
+
+def test_every_diagnosis_is_listed() -> None:
+    """The page has a row for each name that doctor gives, and no other."""
+    sources = (ROOT / "activator/doctor").glob("*.py")
+    code = "".join(path.read_text() for path in sources)
+    given = set(re.findall(r'yield Finding\(\s*f?"([a-z{}-]+)"', code))
+    given = given - {"missing-{tool}"} | {"missing-user", "missing-group"}
+    rows = (ROOT / "docs/doctor.md").read_text().split("| --- | --- |")[1]
+    listed = re.findall(r"^\| (.*?) \|", rows, re.MULTILINE)
+    assert given == {name.strip("`") for cell in listed for name in cell.split(", ")}

@@ -12,7 +12,7 @@ from activator.manager import Manager
 
 _COMMON = (
     *("Id", "LoadState", "LoadError", "ActiveState", "SubState", "Result", "UnitFileState"),
-    *("FragmentPath", "DropInPaths", "NeedDaemonReload"),
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "InvocationID"),
     *("ActiveEnterTimestamp", "ActiveEnterTimestampMonotonic"),
     *("StateChangeTimestamp", "StateChangeTimestampMonotonic"),
 )
@@ -22,8 +22,8 @@ _SOCKET = (
     *("TriggerLimitBurst", "TriggerLimitIntervalUSec", "FileDescriptorName"),
 )
 _SERVICE = ("MainPID", "NRestarts", "ExecMainStatus", "ControlGroup", "StatusText", "User")
-# How long before a unit's failure its reason may be logged: seconds.
-_BEFORE_S = 1.0
+# How long before a unit's failure its reason may have been logged: seconds.
+_BEFORE_S = 300.0
 KINDS = {
     "Stream": "stream",
     "Datagram": "datagram",
@@ -100,12 +100,13 @@ class Unit:
     @cached_property
     def reason(self) -> str:
         """Return why it failed last, in one line; empty if that is not known."""
-        # What it was about is logged right before its state changes.
         changed = self._manager.since(
             self["StateChangeTimestamp"], self["StateChangeTimestampMonotonic"]
         )
         try:
-            return self._manager.reason(self.name, max(changed - _BEFORE_S, 0.0))
+            return self._manager.reason(
+                self.name, max(changed - _BEFORE_S, 0.0), self["InvocationID"]
+            )
         except ActivatorError:
             return ""
 
