@@ -24,7 +24,7 @@ How the files build on each other, each using only those before it::
     queue_lengths, metered       how many connections wait; how many bytes they have had
     metrics                      the service's figures as OpenMetrics
     channels, worker, totals     one of several processes; what all do together
-    reloads                      who asks for new ones
+    waiter, watchdog, reloads    what their parent waits for; who hangs; who asks for new ones
     workers                      several processes on the same listeners, and new ones for old
     command                      activator serve
 """

@@ -20,10 +20,8 @@ and it passes on what concerns them all.
 """
 
 import os
-import select
 import signal
 from contextlib import suppress
-from socket import socketpair
 from time import monotonic
 
 from activator import fdstore, notify
@@ -36,18 +34,17 @@ from activator.serving.life import (
     READY,
     RELOADING,
     STARTING,
-    ping_interval,
 )
 from activator.serving.reloads import Requests
 from activator.serving.report import line
 from activator.serving.stop import StopSignals
 from activator.serving.totals import Totals
+from activator.serving.waiter import Waiter
+from activator.serving.watchdog import Watchdog
 from activator.serving.worker import NEVER, Surroundings, Worker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from activator.listen import Listeners
     from activator.serving.metrics import Meter
     from activator.serving.reloads import Request
@@ -55,9 +52,6 @@ if TYPE_CHECKING:
 
 # How long workers may take beyond the drain, to end themselves, in seconds.
 MARGIN = 3.0
-# After which part of the watchdog's time a worker that is silent counts as hanging: it pings
-# at each half.
-HANGING = 0.8
 # Fields of messages that are for the manager whenever they come.
 STORING = frozenset({"FDSTORE", "FDSTOREREMOVE"})
 COUNTS_FIELD = f"X_{COUNTS}"
@@ -94,7 +88,7 @@ def run(
         meter.by_listener = False
         meter.figures = parent.figures
     earlier = [(each, signal.getsignal(each)) for each in (signal.SIGCHLD, signal.SIGHUP)]
-    earlier_fd = signal.set_wakeup_fd(parent.wakeup[1].fileno(), warn_on_full_buffer=False)
+    earlier_fd = signal.set_wakeup_fd(parent.waiter.wakeup_fd, warn_on_full_buffer=False)
     try:
         # The call itself does nothing, but with a handler the signal ends a wait.
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -127,9 +121,7 @@ class _Parent:
         passes_on: bool,
     ) -> None:
         self.status = 0
-        self.wakeup = socketpair()
-        for end in self.wakeup:
-            end.setblocking(False)
+        self.waiter = Waiter()
         self._state = STARTING
         self._listeners = [item for item in listeners if item.kind != CONNECTED]
         # Connections from the fd store, for the first worker alone.
@@ -140,8 +132,6 @@ class _Parent:
         self._orphans = Orphans(self._names)
         self._drain = drain
         self._start_limit = start_limit
-        self._poll = select.poll()
-        self._readers: dict[int, Callable[[], object]] = {}
         self._serving: list[Worker] = []
         self._coming: list[Worker] = []
         self._leaving: list[Worker] = []
@@ -154,13 +144,11 @@ class _Parent:
         self._waiting: list[Request] = []  # for the next one
         self._requests: list[Request] = []  # for this one
         self._problem = ""  # of the last hand-over
-        self._ping_interval = ping_interval()
-        self._ping_at = monotonic() if self._ping_interval else NEVER
+        self._watchdog = Watchdog()
         self._stopping = False
         self._now = False
-        self._watch(self.wakeup[0].fileno(), self._woken)
         self._serving = [self._new_worker(self._surroundings) for _ in range(count)]
-        self._control = Requests(self._watch, self._unwatch, self._take_request)
+        self._control = Requests(self.waiter.watch, self.waiter.unwatch, self._take_request)
 
     # What signals call.
 
@@ -210,8 +198,7 @@ class _Parent:
         for worker in self._everybody():
             worker.close()
         self._control.close()
-        for end in self.wakeup:
-            end.close()
+        self.waiter.close()
 
     # Hand-over.
 
@@ -278,7 +265,7 @@ class _Parent:
 
     def _new_worker(self, surroundings: Surroundings) -> Worker:
         worker = Worker(surroundings, self._names)
-        self._watch(worker.fileno(), lambda: self._read(worker))
+        self.waiter.watch(worker.fileno(), lambda: self._read(worker))
         return worker
 
     def _start(self, worker: Worker, now: float) -> None:
@@ -327,7 +314,7 @@ class _Parent:
                     self._ended(worker, os.waitstatus_to_exitcode(state), now)
         for worker in [each for each in self._leaving if not each.pid]:
             self._leaving.remove(worker)
-            self._unwatch(worker.fileno())
+            self.waiter.unwatch(worker.fileno())
             worker.close()
             self._orphans.add(worker.channels.close())
             self._find_homes()
@@ -388,7 +375,7 @@ class _Parent:
             self._roll_back(f"no worker is ready within {self._start_limit:g} seconds")
         if now >= self._totals.show_at:
             self._totals.show(self._describe(), now)
-        times = [self._limit_at, self._totals.show_at, self._watch_over(now)]
+        times = [self._limit_at, self._totals.show_at, self._watchdog.tick(self._everybody(), now)]
         if self._orphans:
             self._find_homes()
             times.append(now + AGAIN)
@@ -403,23 +390,6 @@ class _Parent:
                     self._start(worker, now)
                 times.append(worker.start_at if not worker.pid else NEVER)
         return min(times)
-
-    def _watch_over(self, now: float) -> float:
-        """Ping the watchdog while all workers do; return when to do so again.
-
-        One that hangs is ended, and so replaced. If that is in vain, the manager will act.
-        """
-        if now < self._ping_at:
-            return self._ping_at
-        limit = 2 * self._ping_interval * HANGING
-        hanging = [each for each in self._everybody() if each.pid and each.alive + limit <= now]
-        for worker in hanging:
-            worker.abort()
-        if not hanging:
-            notify.watchdog()
-        # More often than a worker does, to see in time that it has not.
-        self._ping_at = now + self._ping_interval / 4
-        return self._ping_at
 
     def figures(self) -> tuple[str, int, int, int, int]:
         """Return the state, what is open, what was accepted and refused, and messages."""
@@ -437,26 +407,8 @@ class _Parent:
             text += f" and {len(self._leaving)} that end"
         return f"{text}; the last reload failed: {self._problem}" if self._problem else text
 
-    # Waiting.
-
-    def _watch(self, fd: int, reader: "Callable[[], object]") -> None:
-        self._readers[fd] = reader
-        self._poll.register(fd, select.POLLIN)
-
-    def _unwatch(self, fd: int) -> None:
-        del self._readers[fd]
-        self._poll.unregister(fd)
-
-    def _woken(self) -> None:
-        with suppress(BlockingIOError):
-            self.wakeup[0].recv(65536)
-
     def _wait(self, seconds: float) -> None:
-        timeout = None if seconds == NEVER else max(seconds, 0) * 1000 + 1
-        for fd, _ in self._poll.poll(timeout):
-            reader = self._readers.get(fd)  # an earlier one may have taken it away
-            if reader:
-                reader()
+        self.waiter.wait(seconds)
         self._reap()
 
 
