@@ -8,6 +8,8 @@ import pytest
 from tests.boxes.box import Box, Inside
 from tests.test_activation_boxes import installed, socat
 
+pytestmark = pytest.mark.usefixtures("end_box")
+
 CODE = "/srv/life/life.py"
 MODULE = """\
 import asyncio, time, activator
@@ -44,8 +46,6 @@ FileDescriptorStoreMax = 100
 # Leaves its connections at once, and so is not surprised by the end.
 CAREFUL = """\
 import activator
-
-pytestmark = pytest.mark.usefixtures("end_box")
 
 def echo(sock):
     activator.fdstore.keep("lasting", sock)

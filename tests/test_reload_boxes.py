@@ -9,11 +9,11 @@ from tests.boxes.box import UNITS, Box
 from tests.boxes.loads import clients
 from tests.test_activation_boxes import installed, socat
 
+pytestmark = pytest.mark.usefixtures("end_box")
+
 CODE = "/srv/shop/shop.py"
 MODULE = """\
 import os
-
-pytestmark = pytest.mark.usefixtures("end_box")
 
 async def handle(reader, writer):
     writer.write(f"VERSION {os.environ.get('COLOUR', 'none')}".encode())
@@ -41,7 +41,7 @@ def shop(box: Box, keys: str) -> Iterator[None]:
     box.write(CODE, MODULE.replace("VERSION", "1"))
     with installed(box, SPEC.replace("KEYS", keys)):
         box.systemctl("start", "shop.socket")
-        assert "1 none" == answer(box)
+        assert "1 none" == answer(box), box.journal("shop.service")
         try:
             yield
         finally:
