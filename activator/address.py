@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from activator.errors import ActivatorError
+from activator.integers import ENDLESS, bounded
 
 # Directive → kind.
 KINDS = {
@@ -407,13 +408,14 @@ def _integer(text: str) -> int | None:
     match = re.fullmatch(_INTEGER, text)
     if match is None or match.lastgroup is None:
         return None
-    return int(match[match.lastgroup], int(match.lastgroup[1:]))
+    return bounded(match[match.lastgroup], int(match.lastgroup[1:]))
 
 
 def _checked_port(number: int) -> int:
     """Refuse what is no IP port."""
     if not 1 <= number <= _MAX_PORT:
-        raise _Refused(f"port {number} is out of range", "give a port from 1 to 65535")
+        shown = "" if number == ENDLESS else f" {number}"
+        raise _Refused(f"port{shown} is out of range", "give a port from 1 to 65535")
     return number
 
 

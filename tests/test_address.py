@@ -99,6 +99,12 @@ REFUSED = [
     ("ListenSpecial", "/", "root directory"),
     ("ListenNetlink", "foo", "no netlink family; use one of route"),
     ("ListenNetlink", "-1", "no netlink family"),
+    # More than int() takes, and more than str() does.
+    ("ListenStream", "9" * 5000, "port is out of range"),
+    ("ListenStream", "0x" + "f" * 5000, "port is out of range"),
+    ("ListenStream", "127.0.0.1:" + "9" * 5000, "port is out of range"),
+    ("ListenStream", "vsock:1:" + "9" * 5000, "ends at 4294967295"),
+    ("ListenNetlink", "route " + "9" * 5000, "no multicast group"),
     ("ListenNetlink", "route x", "no multicast group"),
     ("ListenNetlink", "route 1 2", "no multicast group"),
     ("ListenMessageQueue", "queue", "write /queue"),

@@ -60,6 +60,19 @@ def test_a_clean_unit_gives_nothing(folder: Path) -> None:
     assert "2.1.0" == json.loads(run(folder, "--format", "sarif", "--fail-on", "never"))["version"]
 
 
+def test_numbers_of_thousands_of_digits(folder: Path) -> None:
+    """They are out of range, as systemd says too, and each is told with its line."""
+    nines, hexadecimal = "9" * 5000, "0x" + "f" * 5000
+    socket = [f"ListenStream={nines}", f"ListenStream=127.0.0.1:{hexadecimal}"]
+    socket += [f"Backlog={nines}", f"Backlog={hexadecimal}", f"ReceiveBuffer={nines}K"]
+    socket += [f"TriggerLimitIntervalSec={nines}s", f"SocketMode={'7' * 5000}"]
+    (folder / "echo.socket").write_text(SOCKET + "\n".join(socket) + "\n")
+    (folder / "echo.service").write_text(f"{SERVICE}MemoryMax=1.{nines}G\nUser={nines}\n")
+    rows = loader(found(folder))
+    assert set(range(4, 11)) <= {line for file, line, _ in rows if "socket" in str(file)}
+    assert {4, 5} <= {line for file, line, _ in rows if "service" in str(file)}
+
+
 def test_json_has_exactly_these_keys(folder: Path) -> None:
     """Seven keys, lines and columns from 1."""
     (folder / "echo.service").write_text(BAD)

@@ -445,6 +445,28 @@ def test_what_systemd_drops_without_a_word_is_an_error(line: str, hint: str) -> 
     assert hint in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ListenStream", "9" * 5000),
+        ("ListenStream", "0x" + "f" * 5000),
+        ("ListenStream", f'"{"9" * 5000}"'),
+        ("ReceiveBuffer", f'"{"9" * 5000}K"'),
+        ("TriggerLimitIntervalSec", f'"{"9" * 5000}s"'),
+    ],
+)
+def test_a_number_of_thousands_of_digits(tmp_path: Path, key: str, value: str) -> None:
+    """It is as wrong as any other that is too large: a line that names its place."""
+    path = tmp_path / "x.toml"
+    path.write_text(
+        f'name = "x"\nexec = "/bin/x"\n[sockets.x]\nListenFIFO = "/run/f"\n{key} = {value}\n'
+    )
+    run = activator("gen", str(path), "--stdout")
+    assert (1, "") == (run.returncode, run.stdout)
+    assert run.stderr.startswith(f"{path}:5: ")
+    assert 1 == run.stderr.count("\n")
+
+
 EACH = """\
 mode = "per-connection"
 name = "x"

@@ -117,11 +117,12 @@ def command(
 def _version(text: str) -> int:
     """Return the version of systemd that is named."""
     from activator.directives import OLDEST, SUITES
+    from activator.integers import bounded
 
     if text in SUITES:
         return SUITES[text]
-    if text.isdecimal() and int(text) >= OLDEST:
-        return int(text)
+    if text.isascii() and text.isdecimal() and bounded(text) >= OLDEST:
+        return bounded(text)
     from activator.spec.target import version
 
     return version(text)

@@ -96,10 +96,11 @@ def command(
 
 def _version(since: str | None) -> int:
     """Return the number of a version, 0 without one; any release will do."""
+    from activator.integers import bounded
     from activator.spec import target
 
-    if since is None or since.isdigit():
-        return int(since or 0)
+    if since is None or (since.isascii() and since.isdecimal()):
+        return bounded(since or "0")
     try:
         return target.version(since)
     except ActivatorError as error:

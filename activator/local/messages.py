@@ -6,12 +6,15 @@ Source: sd_notify(3), systemd.service(5) "NotifyAccess=".
 import os
 from collections.abc import Callable
 
+from activator.integers import bounded
 from activator.local.notify import Message
 from activator.local.service import Service
 from activator.local.service_base import NOTIFY_ACCESS
+from activator.values.numbers import ULONG_MAX
 
 _LONGEST_NAME = 255
 _MICROSECONDS = 1_000_000
+_INT_MAX = 2**31 - 1
 
 
 def take(service: Service, message: Message) -> None:
@@ -50,9 +53,9 @@ def _status(service: Service, value: str, _: Message) -> None:
 
 def _main_pid(service: Service, value: str, message: Message) -> None:
     """Take another process for the main one, if it is the service's, or root says so."""
-    if not value.isdecimal() or int(value) in (0, 1, service.main_pid, os.getpid()):
+    pid = _number(value, _INT_MAX)
+    if pid in (0, 1, service.main_pid, os.getpid()):
         return
-    pid = int(value)
     if service.processes.owns(pid) or message.uid == 0:
         try:
             service.adopt(pid)
@@ -90,14 +93,20 @@ def _watchdog(service: Service, value: str, _: Message) -> None:
 
 def _watchdog_usec(service: Service, value: str, _: Message) -> None:
     """Change the watchdog's limit."""
-    if value.isdecimal() and int(value):
-        service.feed(int(value) / _MICROSECONDS)
+    if span := _number(value, ULONG_MAX):
+        service.feed(span / _MICROSECONDS)
 
 
 def _extend(service: Service, value: str, _: Message) -> None:
     """Let the current state take longer."""
-    if value.isdecimal() and int(value):
-        service.extend(int(value) / _MICROSECONDS)
+    if span := _number(value, ULONG_MAX):
+        service.extend(span / _MICROSECONDS)
+
+
+def _number(value: str, largest: int) -> int:
+    """Read a number; 0 for what is none, or too large, which systemd does not take either."""
+    number = bounded(value) if value.isascii() and value.isdecimal() else 0
+    return number if number <= largest else 0
 
 
 def _access(service: Service, value: str, _: Message) -> None:

@@ -6,6 +6,10 @@ Source: systemd.service(5), PIDFile=.
 from contextlib import suppress
 from pathlib import Path
 
+from activator.integers import bounded
+
+_INT_MAX = 2**31 - 1
+
 
 class PidFile:
     """A file with a PID.
@@ -23,7 +27,8 @@ class PidFile:
             text = self._path.read_text(encoding="ascii").partition("\n")[0].strip()
         except (OSError, UnicodeDecodeError):
             return 0
-        return int(text) if text.isascii() and text.isdecimal() else 0
+        number = bounded(text) if text.isascii() and text.isdecimal() else 0
+        return number if number <= _INT_MAX else 0
 
     def remove(self) -> None:
         """Remove it: when the service has ended it is out of date."""

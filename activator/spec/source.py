@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +10,8 @@ from activator.errors import ActivatorError
 
 # A way to a value: table names, keys and, last, an index into a list.
 Path = tuple[str | int, ...]
+# Unsigned: systemd has such, though TOML promises signed ones alone.
+_BITS = 64
 
 
 class TomlSource:
@@ -31,6 +33,15 @@ class TomlSource:
             self.tree: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise _toml_error(name, str(error), len(self._lines)) from None
+        except ValueError:  # int() takes no more digits
+            raise self._too_large(self._long_line()) from None
+        except RecursionError:
+            raise ActivatorError(
+                "nested too deeply", "a spec needs few levels", place=name
+            ) from None
+        large = _large((), self.tree)
+        if large is not None:
+            raise self._too_large(self.line(large))
 
     def place(self, path: Path) -> str:
         """Return ``FILE:LINE`` of a value, or of the nearest table that should hold it."""
@@ -61,6 +72,16 @@ class TomlSource:
                     return count
             return end if end > first and index else first
         return first
+
+    def _long_line(self) -> int:
+        """Return the number of the line that has the longest row of digits."""
+        longest = [max(map(len, re.findall("[0-9_]+", text)), default=0) for text in self._lines]
+        return longest.index(max(longest)) + 1
+
+    def _too_large(self, line: int) -> ActivatorError:
+        return ActivatorError(
+            "a number has more than 64 bits", "write a smaller one", place=f"{self.name}:{line}"
+        )
 
     @cached_property
     def _beginnings(self) -> list[tuple[int, Mapping[str, Any]]]:
@@ -98,6 +119,19 @@ def _try(text: str) -> Mapping[str, Any] | None:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:
         return None
+
+
+def _large(path: Path, value: Any) -> Path | None:
+    """Return the way to the first integer that TOML does not have, or None."""
+    if isinstance(value, int):
+        return path if value.bit_length() > _BITS else None
+    items: Iterable[tuple[str | int, Any]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    found = (_large((*path, key), item) for key, item in items)
+    return next((each for each in found if each is not None), None)
 
 
 def _find(tree: Any, keys: tuple[str, ...]) -> Any:

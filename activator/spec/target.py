@@ -5,6 +5,7 @@ from typing import Any
 
 from activator import directives
 from activator.errors import ActivatorError
+from activator.integers import bounded
 
 
 def version(value: Any) -> int:
@@ -17,8 +18,8 @@ def version(value: Any) -> int:
         ActivatorError: The name is unknown, the version is older than the oldest
             supported, or none is installed.
     """
-    if isinstance(value, str) and value.isdigit():
-        value = int(value)
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        value = bounded(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if value < directives.OLDEST:
             raise ActivatorError(

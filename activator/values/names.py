@@ -3,6 +3,7 @@
 import re
 
 from activator import specifiers
+from activator.integers import bounded
 from activator.unquoting import CUNESCAPE, PLAIN, RETAIN, VERBATIM, unescape, words
 from activator.values.numbers import UINT_MAX, to_integer
 from activator.values.paths import absolute
@@ -344,7 +345,7 @@ def _user(name: str, context: Context) -> Verdict | None:
         Rejected: systemd refuses the unit.
     """
     if name.isdecimal() and name.isascii() and (name == "0" or name[0] != "0"):
-        if int(name) in _NO_USERS or int(name) > UINT_MAX:
+        if bounded(name) in _NO_USERS or bounded(name) > UINT_MAX:
             raise Rejected(f"{name} is nobody's number", "give a name", REFUSED)
         return None
     if not name or re.fullmatch(_SUSPICIOUS_USER, name) or name != name.strip(" "):

@@ -2,6 +2,7 @@
 
 import re
 
+from activator.integers import bounded
 from activator.values.verdict import Context, Rejected, Verdict
 
 BOOLEANS = {
@@ -17,6 +18,7 @@ _INTEGER = (
     r"(?a)\s*(?:0[bB](?P<bin>\s*[+-]?[01]+)|0[oO](?P<oct>\s*[+-]?[0-7]+)"
     r"|(?P<sign>[+-]?)(?:0[xX](?P<hex>[0-9a-fA-F]+)|(?P<c>0[0-7]*)|(?P<dec>[1-9][0-9]*)))"
 )
+_BASES = {"bin": 2, "oct": 8, "hex": 16, "c": 8, "dec": 10}
 _SPLIT_PERCENT = r"(?s)(?P<whole>.*?)(?:\.(?P<places>[0-9]+))?(?P<sign>[%‰‱])"
 # How many places a percent sign leaves to the two that systemd keeps.
 _PLACES = {"%": 2, "‰": 1, "‱": 0}
@@ -26,18 +28,13 @@ _ALL = 10_000
 def to_integer(text: str) -> int | None:
     """Read an integer as systemd does: decimal, 0x, 0b, 0o, or octal after a leading 0."""
     if text.isdecimal() and text.isascii() and text[0] != "0":
-        return int(text)
+        return bounded(text)
     match = re.fullmatch(_INTEGER, text)
-    if match is None:
+    if match is None or match.lastgroup is None:
         return None
-    if match["bin"] is not None:
-        return int(match["bin"].strip(), 2)
-    if match["oct"] is not None:
-        return int(match["oct"].strip(), 8)
-    sign = -1 if match["sign"] == "-" else 1
-    if match["hex"] is not None:
-        return sign * int(match["hex"], 16)
-    return sign * (int(match["c"], 8) if match["c"] is not None else int(match["dec"]))
+    digits = match[match.lastgroup].strip()
+    number = bounded(digits.lstrip("+-"), _BASES[match.lastgroup])
+    return -number if "-" in (match["sign"], digits[0]) else number
 
 
 def to_permyriad(text: str) -> int | None:
@@ -96,7 +93,7 @@ def mode(value: str, _: Context) -> Verdict | None:
     digits = value.lstrip()
     if not digits or digits.strip("01234567"):
         raise Rejected("this is no octal mode", f"write {_octal(value)}")
-    if int(digits, 8) > _MODE_MAX:
+    if bounded(digits, 8) > _MODE_MAX:
         raise Rejected("the mode is above 7777", "write four octal digits, such as 0600")
     return None
 

@@ -2,6 +2,7 @@
 
 import re
 
+from activator.integers import bounded
 from activator.unquoting import fields
 from activator.values.numbers import ULONG_MAX, to_integer, to_permyriad
 from activator.values.times import to_microseconds
@@ -36,7 +37,7 @@ def to_bytes(text: str, base: int = 1024) -> int | None:
         base: 1024, or 1000 where the directive says so.
     """
     if text.isdecimal() and text.isascii():
-        number = int(text)
+        number = bounded(text)
         return number if number <= ULONG_MAX else None
     position = total = 0
     last = -1
@@ -50,9 +51,12 @@ def to_bytes(text: str, base: int = 1024) -> int | None:
             return None
         factor = base ** max(0, len(_SUFFIXES) - 1 - rank)
         fraction = match[2] or ""
-        total += int(match[1]) * factor
+        total += bounded(match[1]) * factor
         if fraction:
-            total += int(fraction) * factor // 10 ** len(fraction)
+            places = bounded(fraction)
+            if places > ULONG_MAX:
+                return None
+            total += places * factor // 10 ** len(fraction)
         last, position = rank, match.end()
         if total > ULONG_MAX:
             return None

@@ -4,6 +4,7 @@ import re
 from functools import cache
 from typing import cast
 
+from activator.integers import bounded
 from activator.values.verdict import Context, Rejected, Verdict
 
 _SECOND = 1_000_000
@@ -82,7 +83,7 @@ def _read(text: str, units: dict[str, int], default: int) -> float | None:
         if match[3] is None and position < len(text) and text[position] not in _SPACE:
             return None
         factor = units[match[3]] if match[3] else default
-        number = int(match[1] or 0)
+        number = bounded(match[1] or "0")
         total += number * factor + _fraction(match[2] or "", factor)
         if number > min(_LONG_MAX, _ENDLESS // factor - 1) or total >= _ENDLESS:
             return None
