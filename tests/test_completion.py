@@ -47,7 +47,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_commands_are_offered_without_loading_them() -> None:
     """Every command is offered, from the table."""
     assert sorted(COMMANDS) == offered("")
-    assert ["gen"] == offered("g")
+    assert ["gen", "graph"] == offered("g")
     code = (
         "import sys; from activator.cli import activator; from activator.cli.shells import *\n"
         "SHELLS['zsh'](activator, {}, 'activator', VARIABLE).get_completions([], '')\n"
@@ -164,7 +164,7 @@ printf '%%s\\n' "${COMPREPLY[@]}"
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("activator g", ["gen"]),
+        ("activator ge", ["gen"]),
         ("activator directives MaxConnectionsP", ["MaxConnectionsPerSource"]),
         ("activator gen --set socket.Rec", ["compopt -o nospace", "socket.ReceiveBuffer="]),
         ("activator gen --set socket.NoDelay =", ["yes", "no"]),

@@ -64,6 +64,23 @@ def worlds(scope: Scope) -> Iterator[World]:
         yield world
 
 
+def named(name: str, scope: Scope) -> list[World]:
+    """Return the units of a root directory, one of them to look at, by its name.
+
+    Nothing is returned for what is no unit's name, or rather that of a file here.
+
+    Raises:
+        UsageError: There is no such unit.
+    """
+    if "/" in name or not name.endswith(_SUFFIXES) or os.path.lexists(name):
+        return []
+    world = _files(scope, [])
+    if world.find(name) is None:
+        raise UsageError(f"there is no unit {name}", "check the name, or give the path of a file")
+    world.check_one(name, name)
+    return [world]
+
+
 def _files(scope: Scope, folders: list[str]) -> Files:
     """Return the world of some folders, in front of those of a root directory if there is one."""
     user = scope.user or any("/systemd/user" in os.path.abspath(folder) for folder in folders)

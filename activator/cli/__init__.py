@@ -29,6 +29,7 @@ COMMANDS = {
     "doctor": "Say why live sockets do not serve, and what mends it.",
     "exec": "Run a program with the passed descriptors where it wants them.",
     "gen": "Turn specs into matching .socket and .service units.",
+    "graph": "Draw sockets, what they start, and what that needs.",
     "inspect": "Print what this process was passed, to debug a service.",
     "install": "Install a spec's units, or bring them up to date, losing no client.",
     "reload": "Have a service hand over to new processes, for ExecReload=.",
