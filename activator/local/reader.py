@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from activator import directives
+from activator.address import KINDS
 from activator.errors import ActivatorError
 from activator.local.honoured import honours
 from activator.specifiers import expand
@@ -127,6 +128,8 @@ class Reader:
             if entry.name.startswith("X-") or entry.section.startswith("X-"):
                 continue
             if honours(entry.section, entry.name) or entry.section == "Install":
+                continue
+            if entry.name in KINDS:  # refused: nothing would listen
                 continue
             if directives.lookup(entry.section, entry.name) is None:
                 continue
