@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import compare
@@ -91,25 +92,32 @@ def rows() -> Iterator[compare.Row]:
                 False,
             ),
         ):
-            steps = [_first_byte(ours, accepted=accepted), _first_byte(peer, accepted=accepted)]
-            columns = compare.times(steps, ROUNDS)
+            with ExitStack() as stack:
+                steps = [_first_byte(argv, stack, accepted=accepted) for argv in (ours, peer)]
+                columns = compare.times(steps, ROUNDS)
             yield compare.compared(title, columns[0], columns[1], BAR)
 
 
-def _first_byte(argv: tuple[str, ...], *, accepted: bool) -> Callable[[], object]:
+def _first_byte(argv: tuple[str, ...], stack: ExitStack, *, accepted: bool) -> Callable[[], object]:
     """Return a step that starts a service, and ends with its answer.
 
     Args:
         argv: The command.
+        stack: Ends, at its own end, the service that was started last.
         accepted: Whether it is passed the connection, or the listener.
     """
     running: list[subprocess.Popen[bytes]] = []
 
-    def step() -> None:
-        for process in running:
+    def end() -> None:
+        while running:
+            process = running.pop()
             process.terminate()
             process.wait()
-        running.clear()
+
+    stack.callback(end)
+
+    def step() -> None:
+        end()
         with (
             socket.create_server(("127.0.0.1", 0)) as listener,
             socket.create_connection(listener.getsockname()) as client,
