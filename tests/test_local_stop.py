@@ -132,14 +132,17 @@ def test_daemon_ends_with_the_service(tmp_path: Path, activate: Activate) -> Non
     """A process that made itself a daemon, with a session of its own, is found and ended."""
     code = """
         with accept() as client:
+            told, tell = os.pipe()
             if os.fork() == 0:
                 os.setsid()
                 if os.fork() == 0:
                     send(client, os.getpid())
                     client.close()
+                    os.write(tell, b"!")
                     time.sleep(1000)
                 os._exit(0)
             os.wait()
+            os.read(told, 1)  # our end is the daemon's, who might not have sent it yet
         """
     path = str(tmp_path / "sock")
     write_units(

@@ -27,11 +27,11 @@ Figures = dict[str, float]
 METRICS = ("--metrics", "metrics")
 
 
-def figures(address: "Sequence[Any]") -> Figures:
-    """Return what curl gets there, as prometheus_client reads it: sample and listener → value."""
+def figures(address: "Sequence[Any]", seconds: int = 10) -> Figures:
+    """Return what curl gets in time, as prometheus_client reads it: sample, listener → value."""
     done = subprocess.run(
         [
-            *("curl", "--silent", "--fail", "--max-time", "10"),
+            *("curl", "--silent", "--fail", "--max-time", str(seconds)),
             *("--header", "Accept: application/openmetrics-text; version=1.0.0"),
             f"http://{address[0]}:{address[1]}/metrics",
         ],
@@ -128,7 +128,7 @@ def test_idle_exit() -> None:
     with serving(*words) as (service, _, metrics):
         while service.process.poll() is None:
             try:
-                figures(metrics)
+                figures(metrics, 1)  # what comes too late for the service waits for ever
             except subprocess.CalledProcessError:
                 break
         assert 0 == service.wait()

@@ -96,6 +96,7 @@ class Service:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
+            process_group=0,
         )
 
     def ready(self) -> Self:
@@ -130,9 +131,9 @@ class Service:
         return os.pread(self._stderr.fileno(), size, 0).decode()
 
     def close(self) -> None:
-        """Kill the process if it still runs, and close all."""
+        """Kill the process if it still runs, with its workers, and close all."""
         if self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait(PATIENCE)
         assert self.process.stdout
         self.process.stdout.close()
