@@ -4,14 +4,12 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.boxes.box import Box
+from tests.boxes.loads import clients
 
-CLIENTS = Path(__file__).parent / "boxes/inside/clients.py"
 UNITS = "/etc/systemd/system"
 ECHO = """\
 name = "shop"
@@ -44,23 +42,6 @@ def shop(box: Box) -> Iterator[Callable[..., Run]]:
 
     yield install
     box.run("activator", "uninstall", "shop", "--force", check=False)
-
-
-@contextmanager
-def load(box: Box, address: str, number: int) -> Iterator[dict[str, int]]:
-    """Have clients talk to an echo service in the body; how that went is told after it."""
-    box.write("/root/clients.py", CLIENTS.read_text())
-    counts: dict[str, int] = {}
-    with box.popen(box.python, "/root/clients.py", address, str(number)) as process:
-        try:
-            assert process.stdout
-            assert "ready\n" == process.stdout.readline()
-            yield counts
-            output, errors = process.communicate(timeout=90)
-            assert 0 == process.returncode, errors
-            counts.update(json.loads(output.splitlines()[-1]))
-        finally:
-            process.kill()
 
 
 def ask(box: Box, address: str = "TCP:127.0.0.1:7100") -> str:
@@ -111,7 +92,7 @@ def test_changes_under_load_lose_no_client(box: Box, shop: Callable[..., Run]) -
     """50 clients that come and go: none is refused, cut or left without an answer."""
     shop(ECHO)
     changed = ECHO
-    with load(box, "127.0.0.1:7100", 50) as counts:
+    with clients(box, 50, "127.0.0.1:7100") as talking:
         pids = {box.show("shop.service", "MainPID")}
         for line in ("Nice = 1\n", "LimitNOFILE = 4096\n"):
             changed += line if "[service]" in changed else f"[service]\n{line}"
@@ -124,22 +105,22 @@ def test_changes_under_load_lose_no_client(box: Box, shop: Callable[..., Run]) -
         failed = shop(changed + "ExecStartPre = '/bin/false'\n", check=False)
         assert 1 == failed.returncode
         pids.add(box.show("shop.service", "MainPID"))
+        assert ["served"] == list(talking.end())
     assert "Control process exited" in failed.stderr
     assert "everything is as it was before" in failed.stderr
     assert 4 == len(pids)
-    assert ["served"] == list(counts)
     assert "shop is as it should be: nothing to do\n" == shop(changed).stdout
 
 
 def test_changed_template_under_load(box: Box, shop: Callable[..., Run]) -> None:
     """With a process for each connection, the next ones run the new version."""
     shop(EACH)
-    with load(box, "/run/shop.sock", 4) as counts:
+    with clients(box, 4, "/run/shop.sock") as talking:
         assert [
             f"write {UNITS}/shop@.service: Nice= changed",
             "daemon-reload",
         ] == shop(EACH + "[service]\nNice = 3\n").stdout.splitlines()
-    assert ["served"] == list(counts)
+        assert ["served"] == list(talking.end())
 
 
 def test_limit_of_connections_needs_no_new_socket(box: Box, shop: Callable[..., Run]) -> None:
