@@ -193,8 +193,8 @@ class Manager:
         # read, the helper may have ended, and nothing but UNIT= tells what they are about.
         fields = ("USER_UNIT", "_SYSTEMD_USER_UNIT") if self.user else ("UNIT", "_SYSTEMD_UNIT")
         # The last messages may still be on their way.
-        _call(["journalctl", "--sync"], timeout=_ASK_S)
-        run = _call(
+        call(["journalctl", "--sync"], timeout=_ASK_S)
+        run = call(
             [
                 *("journalctl", "--output=json", "--no-pager", "--quiet"),
                 *(f"--since=@{since:.6f}", f"{fields[0]}={name}", "+", f"{fields[1]}={name}"),
@@ -300,7 +300,7 @@ class Manager:
             ActivatorError: It failed; the message is its first line that is no warning.
         """
         argv = ["systemctl", *self._options, "--no-pager", verb, *options, "--", *names]
-        run = _call(argv, timeout=timeout)
+        run = call(argv, timeout=timeout)
         if run is None:
             raise ActivatorError("there is no systemctl", "use --root DIR to write the files alone")
         if run.returncode == 0:
@@ -311,7 +311,7 @@ class Manager:
         raise ActivatorError(f"systemctl {verb}: {line.rstrip('.')}", hint)
 
 
-def _call(argv: list[str], *, timeout: float | None) -> "subprocess.CompletedProcess[str] | None":
+def call(argv: list[str], *, timeout: float | None) -> "subprocess.CompletedProcess[str] | None":
     """Run a program with plain output; None if it is missing."""
     plain = {"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": ""}
     try:

@@ -36,6 +36,7 @@ COMMANDS = {
     "run": "Run specs or unit files without systemd.",
     "schema": "Print the spec's JSON Schema, for editors.",
     "serve": "Serve the descriptors that systemd passed, with MODULE:HANDLER.",
+    "status": "Show live sockets: queues, connections, buffers, and their services.",
     "templates": "List, show or copy the templates of units.",
     "uninstall": "Stop and remove all that was installed under a name.",
     "wait-for": "Wait until an address accepts connections, for ExecStartPost=.",

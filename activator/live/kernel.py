@@ -1,17 +1,22 @@
-"""The kernel's listening sockets, from /proc/net.
+"""The kernel's listening sockets and their connections, from /proc/net.
 
 Source: proc(5); for a listening TCP socket, tx_queue is zero and rx_queue is the number of
-connections that wait to be accepted (sk_ack_backlog).
+connections that wait to be accepted (sk_ack_backlog). A connection that waits has no inode
+yet; one at a Unix socket bears the listener's path from the beginning.
 """
 
 import ipaddress
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 _NET = Path("/proc/net")
 _LISTENING = "0A"  # TCP_LISTEN
+_OPEN = ("01", "08")  # TCP_ESTABLISHED, TCP_CLOSE_WAIT
 _ACCEPTS = 0x10000  # __SO_ACCEPTCON
+# Of /proc/net/unix: the place of the path, SOCK_DGRAM, SS_CONNECTING and SS_CONNECTED.
+_PATH, _DATAGRAM, _CONNECTING, _CONNECTED = 7, "0002", "02", "03"
 
 
 class Held(NamedTuple):
@@ -23,6 +28,8 @@ class Held(NamedTuple):
         inode: The socket's inode, by which processes have it open.
         queue: Connections that wait, or bytes of datagrams; -1 if /proc does not say.
         drops: Datagrams that were dropped since no room was left; -1 if /proc does not say.
+        connections: Connections that were accepted here and are open; -1 if there are none to
+            be accepted.
     """
 
     address: str
@@ -30,6 +37,7 @@ class Held(NamedTuple):
     inode: int
     queue: int
     drops: int = -1
+    connections: int = -1
 
 
 def held() -> list[Held]:
@@ -56,16 +64,30 @@ def backlog_max() -> int:
 
 
 def _internet() -> Iterator[Held]:
-    for name in ("tcp", "tcp6", "udp", "udp6"):
-        stream = name.startswith("tcp")
+    for name in ("tcp", "tcp6"):
+        rows = [line.split() for line in _read(name).splitlines()[1:]]
+        listening = [(_address(words[1]), words) for words in rows if words[3] == _LISTENING]
+        known = {address for address, _ in listening}
+        count: Counter[str] = Counter()
+        # Only the ports in question are worth reading: there may be very many connections.
+        ports = {words[1].rpartition(":")[2] for _, words in listening}
+        for words in rows:
+            if words[3] in _OPEN and words[9] != "0" and words[1].rpartition(":")[2] in ports:
+                address = _address(words[1])
+                count[address if address in known else _wildcard(address)] += 1
+        for address, words in listening:
+            queue = int(words[4].partition(":")[2], 16)
+            yield Held(address, "stream", int(words[9]), queue, connections=count[address])
+    for name in ("udp", "udp6"):
         for line in _read(name).splitlines()[1:]:
             words = line.split()
-            if stream and words[3] != _LISTENING:
-                continue
             queue = int(words[4].partition(":")[2], 16)
-            address = _address(words[1])
-            kind, drops = ("stream", -1) if stream else ("datagram", int(words[12]))
-            yield Held(address, kind, int(words[9]), queue, drops)
+            yield Held(_address(words[1]), "datagram", int(words[9]), queue, int(words[12]))
+
+
+def _wildcard(address: str) -> str:
+    """Return the address that stands for all of a family, with the same port."""
+    return f"{'[::]' if address.startswith('[') else '0.0.0.0'}:{address.rpartition(':')[2]}"
 
 
 def _address(text: str) -> str:
@@ -78,13 +100,20 @@ def _address(text: str) -> str:
 
 
 def _unix() -> Iterator[Held]:
-    for line in _read("unix").splitlines()[1:]:
-        words = line.split(maxsplit=7)
-        if len(words) < 8:  # noqa: PLR2004 - without a path it is nobody's address
-            continue
-        stream = int(words[3], 16) & _ACCEPTS
-        if stream or words[4] == "0002":
-            yield Held(words[7], "stream" if stream else "datagram", int(words[6]), -1)
+    rows = [line.split(maxsplit=7) for line in _read("unix").splitlines()[1:]]
+    rows = [words for words in rows if len(words) > _PATH]  # without one it is nobody's address
+    waiting, connected = Counter[str](), Counter[str]()
+    for words in rows:
+        if words[5] == _CONNECTING and words[6] == "0":
+            waiting[words[_PATH]] += 1
+        elif words[5] == _CONNECTED and words[4] != _DATAGRAM:
+            connected[words[_PATH]] += 1
+    for words in rows:
+        path, inode = words[_PATH], int(words[6])
+        if int(words[3], 16) & _ACCEPTS:
+            yield Held(path, "stream", inode, waiting[path], connections=connected[path])
+        elif words[4] == _DATAGRAM:
+            yield Held(path, "datagram", inode, -1)
 
 
 def _read(name: str) -> str:

@@ -1,5 +1,6 @@
 """Sockets and the services they start, as the manager has them."""
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ _COMMON = (
     *("FragmentPath", "DropInPaths", "NeedDaemonReload", "InvocationID"),
     *("ActiveEnterTimestamp", "ActiveEnterTimestampMonotonic"),
     *("StateChangeTimestamp", "StateChangeTimestampMonotonic"),
+    # What the unit's own sockets took and sent, with IPAccounting=.
+    *("IPIngressBytes", "IPIngressPackets", "IPEgressBytes", "IPEgressPackets"),
 )
 _SOCKET = (
     *("Listen", "Accept", "Triggers", "NConnections", "NAccepted", "NRefused", "MaxConnections"),
@@ -22,6 +25,7 @@ _SOCKET = (
     *("TriggerLimitBurst", "TriggerLimitIntervalUSec", "FileDescriptorName"),
 )
 _SERVICE = ("MainPID", "NRestarts", "ExecMainStatus", "ControlGroup", "StatusText", "User")
+_UNSET = 2**64 - 1
 # How long before a unit's failure its reason may have been logged: seconds.
 _BEFORE_S = 300.0
 KINDS = {
@@ -67,7 +71,8 @@ class Unit:
     def number(self, name: str) -> int:
         """Return a property that is a number; -1 if it is none."""
         text = self[name]
-        return int(text) if text.isdecimal() else -1
+        # The largest number stands for "not set" and "not known".
+        return int(text) if text.isdecimal() and int(text) < _UNSET else -1
 
     @property
     def up(self) -> bool:
@@ -164,8 +169,13 @@ class Socket(Unit):
     @property
     def held(self) -> list[Held]:
         """Return what the kernel holds at its addresses."""
-        wanted = {_plain(listen.address) for listen in self.listens}
-        return [one for one in self._situation.held if one.address in wanted]
+        return [one for listen in self.listens for one in self.held_at(listen)]
+
+    def held_at(self, listen: Listen) -> list[Held]:
+        """Return what the kernel holds at one of its addresses: several with ReusePort=."""
+        address = _plain(listen.address)
+        kind = "datagram" if listen.kind == "datagram" else "stream"
+        return [one for one in self._situation.held if (one.address, one.kind) == (address, kind)]
 
     @property
     def queue_max(self) -> int:
@@ -237,5 +247,7 @@ def _socket_name(name: str) -> str:
 
 
 def _plain(address: str) -> str:
-    """Return an address as /proc has it: a port alone is one of all IPv6 addresses."""
-    return f"[::]:{address}" if address.isdecimal() else address
+    """Return an address as /proc has it: a port alone is one of all, and no interface is told."""
+    if address.isdecimal():
+        return f"[::]:{address}"
+    return re.sub("%[^]]*", "", address) if address.startswith("[") else address
