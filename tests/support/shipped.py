@@ -10,14 +10,22 @@ from tests.boxes.sources import debian_source
 
 # In bookworm, trixie and sid alike.
 PACKAGES = (
-    *("acpid", "approx", "atftpd", "avahi-daemon", "cockpit-ws", "cups-daemon", "dbus-user-"),
-    *("session", "dirmngr", "dmeventd", "docker.io", "dovecot-core", "drkonqi", "fcgiwrap"),
+    *("acpid", "approx", "atftpd", "avahi-daemon", "cockpit-ws", "cups-daemon"),
+    *(
+        "dbus-user-session",
+        "dirmngr",
+        "dmeventd",
+        "docker.io",
+        "dovecot-core",
+        "drkonqi",
+        "fcgiwrap",
+    ),
     *("gnome-keyring", "gpg-agent", "gpsd", "gssproxy", "lirc", "lvm2", "micro-httpd", "mpd"),
     *("multipath-tools", "open-iscsi", "openssh-server", "packagekit", "pcscd", "pipewire"),
     *("pipewire-pulse", "podman", "proftpd-core", "pulseaudio", "rpcbind", "sane-utils"),
     *("snapd", "spice-vdagent", "sssd-common", "sssd-kcm", "systemd", "systemd-coredump"),
-    *("systemd-journal-remote", "systemd-oomd", "systemd-userdbd", "tang", "targetcli-"),
-    *("fb", "udev", "uuid-runtime"),
+    *("systemd-journal-remote", "systemd-oomd", "systemd-userdbd", "tang"),
+    *("targetcli-fb", "udev", "uuid-runtime"),
 )
 
 
