@@ -77,7 +77,7 @@ class QuickProcess:
 
     def forget(self) -> None:
         """Stop watching it, for another to go on with it."""
-        os.close(self.pidfd)  # which takes it from the epoll, too
+        os.close(self.pidfd)
 
 
 class Quick:
@@ -140,6 +140,9 @@ class Quick:
     def forget(self, process: QuickProcess) -> None:
         """Stop watching a process, for another to go on with it."""
         del self._running[process.pidfd]
+        # Closing it is not enough: a child that is about to exec has a copy open, and until its
+        # turn comes we would be told of this end again and again.
+        self._epoll.unregister(process.pidfd)
         process.forget()
         if self._closing:
             self.close()
