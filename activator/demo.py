@@ -16,9 +16,9 @@ from activator import spec
 from activator.errors import ActivatorError
 from activator.files import write_all
 from activator.local.events import Event
-from activator.local.load import load
-from activator.local.paths import RuntimeDir
 from activator.local.supervisor import Supervisor
+from activator.local.units.load import load
+from activator.local.units.paths import RuntimeDir
 from activator.render import render
 
 # How long any step may take: seconds.

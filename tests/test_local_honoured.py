@@ -5,9 +5,9 @@ import re
 import pytest
 
 from activator import directives
-from activator.local.honoured import honours, table
-from activator.local.load import load
-from activator.local.reader import Reader
+from activator.local.units.honoured import honours, table
+from activator.local.units.load import load
+from activator.local.units.reader import Reader
 from tests.support.pairs import PAIRS
 
 # What no pair of units can show under systemd and here alike: who shows it.

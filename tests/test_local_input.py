@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from activator.local.adhoc import units
-from activator.local.load import load
-from activator.local.units import drop_in_folders
+from activator.local.units.adhoc import units
+from activator.local.units.find import drop_in_folders
+from activator.local.units.load import load
 from tests.support.local import (
     EACH,
     ONCE,
@@ -123,7 +123,7 @@ def test_unknown_name(tmp_path: Path) -> None:
 def test_system_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mere name, and a file of the system's, get what lies in all of its directories."""
     etc, lib = tmp_path / "etc", tmp_path / "lib"
-    monkeypatch.setattr("activator.local.units.SYSTEM_PATH", (str(etc), str(lib)))
+    monkeypatch.setattr("activator.local.units.find.SYSTEM_PATH", (str(etc), str(lib)))
     write_units(lib, {"s.socket": "[Socket]\nListenStream=@lib\n", "s.service": SERVICE})
     write_units(etc, {"s.socket.d/a.conf": "[Socket]\nFileDescriptorName=etc\n"})
     monkeypatch.chdir(tmp_path)

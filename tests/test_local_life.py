@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activator.errors import ActivatorError
-from activator.local import environment_file, late, results
-from activator.local.service_model import Restarting, ServiceUnit, Statuses
-from activator.local.states import ROWS, SIGNALS, State
+from activator.local.services import environment_file, late, results
+from activator.local.services.states import ROWS, SIGNALS, State
+from activator.local.units.service_model import Restarting, ServiceUnit, Statuses
 from tests.support.local import Activate, ask, connect, free_port, knock, python, write_units
 
 PROXYD = Path("/usr/lib/systemd/systemd-socket-proxyd")

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from activator.local.context import Context
-from activator.local.family import Family
-from activator.local.load import load
-from activator.local.quick import fits
+from activator.local.services.family import Family
+from activator.local.sockets.quick import fits
+from activator.local.units.load import load
 from tests.support.local import Activate, alive, connect, python, read_all, write_units
 
 SEE = """

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from activator.local.control import ask as request
-from activator.local.load import load
 from activator.local.reload import same
+from activator.local.units.load import load
 from activator.testing.activation import Activate as Activation
 from tests.support.local import (
     PATIENCE,

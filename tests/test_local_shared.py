@@ -353,7 +353,7 @@ def test_events(tmp_path: Path) -> None:
     )
     script = """
 import asyncio, json, socket, sys
-from activator.local.load import load
+from activator.local.units.load import load
 from activator.local.supervisor import Supervisor
 kinds = []
 async def main():

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 
 from activator.address import parse
 from activator.errors import ActivatorError, Problems
-from activator.local import values
-from activator.local.command import expand_variables, find_program, search_path
 from activator.local.events import Event
 from activator.local.limits import RateLimit
-from activator.local.load import load
-from activator.local.models import Rate
-from activator.local.paths import RuntimeDir
 from activator.local.report import Reporter
-from activator.local.specifier_table import table_of, unescape
+from activator.local.units import values
+from activator.local.units.command import expand_variables, find_program, search_path
+from activator.local.units.load import load
+from activator.local.units.models import Rate
+from activator.local.units.paths import RuntimeDir
+from activator.local.units.specifier_table import table_of, unescape
 from activator.specifiers import SPECIFIERS
 from tests.support.local import Activate, connect, free_port, write_units
 

@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from activator.local.events import Event
-    from activator.local.models import Plan
-    from activator.local.paths import RuntimeDir
     from activator.local.report import Report
     from activator.local.session import Options
+    from activator.local.units.models import Plan
+    from activator.local.units.paths import RuntimeDir
 
 
 def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> float:
     """Read a time span, as systemd.time(7) writes it."""
     from activator.errors import ActivatorError, UsageError
-    from activator.local.values import seconds
+    from activator.local.units.values import seconds
 
     try:
         return seconds(text) if text is not None else 0.0
@@ -224,7 +224,7 @@ def _runtime(directory: str | None, *, free_ports: bool) -> "RuntimeDir":
     from pathlib import Path
 
     from activator.errors import UsageError
-    from activator.local.paths import RuntimeDir
+    from activator.local.units.paths import RuntimeDir
 
     if directory is None:
         return RuntimeDir(free_ports=free_ports)

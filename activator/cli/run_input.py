@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from activator.local.models import Plan
-    from activator.local.paths import RuntimeDir
+    from activator.local.units.models import Plan
+    from activator.local.units.paths import RuntimeDir
 
 # The options that only concern a command without a file.
 ADHOC = ("addresses", "accept", "inetd", "datagram", "seqpacket", "names")
@@ -24,7 +24,7 @@ def read(
         ActivatorError: It cannot be run, or not as it says and --strict is given.
         UsageError: The options do not go together.
     """
-    from activator.local.load import load
+    from activator.local.units.load import load
 
     paths: list[str] = []
     if adhoc["addresses"]:
@@ -47,7 +47,7 @@ def read(
 def _command_line(argv: tuple[str, ...], **adhoc: Any) -> dict[str, tuple[str, str]]:
     """Return the units that stand for -l and its kin."""
     from activator.errors import UsageError
-    from activator.local.adhoc import units
+    from activator.local.units.adhoc import units
 
     if not argv:
         raise UsageError("there is no command", "write it behind --", place="--listen")

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from activator.local.events import Event
-from activator.local.family import Family
+from activator.local.services.family import Family
 
 if TYPE_CHECKING:
-    from activator.local.service_base import ServiceBase
-    from activator.local.states import State
+    from activator.local.services.base import ServiceBase
+    from activator.local.services.states import State
 
 
 @dataclass

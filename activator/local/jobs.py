@@ -14,9 +14,9 @@ Units that are not loaded are taken as started.
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
-from activator.local.service import Service
-from activator.local.service_base import ServiceBase
-from activator.local.states import GONE, ROWS, State
+from activator.local.services.base import ServiceBase
+from activator.local.services.service import Service
+from activator.local.services.states import GONE, ROWS, State
 
 START, STOP, RESTART = "start", "stop", "restart"
 _UP = ("active", "reloading", "activating")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from activator.local.models import Rate
+from activator.local.units.models import Rate
 
 
 class RateLimit:

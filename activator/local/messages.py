@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from activator.integers import bounded
 from activator.local.notify import Message
-from activator.local.service import Service
-from activator.local.service_base import NOTIFY_ACCESS
+from activator.local.services.base import NOTIFY_ACCESS
+from activator.local.services.service import Service
 from activator.values.numbers import ULONG_MAX
 
 _LONGEST_NAME = 255

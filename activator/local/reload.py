@@ -22,13 +22,13 @@ from typing import Any
 
 from activator.address import Address
 from activator.errors import ActivatorError, combine
-from activator.local.models import Listen, Plan, SocketUnit
-from activator.local.per_connection import PerConnectionSocket
-from activator.local.service import Service
-from activator.local.service_base import ServiceBase
-from activator.local.socket_life import OVER, SocketLife
-from activator.local.states import GONE, State
+from activator.local.services.base import ServiceBase
+from activator.local.services.service import Service
+from activator.local.services.states import GONE, State
+from activator.local.sockets.life import OVER, SocketLife
+from activator.local.sockets.per_connection import PerConnectionSocket
 from activator.local.supervisor import Supervisor
+from activator.local.units.models import Listen, Plan, SocketUnit
 
 
 class LiveSupervisor(Supervisor):

@@ -23,10 +23,10 @@ from activator.errors import ActivatorError
 from activator.local import status
 from activator.local.control import Control
 from activator.local.events import Event
-from activator.local.models import Plan
 from activator.local.reload import LiveSupervisor
-from activator.local.results import SUCCESS
-from activator.local.states import GONE
+from activator.local.services.results import SUCCESS
+from activator.local.services.states import GONE
+from activator.local.units.models import Plan
 from activator.local.watch import Watch
 
 _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)

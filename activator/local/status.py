@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from activator.local.per_connection import PerConnectionSocket
-from activator.local.service import Service
-from activator.local.socket_life import SocketLife
+from activator.local.services.service import Service
+from activator.local.sockets.life import SocketLife
+from activator.local.sockets.per_connection import PerConnectionSocket
 from activator.local.supervisor import Supervisor
 
 

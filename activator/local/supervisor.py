@@ -21,18 +21,18 @@ from activator.errors import ActivatorError, combine
 from activator.local import messages
 from activator.local.context import Context
 from activator.local.events import Event
-from activator.local.family import Family
 from activator.local.jobs import Jobs
-from activator.local.models import Listen, Plan, SocketUnit
 from activator.local.notify import Message, NotifySocket
-from activator.local.paths import RuntimeDir
-from activator.local.per_connection import PerConnectionSocket
-from activator.local.service import Service
-from activator.local.service_base import ServiceBase
-from activator.local.shared import SharedSocket
-from activator.local.socket_life import OVER, SocketLife
-from activator.local.spawn import Passed
-from activator.local.states import GONE, State
+from activator.local.services.base import ServiceBase
+from activator.local.services.family import Family
+from activator.local.services.service import Service
+from activator.local.services.spawn import Passed
+from activator.local.services.states import GONE, State
+from activator.local.sockets.life import OVER, SocketLife
+from activator.local.sockets.per_connection import PerConnectionSocket
+from activator.local.sockets.shared import SharedSocket
+from activator.local.units.models import Listen, Plan, SocketUnit
+from activator.local.units.paths import RuntimeDir
 
 _POLL = 0.02  # seconds
 # What may be opened by several at once.
@@ -43,7 +43,7 @@ class Supervisor:
     """Run a plan.
 
     Args:
-        plan: What :func:`activator.local.load.load` returned.
+        plan: What :func:`activator.local.units.load.load` returned.
         on_event: Gets every event, in the order in which things happen, from the event
             loop's thread; it must not block or raise.
         runtime: Where paths below /run go.

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 from activator.errors import ActivatorError
-from activator.local.models import Plan
-from activator.local.service_model import ServiceUnit
+from activator.local.units.models import Plan
+from activator.local.units.service_model import ServiceUnit
 
 # What is looked at in a directory.
 _SUFFIXES = (".py", ".socket", ".service", ".conf", ".toml")

@@ -1,0 +1,124 @@
+"""The shared mode, Accept=no: one service for all clients.
+
+While the service runs the sockets are not polled: they belong to it. They stay open, so
+clients queue in the kernel, and those that are left start it again. A socket that hits its
+poll limit is not polled for a while.
+"""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from activator.local.context import Context
+from activator.local.services.service import Service
+from activator.local.services.states import GONE
+from activator.local.sockets.life import SocketLife
+from activator.local.sockets.listener import Listener
+from activator.local.units.models import SocketUnit
+from activator.local.units.paths import RuntimeDir
+
+_CHUNK = 65536
+
+
+class SharedSocket(SocketLife):
+    """A socket unit whose service gets all its sockets.
+
+    Args:
+        unit: The unit.
+        context: What all units share.
+        runtime: Where paths below /run go.
+        on_over: See :class:`SocketLife`.
+        service: The service.
+        activate: Starts it.
+    """
+
+    def __init__(
+        self,
+        unit: SocketUnit,
+        context: Context,
+        runtime: RuntimeDir,
+        on_over: Callable[[SocketLife], None],
+        *,
+        service: Service,
+        activate: Callable[[str], None],
+    ) -> None:
+        super().__init__(unit, context, runtime, on_over)
+        self._service = service
+        self._activate = activate
+        self._resting: set[Listener] = set()
+
+    def listen(self) -> None:
+        """Wait for clients from now on."""
+        if self._ending is not None or not self.listeners:
+            return
+        self.state = "listening"
+        if self.unit.flush:
+            self._flush()
+        for listener in self.listeners:
+            if listener not in self._resting:
+                self._loop.add_reader(listener, self._on_arrival, listener)
+
+    def service_changed(self, *, waits: bool) -> None:
+        """Take note that the service is in another state.
+
+        Args:
+            waits: Whether it has a job that is not done.
+        """
+        if self._ending is not None or self.state not in ("listening", "running"):
+            return
+        service = self._service
+        if service.state not in GONE:
+            self.state = "running"
+            self._unwatch()
+        elif service.start_limit_hit:
+            what = f"{service.unit.name} was started too often (service-start-limit-hit): closed"
+            self.fail("service-start-limit-hit", f"{what}; see why it ends, then run this again")
+        elif not waits and self.state == "running":
+            self.listen()
+
+    def _on_arrival(self, listener: Listener) -> None:
+        """Start the service for what has arrived."""
+        if listener.hung_up():
+            what = f"{self.unit.service} has called shutdown() on the socket: closed"
+            self.fail("resources", f"{what}; let it close() the descriptor instead")
+        elif rest := self._too_busy(listener):
+            self._resting.add(listener)
+            self._loop.remove_reader(listener)
+            self._loop.call_later(rest, self._wake, listener)
+        elif self._triggered():
+            self._emit("traffic", listener=listener)
+            self.state = "running"
+            self._unwatch()
+            self._activate(self.unit.service)
+
+    def _wake(self, listener: Listener) -> None:
+        """Poll a listener again that has rested."""
+        self._resting.discard(listener)
+        if self.state == "listening" and listener in self.listeners:
+            self._loop.add_reader(listener, self._on_arrival, listener)
+
+    def _flush(self) -> None:
+        """Drop what is queued: connections are closed, data is read."""
+        for listener in self.listeners:
+            sock = listener.sock
+            with suppress(OSError):
+                if sock is None:
+                    self._drain(listener.fileno())
+                elif listener.address.accepts:
+                    self._refuse_all(sock)
+                else:
+                    self._drain(sock.fileno())
+
+    def _refuse_all(self, sock: socket.socket) -> None:
+        """Accept and close every connection that waits."""
+        sock.setblocking(False)
+        while True:
+            sock.accept()[0].close()
+
+    def _drain(self, descriptor: int) -> None:
+        """Read all that is there."""
+        import os  # noqa: PLC0415 - needed with FlushPending= alone
+
+        os.set_blocking(descriptor, False)
+        while os.read(descriptor, _CHUNK):
+            pass
