@@ -220,6 +220,65 @@ def test_drain_limit(options: Options, prefix: str) -> None:
         assert "cleaned up\n" == service.stderr
 
 
+def test_signal_just_before_a_wait() -> None:
+    """A signal for a plain handler that is about to wait is heeded, not kept until data comes."""
+    with instance((), "p_attentive_late") as (service, client):
+        assert b"hi\n" == client.recv(100)
+        service.stop()
+        assert b"bye\n" == read_all(client)
+        assert 0 == service.wait()
+        assert "" == service.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_drain_limit_just_before_a_wait(number: int) -> None:
+    """Such a signal ends a plain handler, which looks at nothing but its client, in time."""
+    with instance(("--drain=0.1",), "p_stubborn_late") as (service, client):
+        assert b"hi\n" == client.recv(100)
+        service.stop(number)
+        assert b"" == read_all(client)
+        assert 0 == service.wait()
+        assert "cleaned up\n" == service.stderr
+
+
+def test_forked_process_has_signals_of_its_own() -> None:
+    """SIGTERM for a process that a plain handler forks drains that one alone."""
+    with instance((), "p_forking") as (service, client):
+        service.ready()
+        assert b"(1, [])" == read_all(client)
+        assert 0 == service.wait()
+        assert "" == service.stderr
+
+
+THREADLESS = """
+import _thread, os, resource
+import activator
+import activator.serving.engine, activator.serving.single
+
+resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+if not os.getuid():
+    os.setuid(65534)  # root has no limit
+try:
+    _thread.start_new_thread(print, ())
+except RuntimeError:
+    activator.serve(lambda sock: sock.sendall(b"hi\\n" + sock.recv(100)))
+"""
+
+
+def test_no_more_threads() -> None:
+    """Where a service can have no thread beside it, its handler is called all the same."""
+    with (
+        accepted() as (client, server),
+        launched((sys.executable, "-c", THREADLESS), [server]) as service,
+    ):
+        service.ready()
+        service.stop()
+        client.sendall(b"bye\n")
+        assert b"hi\nbye\n" == client.recv(100)
+        assert 0 == service.wait()
+        assert "" == service.stderr
+
+
 @flavours
 def test_second_interrupt(options: Options, prefix: str) -> None:
     """A second SIGINT does not wait for the limit."""

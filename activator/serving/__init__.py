@@ -7,7 +7,7 @@ How the files build on each other, each using only those before it::
     sources, restored            who has how many connections; those from the fd store
     requests                     socketserver's classes as plain handlers
     handlers, load               which handler serves which descriptor; MODULE:HANDLER
-    stop                         SIGTERM and SIGINT
+    stop, nudge                  SIGTERM and SIGINT; heeded by a main thread that just waits
     messages, queues             datagrams whole, answered from where they came to; queues
     plain, pool                  def h(sock), def h(data, addr): one call; threads for them
     streams, loops               async def h(reader, writer): one call; which event loop

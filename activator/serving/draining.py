@@ -72,6 +72,13 @@ class Draining:
             if not future.done():
                 future.set_result(None)
 
+    def part(self) -> None:
+        """Have nothing in common with the process that this one was forked from."""
+        if self._fd >= 0:
+            event = os.eventfd(int(self._is_set))
+            os.dup2(event, self._fd, inheritable=False)  # it may be waited for by its number
+            os.close(event)
+
     def clear(self) -> None:
         """Say that a service begins."""
         if self._is_set and self._fd >= 0:

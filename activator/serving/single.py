@@ -1,9 +1,10 @@
-"""The per-connection service of a plain handler: one call in the main thread, no threads."""
+"""The per-connection service of a plain handler: one call, in the main thread."""
 
 import _signal as signal  # type: ignore[import-not-found] # as in stop.py
 
 from activator import notify
 from activator.serving.draining import draining
+from activator.serving.nudge import Nudge
 from activator.serving.plain import converse
 from activator.serving.stop import StopSignals
 
@@ -72,7 +73,7 @@ def run(route: "Route", settings: "Settings") -> "Ending":
     limit = _Limit(settings.drain)
     draining.clear()
     try:
-        with StopSignals(limit.start, limit.pass_now):
+        with StopSignals(limit.start, limit.pass_now) as signals, Nudge(signals):
             try:
                 notify.ready()
                 return converse(route, route.listener.socket()), True

@@ -23,9 +23,12 @@ class StopSignals:
         stop: Called at the first SIGTERM or SIGINT.
         now: Called at each SIGINT from the second on, as from an impatient Ctrl-C.
         loop: An event loop that is to make the calls; else they interrupt the main thread.
+
+    Attributes:
+        stopped: Whether there has been a signal.
     """
 
-    __slots__ = ("_earlier", "_interrupts", "_loop", "_now", "_stop", "_stopped")
+    __slots__ = ("_earlier", "_interrupts", "_loop", "_now", "_stop", "stopped")
 
     def __init__(
         self,
@@ -37,7 +40,7 @@ class StopSignals:
         self._now = now
         self._loop = loop
         self._interrupts = 0
-        self._stopped = False
+        self.stopped = False
         self._earlier = [(number, signal.getsignal(number)) for number in SIGNALS]
 
     def __enter__(self) -> "Self":
@@ -55,10 +58,14 @@ class StopSignals:
             if earlier is not None:  # None: set by C code, out of Python's reach
                 signal.signal(number, earlier)
 
+    def are_ours(self) -> bool:
+        """Tell whether nobody has set another handler of SIGTERM since; without a loop."""
+        return bool(signal.getsignal(signal.SIGTERM) == self._arrived)
+
     def _arrived(self, number: int, _frame: "FrameType | None" = None) -> None:
         self._interrupts += number == signal.SIGINT
-        if not self._stopped:
-            self._stopped = True
+        if not self.stopped:
+            self.stopped = True
             self._stop()
         elif self._interrupts > 1 and number == signal.SIGINT:
             self._now()

@@ -1,6 +1,7 @@
 """Handlers for the tests: each exists as a_NAME (async) and p_NAME (plain)."""
 
 import functools
+import itertools
 import os
 import sys
 import time
@@ -195,6 +196,60 @@ def p_attentive(sock: "socket") -> None:
     sock.sendall(b"hi\n")
     select.select([sock.fileno(), activator.draining.fileno()], [], [])
     sock.sendall(b"bye\n" if activator.draining.is_set() else b"?\n")
+
+
+def slow(number: int) -> int:
+    """Return a number that takes long to be read, without a step to call signal handlers at."""
+    read = functools.partial(max, itertools.repeat(number, 30_000_000))
+    return type("Slow", (), {"__index__": staticmethod(read)})()  # type: ignore[no-any-return]
+
+
+def p_attentive_late(sock: "socket") -> None:
+    """Do as p_attentive, but begin to wait only long after the last step of Python."""
+    import select  # noqa: PLC0415 - this file stays light
+
+    import activator  # noqa: PLC0415 - the same
+
+    poll = select.poll()
+    poll.register(activator.draining, select.POLLIN)
+    poll.register(sock, select.POLLIN)
+    milliseconds = slow(3_600_000)
+    sock.sendall(b"hi\n")
+    poll.poll(milliseconds)
+    sock.sendall(b"bye\n" if activator.draining.is_set() else b"?\n")
+
+
+def p_stubborn_late(sock: "socket") -> None:
+    """Do as p_stubborn, but begin to wait only long after the last step of Python."""
+    size = slow(1)
+    try:
+        sock.sendall(b"hi\n")
+        sock.recv(size)
+    finally:
+        sys.stderr.write("cleaned up\n")
+
+
+def p_forking(sock: "socket") -> None:
+    """Fork a process that is ended with SIGTERM, and tell its status and whether we drain."""
+    import select  # noqa: PLC0415 - this file stays light
+    import signal  # noqa: PLC0415 - the same
+
+    import activator  # noqa: PLC0415 - the same
+
+    poll = select.poll()
+    poll.register(activator.draining, select.POLLIN)
+    ready, told = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            os.write(told, b"x")
+            activator.draining.wait()
+        finally:
+            os._exit(int(activator.draining.is_set()))
+    os.read(ready, 1)
+    os.kill(pid, signal.SIGTERM)
+    _, status = os.waitpid(pid, 0)
+    sock.sendall(repr((os.waitstatus_to_exitcode(status), poll.poll(300))).encode())
 
 
 def p_peer(sock: "socket") -> None:
