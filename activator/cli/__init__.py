@@ -4,6 +4,7 @@ Errors end here: an :class:`~activator.errors.ActivatorError` becomes its lines 
 and its exit status; nothing else is caught, so that a bug stays visible as a traceback.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,8 @@ COMMANDS = {
     "uninstall": "Stop and remove all that was installed under a name.",
     "wait-for": "Wait until an address accepts connections, for ExecStartPost=.",
 }
+# What a full disk, or a reader or terminal that has gone, makes of a write.
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class LazyGroup(click.Group):
@@ -96,6 +99,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0 done, 1 findings or a failed run, 2 wrong usage.
     """
+    _complete_streams()
     # The shell's script asks what to offer for a word.
     if "_ACTIVATOR_COMPLETE" in os.environ:
         from activator.cli.shells import register
@@ -111,11 +115,32 @@ def main(arguments: Sequence[str]) -> int:
     except ActivatorError as error:
         report(error, sys.stderr)
         return error.status
-    except BrokenPipeError:
-        # The reader of our output has gone (as with `| head`): nothing more to say.
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        # What is left to be written is not tried again at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Where the reader has gone (as with `| head`) there is nothing more to say.
+        if error.errno != errno.EPIPE:
+            what = f"cannot write the output: {error.strerror}"
+            report(ActivatorError(what, "make room, or write it elsewhere"), sys.stderr)
         return 1
     return status if isinstance(status, int) else 0
+
+
+def _complete_streams() -> None:
+    """Lead those of the standard streams that are closed nowhere.
+
+    Otherwise a socket that is opened next could get the number 1, and be written to.
+    """
+    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            mode = "r" if descriptor == 0 else "w"
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def report(error: ActivatorError, stream: TextIO) -> None:

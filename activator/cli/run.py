@@ -147,59 +147,52 @@ def command(
 
     lean.load_asyncio()
     import asyncio
+    import errno
     import sys
 
     from activator.cli import run_input
+    from activator.local.log import logs
     from activator.local.reload import LiveSupervisor
-    from activator.local.report import JsonReporter, Reporter
+    from activator.local.report import JsonReporter, Reporter, json_note
     from activator.local.session import Session
 
     runtime = _runtime(runtime_dir, free_ports=free_ports)
-    reporter: Report = Reporter(sys.stdout, sys.stderr, quiet=quiet)
-    if log == "json":
-        reporter = JsonReporter(sys.stdout)
     adhoc = {name: more.pop(name) for name in run_input.ADHOC}
     read = partial(run_input.read, files, runtime, app_dir, strict=strict, **adhoc)
     plan = read()
+    environment = _environment(variables)
+    options = _options(more, [] if adhoc["addresses"] else files, plan)
+    if log == "json":
+        out, err = logs(sys.stdout, sys.stderr, json_note)
+        reporter: Report = JsonReporter(out)
+    else:
+        out, err = logs(sys.stdout, sys.stderr)
+        reporter = Reporter(out, err, quiet=quiet)
     for note in plan.notes:
         reporter.note(note)
     reporter.ignored(plan.ignored)
-    environment = _environment(variables)
-    show = _Show(reporter)
-    options = _options(more, [] if adhoc["addresses"] else files, plan)
 
     def make(plan: "Plan", on_event: "Callable[[Event], None]") -> LiveSupervisor:
         return LiveSupervisor(plan, on_event, runtime=runtime, environment=environment)
 
     async def run() -> int:
-        session = Session(plan, make, read, show, options)
-        show.stop = session.stop
-        return await session.run()
+        session = Session(plan, make, read, reporter, options)
+        try:
+            for each in {out, err}:
+                each.attach(asyncio.get_running_loop(), session.intake)
+                each.on_broken = session.end
+            if out.broken or err.broken:
+                session.end()
+            return await session.run()
+        finally:
+            for each in {out, err}:
+                each.finish(session.grace_left)
 
     lean.give_back()
     status = asyncio.run(run())
-    if show.broken is not None:
-        raise show.broken
+    if out.broken or err.broken:
+        raise BrokenPipeError(errno.EPIPE, "the reader of the log has gone")
     return status
-
-
-class _Show:
-    """Pass events to the reporter; when its reader has gone, stop."""
-
-    def __init__(self, reporter: "Report") -> None:
-        self._reporter = reporter
-        self.stop: Callable[[], None] | None = None
-        self.broken: BrokenPipeError | None = None
-
-    def __call__(self, event: "Event") -> None:
-        if self.broken is not None:
-            return
-        try:
-            self._reporter(event)
-        except BrokenPipeError as error:
-            self.broken = error
-            if self.stop is not None:
-                self.stop()
 
 
 def _options(given: dict[str, Any], files: "Sequence[str]", plan: "Plan") -> "Options":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from activator.local.events import Event
 from activator.local.services.family import Family
+from activator.local.services.output import Intake
 
 if TYPE_CHECKING:
     from activator.local.services.base import ServiceBase
@@ -22,6 +23,7 @@ class Context:
         changed: Called when a service has gone to another state, with the one before.
         notify_path: What NOTIFY_SOCKET is set to; empty while nobody needs it.
         extra: Environment variables for every service.
+        intake: Reads what the processes write.
     """
 
     emit: Callable[[Event], None]
@@ -29,3 +31,4 @@ class Context:
     changed: "Callable[[ServiceBase, State], None]"
     notify_path: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    intake: Intake = field(default_factory=Intake)

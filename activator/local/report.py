@@ -3,13 +3,26 @@
 import json
 import time
 from collections.abc import Callable
-from typing import Protocol, TextIO
+from typing import Protocol
 
 from activator.local.events import Event
 
 _COLOURS = (36, 33, 35, 32, 34)  # cyan, yellow, magenta, green, blue
 _DIM = 2
 _RED = 31
+
+
+class Lines(Protocol):
+    """What takes lines: a text stream, or :class:`activator.local.log.Log`."""
+
+    def isatty(self) -> bool:
+        """Tell whether it is a terminal."""
+
+    def write(self, text: str, /) -> int:
+        """Write a whole line."""
+
+    def flush(self) -> None:
+        """Write it now."""
 
 
 class Report(Protocol):
@@ -36,15 +49,11 @@ class JsonReporter:
         out: Gets the lines.
     """
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Lines) -> None:
         self._out = out
 
     def __call__(self, event: Event) -> None:
-        """Show an event.
-
-        Raises:
-            BrokenPipeError: The reader of our output has gone.
-        """
+        """Show an event."""
         fields = {
             "unit": event.unit,
             "text": event.text,
@@ -67,8 +76,18 @@ class JsonReporter:
 
     def _write(self, kind: str, fields: dict[str, object]) -> None:
         """Write a line at once: whoever reads wants it now."""
-        self._out.write(json.dumps({"time": round(time.time(), 6), "kind": kind, **fields}) + "\n")
+        self._out.write(_object(kind, fields))
         self._out.flush()
+
+
+def json_note(text: str) -> str:
+    """Return the line that says something of the log itself."""
+    return _object("note", {"text": text})
+
+
+def _object(kind: str, fields: dict[str, object]) -> str:
+    """Return an event's line."""
+    return json.dumps({"time": round(time.time(), 6), "kind": kind, **fields}) + "\n"
 
 
 class Reporter:
@@ -80,7 +99,7 @@ class Reporter:
         quiet: Whether to leave out what merely happens.
     """
 
-    def __init__(self, out: TextIO, err: TextIO, *, quiet: bool = False) -> None:
+    def __init__(self, out: Lines, err: Lines, *, quiet: bool = False) -> None:
         self._out = out
         self._err = err
         self._quiet = quiet
@@ -89,11 +108,7 @@ class Reporter:
         self._last_failure = ""
 
     def __call__(self, event: Event) -> None:
-        """Show an event.
-
-        Raises:
-            BrokenPipeError: The reader of our output has gone.
-        """
+        """Show an event."""
         label = self._label(event)
         if event.kind == "output":
             self._write(self._out, f"{self._painted(label, event)} | {event.text}")
@@ -135,11 +150,11 @@ class Reporter:
         colour = self._colours.setdefault(name, _COLOURS[len(self._colours) % len(_COLOURS)])
         return self._styled(label, colour, self._out)
 
-    def _styled(self, text: str, style: int, stream: TextIO) -> str:
+    def _styled(self, text: str, style: int, stream: Lines) -> str:
         """Return a text in a style, but only on a terminal."""
         return f"\033[{style}m{text}\033[0m" if self._painting[stream] and text else text
 
-    def _write(self, stream: TextIO, line: str) -> None:
+    def _write(self, stream: Lines, line: str) -> None:
         """Write a line at once: whoever watches wants it now."""
         stream.write(line + "\n")
         stream.flush()

@@ -24,6 +24,7 @@ from activator.local import status
 from activator.local.control import Control
 from activator.local.events import Event
 from activator.local.reload import LiveSupervisor
+from activator.local.services.output import Intake
 from activator.local.services.results import SUCCESS
 from activator.local.services.states import GONE
 from activator.local.units.models import Plan
@@ -85,6 +86,7 @@ class Session:
         self._idle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._stopping = False
+        self._deadline = 0.0
         self._terminal = _has_terminal()
 
     async def run(self) -> int:
@@ -123,8 +125,26 @@ class Session:
         self._supervisor.stop()
         if not self._stopping and self._options.grace:
             loop = asyncio.get_running_loop()
-            loop.call_later(self._options.grace, self._supervisor.stop)
+            self._deadline = loop.time() + self._options.grace
+            loop.call_at(self._deadline, self._supervisor.stop)
         self._stopping = True
+
+    def end(self) -> None:
+        """End all services, unless they have been told to."""
+        if not self._stopping:
+            self.stop()
+
+    @property
+    def intake(self) -> Intake:
+        """Return what reads the services' output."""
+        return self._supervisor.intake
+
+    @property
+    def grace_left(self) -> float:
+        """Return the seconds that are left to end in, at least one; 0 for no limit."""
+        if not self._options.grace:
+            return 0.0
+        return max(1.0, self._deadline - asyncio.get_running_loop().time())
 
     # --- signals -----------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from activator.local.jobs import Jobs
 from activator.local.notify import Message, NotifySocket
 from activator.local.services.base import ServiceBase
 from activator.local.services.family import Family
+from activator.local.services.output import Intake
 from activator.local.services.service import Service
 from activator.local.services.spawn import Passed
 from activator.local.services.states import GONE, State
@@ -50,6 +51,7 @@ class Supervisor:
         environment: Variables for every service, below the units' own.
 
     Attributes:
+        intake: Reads what the services write.
         services: Name → the services that are loaded, instances of templates while they
             live.
         sockets: Name → the socket units.
@@ -68,6 +70,7 @@ class Supervisor:
         self._emit = on_event
         self._runtime = runtime or RuntimeDir()
         self._environment = dict(environment or {})
+        self.intake = Intake()
         self.services: dict[str, Service] = {}
         self.sockets: dict[str, SocketLife] = {}
         self._linked: dict[str, Service] = {}
@@ -210,7 +213,7 @@ class Supervisor:
     def _prepare(self) -> None:
         """Make the services and the sockets' lives; nothing is open or started yet."""
         context = self._context = Context(
-            self._emit, Family(), self._changed, extra=self._environment
+            self._emit, Family(), self._changed, extra=self._environment, intake=self.intake
         )
         self._jobs = Jobs(self._linked, self._on_dependency)
         if self._plan.notifies:

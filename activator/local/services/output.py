@@ -1,11 +1,15 @@
-"""Turn what a service writes into whole lines."""
+"""Turn what services write into whole lines.
 
+Nothing is read ahead: who writes faster than lines are shown waits in write(2).
+"""
+
+import asyncio
 import os
 from collections.abc import Callable
 from contextlib import suppress
 
-_CHUNK = 65536
-_LAST_READS = 256
+_CHUNK = 8192  # at a time, so that one that writes on and on lets others have their turn
+_LAST_READS = 2048
 _LONGEST = 65536  # a longer line is shown in pieces, as the journal does
 
 
@@ -75,3 +79,54 @@ class Output:
     def _show(self, line: bytes) -> None:
         """Pass one line on."""
         self._on_line(self, line.decode(errors="replace").rstrip("\r"))
+
+
+class Intake:
+    """Reads the output of all processes of one run, except while it is held."""
+
+    def __init__(self) -> None:
+        self._outputs: dict[Output, Callable[[], None]] = {}
+        self._reasons: set[object] = set()
+
+    def watch(self, output: Output, on_end: Callable[[], None]) -> None:
+        """Read an output whenever there is something.
+
+        Args:
+            output: The output; it stays the caller's.
+            on_end: Called when nothing more can come; it is not watched any more then.
+        """
+        self._outputs[output] = on_end
+        if not self._reasons:
+            self._add(output)
+
+    def forget(self, output: Output) -> None:
+        """Read an output no more."""
+        if self._outputs.pop(output, None) is not None:
+            asyncio.get_running_loop().remove_reader(output)
+
+    def hold(self, reason: object) -> None:
+        """Leave all output in its pipes, for one of perhaps several reasons."""
+        if not self._reasons:
+            for output in self._outputs:
+                asyncio.get_running_loop().remove_reader(output)
+        self._reasons.add(reason)
+
+    def release(self, reason: object) -> None:
+        """Read again, unless there is another reason not to."""
+        if reason in self._reasons:
+            self._reasons.remove(reason)
+            if not self._reasons:
+                for output in self._outputs:
+                    self._add(output)
+
+    def _add(self, output: Output) -> None:
+        """Have the loop tell when there is something."""
+        asyncio.get_running_loop().add_reader(output, self._read, output)
+
+    def _read(self, output: Output) -> None:
+        """Read what a process wrote."""
+        with suppress(BlockingIOError):
+            if not output.read():
+                on_end = self._outputs[output]
+                self.forget(output)
+                on_end()

@@ -7,6 +7,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -136,7 +137,6 @@ class Spawner:
         self._execution = execution
         self._context = context
         self._on_line = on_line
-        self._loop = asyncio.get_running_loop()
         self._outputs: list[Output] = []
 
     def start(
@@ -184,7 +184,7 @@ class Spawner:
             output.pid = pid
             output.close_writing()
             self._outputs.append(output)
-            self._loop.add_reader(output, self._read, output)
+            self._context.intake.watch(output, partial(self._close, output))
         return pid
 
     def close(self) -> None:
@@ -256,15 +256,9 @@ class Spawner:
             told = ActivatorError(f"{where}: {reason}", "see why it cannot be", place=place)
         return NotStarted(told, status)
 
-    def _read(self, output: Output) -> None:
-        """Read what a process wrote."""
-        with suppress(BlockingIOError):
-            if not output.read():
-                self._close(output)
-
     def _close(self, output: Output) -> None:
         """Show the rest of an output and close its pipe."""
-        self._loop.remove_reader(output)
+        self._context.intake.forget(output)
         output.close()
         self._outputs.remove(output)
 

@@ -182,7 +182,7 @@ class Quick:
         if output is not None:
             output.pid = pid
             output.close_writing()
-            self._loop.add_reader(output, self._read, output)
+            self._context.intake.watch(output, output.close)
         self._context.emit(Event("started", name, connection.peer, pid))
         return process
 
@@ -259,13 +259,6 @@ class Quick:
         code = os.waitstatus_to_exitcode(status)
         self._on_end(process)
         self._context.emit(Event("ended", process.name, results.how(code), process.pid, code))
-
-    def _read(self, output: Output) -> None:
-        """Read what a process wrote."""
-        with suppress(BlockingIOError):
-            if not output.read():
-                self._loop.remove_reader(output)
-                output.close()
 
     def _show(self, name: str, output: Output, line: str) -> None:
         """Pass a line of output on."""
