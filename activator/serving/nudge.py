@@ -10,7 +10,6 @@ waits for that, and sends the signal again until it has been heeded.
 import _signal as signal  # type: ignore[import-not-found]  # as in stop.py
 import os
 from _thread import allocate_lock, get_ident, start_new_thread
-from contextlib import suppress
 
 from activator.serving.draining import draining
 
@@ -49,8 +48,10 @@ class Nudge:
 
     def __enter__(self) -> "Self":
         self._over.acquire()
-        with suppress(OSError, RuntimeError):
+        try:
             self._begin()
+        except (OSError, RuntimeError):
+            return self
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -60,9 +61,12 @@ class Nudge:
         while _wakeup_fds:
             ours = _wakeup_fds.pop()
             signal.set_wakeup_fd(self._earlier)
-            with suppress(BlockingIOError):  # it is full, and so read
+            try:
                 os.write(ours, _OVER)
-            os.close(ours)
+            except BlockingIOError:
+                continue  # it is full, so the thread is awake, and comes to the end
+            finally:
+                os.close(ours)
 
     def _begin(self) -> None:
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
