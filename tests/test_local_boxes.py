@@ -18,7 +18,8 @@ from typing import IO, Any
 import pytest
 
 from tests.boxes.box import Box
-from tests.support.pairs import DIRECTORY, PAIRS, WITNESS, Pair
+from tests.support.pair import DIRECTORY, WITNESS, Pair
+from tests.support.pairs import PAIRS
 
 INSIDE = Path(__file__).parent / "boxes" / "inside"
 PATIENCE = 30.0

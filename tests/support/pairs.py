@@ -4,103 +4,20 @@ Every pair listens on ``/run/pair/NAME.sock`` if it says nothing else, runs a wi
 tells its first client all it sees, and may write a log, ``/run/pair/NAME.log``.
 """
 
-import re
-import textwrap
-from dataclasses import dataclass, field
-from typing import Any
+import os
 
-WITNESS = "/root/witness.py"
-DIRECTORY = "/run/pair"
+from tests.support.pair import (
+    POST,
+    WAIT,
+    WITNESS,
+    Pair,
+    fails,
+    life,
+    say,
+    serve,
+)
 
-
-@dataclass(frozen=True)
-class Pair:
-    """A socket, its service, and how it is visited.
-
-    Attributes:
-        name: The units' name.
-        socket: The lines of [Socket].
-        service: The lines of [Service]; a [Unit] may follow.
-        ask: Where the client connects.
-        source: Where it connects from.
-        first: Where it sends something before that.
-        times: How often it connects; the last answer counts.
-        crowd: How many clients come at once; it then only counts who is answered.
-        lines: How many lines the log has before all is stopped.
-        more: Further units.
-        since: The first version that knows what this is about.
-        files: Path → text of files that it needs.
-    """
-
-    name: str
-    socket: str = ""
-    service: str = ""
-    ask: Any = ""
-    source: Any = None
-    first: Any = None
-    times: int = 1
-    crowd: int = 0
-    lines: int = 0
-    more: dict[str, str] = field(default_factory=dict)
-    since: int = 0
-    files: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def accept(self) -> bool:
-        """Tell whether each connection gets its own service."""
-        return "Accept=yes" in self.socket
-
-    @property
-    def log(self) -> str:
-        """Return where it logs."""
-        return f"{DIRECTORY}/{self.name}.log"
-
-    @property
-    def units(self) -> dict[str, str]:
-        """Return its unit files."""
-        lines = textwrap.dedent(self.socket).strip()
-        if "Listen" not in lines:
-            lines += f"\nListenStream={DIRECTORY}/%p.sock"
-        service = textwrap.dedent(self.service).strip().replace("LOG", self.log)
-        if "ExecStart=" not in service:
-            service = f"ExecStart=/usr/bin/python3 {WITNESS}\n{service}"
-        if "WorkingDirectory=" not in service:
-            service = f"WorkingDirectory=/\n{service}"
-        own = re.search(r"^Service=(.*)", lines, re.MULTILINE)
-        name = own[1].replace("@x.", "@.") if own else f"{self.name}{'@' * self.accept}.service"
-        lines = lines.replace("LOG", self.log)
-        return {
-            f"{self.name}.socket": f"[Socket]\n{lines}\n",
-            name: f"[Service]\n{service}\n",
-        } | {key: textwrap.dedent(text).replace("LOG", self.log) for key, text in self.more.items()}
-
-    @property
-    def visit(self) -> dict[str, Any]:
-        """Return what the client does."""
-        return {
-            "name": self.name,
-            "ask": self.ask or f"{DIRECTORY}/{self.name}.sock",
-            "source": self.source,
-            "first": self.first,
-            "times": self.times,
-            "crowd": self.crowd,
-            "log": self.log,
-            "lines": self.lines,
-        }
-
-
-def _say(text: str) -> str:
-    """Return a command that writes a line to the log."""
-    return f"/bin/sh -c 'echo {text} >>LOG'"
-
-
-# A service that takes its client and then does what is asked.
-def _serve(then: str) -> str:
-    """Return a command that accepts its client, closes it, and goes on."""
-    take = "import socket,os,sys,time,signal; s=socket.socket(fileno=3); s.accept()[0].close()"
-    return f'/usr/bin/python3 -c "{take}; {then}"'
-
-
+_CPU = min(os.sched_getaffinity(0))
 _ALL_KINDS = """
     ListenStream={port}
     ListenStream=127.0.0.1:1{port}
@@ -170,12 +87,12 @@ SOCKETS = [
     Pair("each-seq", "ListenSequentialPacket=@pair-seq\nAccept=yes", ask="@pair-seq",
          source="@pair-seq-client"),
     Pair("each-nonblocking", "Accept=yes", "NonBlocking=yes"),
-    Pair("commands", f"ExecStartPre={_say('pre')}\nExecStartPost={_say('post')}\n"
-         f"ExecStartPost=-/bin/false\nExecStopPre={_say('stop-pre')}\n"
-         f"ExecStopPost={_say('stop-post $LISTEN_FDS')}\nTimeoutSec=20s", lines=2),
+    Pair("commands", f"ExecStartPre={say('pre')}\nExecStartPost={say('post')}\n"
+         f"ExecStartPost=-/bin/false\nExecStopPre={say('stop-pre')}\n"
+         f"ExecStopPost={say('stop-post $LISTEN_FDS')}\nTimeoutSec=20s", lines=2),
     Pair("commands-fds", f"PassFileDescriptorsToExec=yes\nFileDescriptorName=x\n"
-         f"ExecStartPre={_say('pre $LISTEN_FDS')}\n"
-         f"ExecStartPost={_say('post $LISTEN_FDS $LISTEN_FDNAMES')}", lines=2, since=256),
+         f"ExecStartPre={say('pre $LISTEN_FDS')}\n"
+         f"ExecStartPost={say('post $LISTEN_FDS $LISTEN_FDNAMES')}", lines=2, since=256),
 ]  # fmt: skip
 
 _LIMIT_LINES = "\n".join(
@@ -190,6 +107,7 @@ _LIMIT_LINES = "\n".join(
 SOCKETS += [
     Pair("commands-settings", f"""
          ExecStartPost=/bin/sh -c 'echo $A $B $C $D; pwd; umask; id; nice; ulimit -a; cat; cat $SCORE; echo $HOME >&2'
+         ExecStartPost=/bin/sh -c '{{ chrt -p $$$$; taskset -p $$$$; }} | cut -c10-; ionice -p $$$$; uname -m; cat /proc/self/coredump_filter /proc/self/timerslack_ns'
          ListenStream=/run/pair/%p.sock
          Environment=A=one B=two SCORE=/proc/self/oom_score_adj
          EnvironmentFile=-/run/pair/settings.env
@@ -202,6 +120,15 @@ SOCKETS += [
          SupplementaryGroups=audio
          Nice=3
          OOMScoreAdjust=50
+         CPUSchedulingPolicy=rr
+         CPUSchedulingPriority=4
+         CPUSchedulingResetOnFork=yes
+         CPUAffinity={_CPU}
+         IOSchedulingClass=best-effort
+         IOSchedulingPriority=5
+         TimerSlackNSec=70us
+         Personality=x86
+         CoredumpFilter=elf-headers
          NoNewPrivileges=yes
          IgnoreSIGPIPE=no
          StandardInput=data
@@ -212,7 +139,7 @@ SOCKETS += [
          {_LIMIT_LINES.replace(chr(10), chr(10) + " " * 9)}
          """, lines=10, files={"/run/pair/settings.env": "C=three\n"}),  # noqa: E501
     Pair("trigger", "TriggerLimitBurst=3\nTriggerLimitIntervalSec=1min\nPollLimitIntervalSec=0\n"
-         "PollLimitBurst=9", f"ExecStart={_say('start')}\n[Unit]\nStartLimitIntervalSec=0",
+         "PollLimitBurst=9", f"ExecStart={say('start')}\n[Unit]\nStartLimitIntervalSec=0",
          lines=3),
     Pair("crowd", "Accept=yes\nMaxConnections=2", "ExecStart=/bin/sh -c 'echo hi; sleep 1'\n"
          "StandardInput=socket", crowd=4),
@@ -256,6 +183,27 @@ SERVICES = [
     Pair("no-directory", "", "WorkingDirectory=-/not/there"),
     Pair("process", "", "UMask=0027\nNice=5\nOOMScoreAdjust=100\nIgnoreSIGPIPE=no"),
     Pair("limits", "", _LIMIT_LINES),
+    Pair("real-time", "", f"CPUSchedulingPriority=7\nCPUSchedulingPolicy=rr\n"
+         f"CPUSchedulingResetOnFork=yes\nCPUAffinity=77\nCPUAffinity=\nCPUAffinity={_CPU}\n"
+         "IOSchedulingPriority=2\nIOSchedulingClass=realtime\nTimerSlackNSec=30us\n"
+         "CoredumpFilter=elf-headers shared-dax\nCoredumpFilter=0x2\nPersonality=x86-64"),
+    Pair("lowest", "", "Nice=4\nCPUSchedulingPolicy=idle\nIOSchedulingClass=idle\n"
+         "CPUAffinity=0-4095\nCoredumpFilter=default\nPersonality=x86\nTimerSlackNSec=1ms"),
+    Pair("first-level", "", "CPUSchedulingPolicy=fifo\nIOSchedulingPriority=6\n"
+         "CPUSchedulingResetOnFork=no\nTimerSlackNSec=infinity\nCoredumpFilter=all"),
+    Pair("ordinary", "", "CPUSchedulingPriority=9\nCPUSchedulingPolicy=rr\n"
+         "CPUSchedulingPolicy=batch\nIOSchedulingClass=idle\nIOSchedulingClass=\nNice=2"),
+    Pair("opened", "NoDelay=no\nFileDescriptorName=first", """
+         OpenFile=/run/pair/one
+         OpenFile=/run/pair/two:append of it:append
+         OpenFile=/run/pair/three::truncate,graceful
+         OpenFile=/run/pair/none:none:graceful
+         OpenFile=/run/pair/%p:%n:graceful
+         OpenFile=/run/pair/\\x6fne:\\x41:read-only
+         OpenFile=/run/systemd/journal/stdout:stdout
+         NonBlocking=yes
+         User=nobody
+         """, files={f"/run/pair/{name}": "old" for name in ("one", "two", "three")}, since=253),
     Pair("no-new", "", "NoNewPrivileges=yes"),
     Pair("user", "", "User=nobody"),
     Pair("user-group", "", "User=daemon\nGroup=mail\nSupplementaryGroups=audio www-data"),
@@ -298,117 +246,110 @@ SERVICES = [
                "FileDescriptorName=other\nService=more-sockets.service\n"}),
 ]  # fmt: skip
 
-_WAIT = "time.sleep(1000)"
-_POST = f"ExecStopPost={_say('post $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS')}"
 _FORK = "sleep 1000 & echo $! >/run/pair/forks.pid"
-
-
-def _life(name: str, then: str, *lines: str, count: int = 1) -> Pair:
-    """Return a pair whose service takes a client and does something, and tells how it ended."""
-    return Pair(name, "", "\n".join([f"ExecStart={_serve(then)}", *lines, _POST]), lines=count)
-
-
-def _fails(name: str, *lines: str, count: int) -> Pair:
-    """Return a pair whose service fails without a look at its client."""
-    return Pair(name, "", "\n".join([*lines, _POST]), lines=count)
 
 
 LIVES = [
     Pair("chain", "", f"""
          Type=notify
-         ExecCondition={_say("condition")}
-         ExecStartPre={_say("pre1")}
+         ExecCondition={say("condition")}
+         ExecStartPre={say("pre1")}
          ExecStartPre=-/bin/false
-         ExecStartPre={_say("pre2 $LISTEN_FDS")}
-         ExecStartPost={_say("post $MAINPID | tr -d 0-9 | sed s/^/x/")}
-         ExecStop={_say("stop $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS")}
-         {_POST}
+         ExecStartPre={say("pre2 $LISTEN_FDS")}
+         ExecStartPost={say("post $MAINPID | tr -d 0-9 | sed s/^/x/")}
+         ExecStop={say("stop $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS")}
+         {POST}
          """, lines=6),
-    _fails("pre-fails", "ExecStart=/bin/true", "ExecStartPre=/bin/sh -c 'exit 3'", count=5),
-    _fails("skipped", "ExecStart=/bin/true", "ExecCondition=/bin/sh -c 'exit 7'", count=5),
-    _fails("no-condition", "ExecStart=/bin/true", "ExecCondition=/bin/sh -c 'exit 255'", count=5),
-    Pair("shots", "", f"Type=oneshot\nRemainAfterExit=yes\nExecStart={_say('1')}\n{_POST}\n"
-         f"ExecStart=-/bin/false\nExecStart={_serve('0')}\nExecStop={_say('stop')}", lines=1),
-    _life("status", "sys.exit(5)"),
-    _life("success", "sys.exit(5)", "SuccessExitStatus=5 SIGUSR1", f"ExecStop={_say('stop')}",
+    fails("pre-fails", "ExecStart=/bin/true", "ExecStartPre=/bin/sh -c 'exit 3'", count=5),
+    fails("skipped", "ExecStart=/bin/true", "ExecCondition=/bin/sh -c 'exit 7'", count=5),
+    fails("no-condition", "ExecStart=/bin/true", "ExecCondition=/bin/sh -c 'exit 255'", count=5),
+    Pair("shots", "", f"Type=oneshot\nRemainAfterExit=yes\nExecStart={say('1')}\n{POST}\n"
+         f"ExecStart=-/bin/false\nExecStart={serve('0')}\nExecStop={say('stop')}", lines=1),
+    Pair("not-opened", "", f"ExecStart=/bin/true\nOpenFile=/run/pair/not-there\n"
+         f"OpenFile=/run/pair\n{POST}", lines=5, since=253),
+    Pair("no-such-cpu", "", f"ExecStart=/bin/true\nCPUAffinity=4000\n{POST}"),
+    Pair("no-such-level", "", f"ExecStart=/bin/true\nCPUSchedulingPolicy=rr\n"
+         f"CPUSchedulingPriority=0\n{POST}"),
+    life("status", "sys.exit(5)"),
+    life("success", "sys.exit(5)", "SuccessExitStatus=5 SIGUSR1", f"ExecStop={say('stop')}",
           count=2),
-    _life("signal", "os.kill(os.getpid(),10)"),
-    _life("clean-signal", "os.kill(os.getpid(),1)"),
-    _life("good-signal", "os.kill(os.getpid(),10)", "SuccessExitStatus=SIGUSR1"),
-    _life("dies", "0", "Type=notify"),
-    _fails("restarts", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-failure",
+    life("signal", "os.kill(os.getpid(),10)"),
+    life("clean-signal", "os.kill(os.getpid(),1)"),
+    life("good-signal", "os.kill(os.getpid(),10)", "SuccessExitStatus=SIGUSR1"),
+    life("dies", "0", "Type=notify"),
+    fails("restarts", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-failure",
            "RestartSec=50ms", count=10),
-    _life("prevented", "sys.exit(9)", "Restart=always", "RestartPreventExitStatus=9 SIGUSR2"),
-    _fails("forced", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 6'", "Restart=no",
+    life("prevented", "sys.exit(9)", "Restart=always", "RestartPreventExitStatus=9 SIGUSR2"),
+    fails("forced", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 6'", "Restart=no",
            "RestartForceExitStatus=6", "RestartSec=50ms", count=10),
-    _fails("abnormal", "ExecStart=/bin/sh -c 'echo start >>LOG; kill -USR1 $$$$'",
+    fails("abnormal", "ExecStart=/bin/sh -c 'echo start >>LOG; kill -USR1 $$$$'",
            "RestartSec=10ms", "Restart=on-abnormal", count=10),
-    _fails("aborted", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-abort",
+    fails("aborted", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-abort",
            count=10),
-    _fails("steps", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-failure",
+    fails("steps", "ExecStart=/bin/sh -c 'echo start >>LOG; exit 5'", "Restart=on-failure",
            "RestartSec=10ms", "RestartSteps=3", "RestartMaxDelaySec=50ms", count=10),
-    _fails("legacy", "StartLimitInterval=1min", "StartLimitBurst=2", "ExecStart=/bin/false",
+    fails("legacy", "StartLimitInterval=1min", "StartLimitBurst=2", "ExecStart=/bin/false",
            count=2),
-    Pair("old-limit", "", f"ExecStart={_say('start')}\n[Unit]\nStartLimitBurst=2\n"
+    Pair("old-limit", "", f"ExecStart={say('start')}\n[Unit]\nStartLimitBurst=2\n"
          "StartLimitInterval=1min", lines=2),
-    Pair("start-limit", "", f"ExecStart={_say('start')}\n[Unit]\nStartLimitBurst=3\n"
+    Pair("start-limit", "", f"ExecStart={say('start')}\n[Unit]\nStartLimitBurst=3\n"
          "StartLimitIntervalSec=1min", lines=3),
-    _life("watchdog", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {_WAIT}",
+    life("watchdog", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {WAIT}",
           "Type=notify", "Environment=R=READY=1", "WatchdogSec=200ms", "WatchdogSignal=SIGUSR2"),
-    _life("never-ready", _WAIT, "Type=notify", "TimeoutSec=300ms"),
-    _life("never-ready-abort", _WAIT, "Type=notify", "TimeoutStartSec=300ms",
+    life("never-ready", WAIT, "Type=notify", "TimeoutSec=300ms"),
+    life("never-ready-abort", WAIT, "Type=notify", "TimeoutStartSec=300ms",
           "TimeoutStartFailureMode=abort", "TimeoutAbortSec=1s"),
-    _life("extended", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {_WAIT}",
+    life("extended", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {WAIT}",
           "Type=notify", "TimeoutStartSec=200ms", "Environment=R=EXTEND_TIMEOUT_USEC=500000"),
-    _life("runtime-max", _WAIT, "RuntimeMaxSec=300ms"),
-    _life("stubborn", f"signal.signal(15,signal.SIG_IGN); {_WAIT}", "TimeoutStopSec=300ms",
+    life("runtime-max", WAIT, "RuntimeMaxSec=300ms"),
+    life("stubborn", f"signal.signal(15,signal.SIG_IGN); {WAIT}", "TimeoutStopSec=300ms",
           "RuntimeMaxSec=400ms"),
-    _life("kill-signal", f"signal.signal(10,lambda *_: sys.exit(4)); {_WAIT}", "KillSignal=SIGUSR1",
+    life("kill-signal", f"signal.signal(10,lambda *_: sys.exit(4)); {WAIT}", "KillSignal=SIGUSR1",
           "RuntimeMaxSec=400ms"),
-    _life("hang-up", "signal.signal(10,signal.SIG_IGN); signal.signal(1,lambda *_: sys.exit(4)); "
-          + _WAIT, "KillSignal=SIGUSR1", "SendSIGHUP=yes", "RuntimeMaxSec=400ms"),
-    _life("final-signal", f"signal.signal(15,signal.SIG_IGN); {_WAIT}", "TimeoutStopSec=200ms",
+    life("hang-up", "signal.signal(10,signal.SIG_IGN); signal.signal(1,lambda *_: sys.exit(4)); "
+          + WAIT, "KillSignal=SIGUSR1", "SendSIGHUP=yes", "RuntimeMaxSec=400ms"),
+    life("final-signal", f"signal.signal(15,signal.SIG_IGN); {WAIT}", "TimeoutStopSec=200ms",
           "RuntimeMaxSec=400ms", "FinalKillSignal=SIGUSR2"),
-    _life("not-killed", "signal.signal(15,signal.SIG_IGN); time.sleep(2)", "TimeoutStopSec=200ms",
+    life("not-killed", "signal.signal(15,signal.SIG_IGN); time.sleep(2)", "TimeoutStopSec=200ms",
           "RuntimeMaxSec=300ms", "SendSIGKILL=no"),
-    _life("mixed", f"os.fork() or signal.signal(15,lambda *_: sys.exit(6)); {_WAIT}",
+    life("mixed", f"os.fork() or signal.signal(15,lambda *_: sys.exit(6)); {WAIT}",
           "KillMode=mixed", "RuntimeMaxSec=400ms"),
-    _life("main-only", "os.fork() or time.sleep(1); time.sleep(0.3); sys.exit(3)",
+    life("main-only", "os.fork() or time.sleep(1); time.sleep(0.3); sys.exit(3)",
           "KillMode=process"),
-    _life("stops", _WAIT, "ExecStop=/bin/sh -c 'echo stop >>LOG; kill $MAINPID'",
+    life("stops", WAIT, "ExecStop=/bin/sh -c 'echo stop >>LOG; kill $MAINPID'",
           "RuntimeMaxSec=300ms", count=2),
-    _life("late-stop", _WAIT, "ExecStop=/bin/sleep 100", "TimeoutStopSec=300ms",
+    life("late-stop", WAIT, "ExecStop=/bin/sleep 100", "TimeoutStopSec=300ms",
           "TimeoutStopFailureMode=kill", "RuntimeMaxSec=300ms"),
     Pair("forks", "", f"""
          Type=forking
          PIDFile=/run/pair/forks.pid
-         ExecStart=/bin/sh -c '{_FORK}; exec {_serve("0")}'
+         ExecStart=/bin/sh -c '{_FORK}; exec {serve("0")}'
          ExecStartPost=/bin/sh -c 'test $MAINPID = $(cat $PIDFILE) && echo same $PIDFILE >>LOG'
-         {_POST}
+         {POST}
          """, lines=1),
     Pair("forks-guess", "", f"""
          Type=forking
-         ExecStart=/bin/sh -c 'sleep 1000 & exec {_serve("0")}'
+         ExecStart=/bin/sh -c 'sleep 1000 & exec {serve("0")}'
          ExecStartPost=/bin/sh -c 'echo $MAINPID | tr -d 0-9 | sed s/^/main/ >>LOG'
-         {_POST}
+         {POST}
          """, lines=1),
     Pair("no-guess", "", f"""
          Type=forking
          GuessMainPID=no
-         ExecStart=/bin/sh -c 'sleep 1000 & exec {_serve("0")}'
+         ExecStart=/bin/sh -c 'sleep 1000 & exec {serve("0")}'
          ExecStartPost=/bin/sh -c 'echo main$MAINPID >>LOG'
-         {_POST}
+         {POST}
          """, lines=1),
-    Pair("binds", "", f"ExecStart={_serve(_WAIT)}\nExecStartPre={_say('front-pre')}\n"
-         f"ExecStopPost={_say('front-post $SERVICE_RESULT')}\n[Unit]\nBindsTo=binds-back.service\n"
+    Pair("binds", "", f"ExecStart={serve(WAIT)}\nExecStartPre={say('front-pre')}\n"
+         f"ExecStopPost={say('front-post $SERVICE_RESULT')}\n[Unit]\nBindsTo=binds-back.service\n"
          "After=binds-back.service", lines=4,
          more={"binds-back.service": f"""\
              [Unit]
              StopWhenUnneeded=yes
              [Service]
-             ExecStartPre={_say("back-pre")}
+             ExecStartPre={say("back-pre")}
              ExecStart=/bin/sleep 1
-             ExecStopPost={_say("back-post $SERVICE_RESULT").replace("echo", "sleep 0.4; echo")}
+             ExecStopPost={say("back-post $SERVICE_RESULT").replace("echo", "sleep 0.4; echo")}
              """}),
     Pair("needs", "", "ExecStart=/bin/sh -c 'echo never >>LOG'\n[Unit]\n"
          "Requires=needs-back.service\nAfter=needs-back.service\nStartLimitIntervalSec=0", lines=3,
@@ -420,7 +361,7 @@ LIVES = [
              StartLimitBurst=3
              StartLimitIntervalSec=1min
              """}),
-    Pair("unneeded", "", f"ExecStart={_serve('time.sleep(0.2)')}\n[Unit]\n"
+    Pair("unneeded", "", f"ExecStart={serve('time.sleep(0.2)')}\n[Unit]\n"
          "Wants=unneeded-back.service", lines=2,
          more={"unneeded-back.service": f"""\
              [Unit]
@@ -429,10 +370,10 @@ LIVES = [
              [Service]
              Type=oneshot
              RemainAfterExit=yes
-             ExecStart={_say("back")}
-             ExecStop={_say("back-stop")}
+             ExecStart={say("back")}
+             ExecStop={say("back-stop")}
              """}),
-    Pair("flushed", "FlushPending=yes", f"ExecStart={_say('start')}", lines=1),
+    Pair("flushed", "FlushPending=yes", f"ExecStart={say('start')}", lines=1),
     Pair("held", "Accept=yes", 'ExecStart=/usr/bin/python3 -c "import os,time; os.close(3); '
          "time.sleep(1); open('/run/pair/held.log','a').write('end '); time.sleep(0.3)\"", lines=0),
 ]  # fmt: skip

@@ -6,15 +6,17 @@ Source: systemd.exec(5), "Environment variables in spawned processes"; systemd.s
 import math
 from collections.abc import Callable, Sequence
 
+from activator.errors import ActivatorError
 from activator.local.context import Context
 from activator.local.events import Event
 from activator.local.limits import RateLimit
 from activator.local.services import results
 from activator.local.services.directories import OwnDirectories
 from activator.local.services.environment import PID_NAMES, listening
+from activator.local.services.open_files import OpenFiles
 from activator.local.services.processes import Processes
 from activator.local.services.results import SUCCESS
-from activator.local.services.spawn import Passed, Spawner
+from activator.local.services.spawn import EXITS, NotStarted, Passed, Spawner
 from activator.local.services.states import ROWS, State
 from activator.local.services.stored import Store
 from activator.local.units.models import Rate
@@ -128,10 +130,24 @@ class ServiceBase:
         Raises:
             NotStarted: It cannot be started.
         """
-        passed = self._descriptors()
+        try:
+            with OpenFiles(self.unit.open_files) as opened:
+                return self._spawn_with(command, [*self._descriptors(), *opened])
+        except NotStarted:
+            raise
+        except ActivatorError as error:
+            raise NotStarted(error, EXITS["prepare"]) from None
+
+    def _spawn_with(self, command: ExecCommand, passed: Sequence[Passed]) -> int:
+        """Start a main process with descriptors; return its PID.
+
+        Raises:
+            NotStarted: It cannot be started.
+        """
         execution = self.unit.execution
         inetd = "socket" in (execution.stdin, execution.stdout, execution.stderr)
-        given = self._given() | listening([] if inetd else [each.name for each in passed])
+        numbered = [each for each in passed if each.opened or not inetd]
+        given = self._given() | listening([each.name for each in numbered])
         names = list(PID_NAMES)
         if "LISTEN_FDS" not in given:
             names.remove("LISTEN_PID")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from activator.errors import ActivatorError
 from activator.local.services.process import Setting
+from activator.local.services.scheduling import scheduling_settings
 from activator.local.units.resource_limits import DEFAULT_LIMITS, LIMITS
 from activator.local.units.service_model import ExecCommand, Execution
 
@@ -84,6 +85,7 @@ def settings_for(
         yield Setting("OOMScoreAdjust", _adjust_score, (execution.oom_score_adjust,))
     if execution.nice is not None:
         yield Setting("Nice", _renice, (execution.nice,))
+    yield from scheduling_settings(execution.scheduling)
     full = "+" in command.prefixes
     for name, (soft, hard) in () if full else (DEFAULT_LIMITS | execution.limits).items():
         yield Setting(name, _limit, (LIMITS[name], _number(soft), _number(hard)))

@@ -30,9 +30,14 @@ EXITS = {
     "limits": 205,
     "OOMScoreAdjust": 206,
     "stdin": 208,
+    "IOSchedulingClass": 211,
+    "TimerSlackNSec": 212,
+    "CPUSchedulingPolicy": 214,
+    "CPUAffinity": 215,
     "Group": 216,
     "User": 217,
     "NoNewPrivileges": 227,
+    "Personality": 230,
     "directories": 233,
 }
 
@@ -56,11 +61,13 @@ class Passed(NamedTuple):
         fd: The descriptor.
         name: Its name in LISTEN_FDNAMES.
         socket: Whether it is a socket unit's, and not from the fd store.
+        opened: Whether it is a file of OpenFile=.
     """
 
     fd: int
     name: str
     socket: bool = True
+    opened: bool = False
 
 
 class Child:
@@ -225,7 +232,7 @@ class Spawner:
             environment=environment,
             pid_names=pid_names,
             streams=streams,
-            descriptors=() if inetd else [passed.fd for passed in descriptors],
+            descriptors=[each.fd for each in descriptors if each.opened or not inetd],
             directory=directory or str(Path.cwd()),
             directory_optional=execution.working_directory_optional,
             umask=execution.umask,

@@ -13,6 +13,7 @@ from activator.errors import ActivatorError
 from activator.local.units import values
 from activator.local.units.reader import Reader, one_of
 from activator.local.units.resource_limits import LIMITS
+from activator.local.units.scheduling_unit import read_scheduling
 from activator.local.units.service_model import Directories, Execution
 from activator.unquoting import CUNESCAPE, fields, unescape
 
@@ -79,6 +80,7 @@ def read_execution(reader: Reader, section: str) -> Execution:
         oom_score_adjust=reader.value(
             section, "OOMScoreAdjust", _within(-_MOST_SCORE, _MOST_SCORE), None
         ),
+        scheduling=read_scheduling(reader, section),
         no_new_privileges=reader.value(section, "NoNewPrivileges", values.boolean, default=False),
         directories=_all_directories(reader, section),
         preserve_runtime=reader.value(section, "RuntimeDirectoryPreserve", _preserve, "no"),

@@ -101,6 +101,24 @@ class Reader:
             what = f"{entry.name}=: {error.message}"
             raise ActivatorError(what, error.hint, place=entry.place) from None
 
+    def checked(self, section: str, *names: str) -> list[Entry]:
+        """Return the assignments that count, each looked at by what knows systemd's values.
+
+        Raises:
+            ActivatorError: systemd would skip one.
+        """
+        found = self.entries(section, *names)
+        if found:
+            from activator import values  # noqa: PLC0415 - few units need it
+        for entry in found:
+            known = directives.lookup(section, entry.name)
+            assert known is not None  # noqa: S101 - we ask for what there is
+            try:
+                values.check(known, entry.value)
+            except ActivatorError as error:
+                raise error.at(entry.place)  # noqa: B904 - the same error, with its place
+        return found
+
     def text(self, section: str, name: str, default: str = "") -> str:
         """Return a directive's last value as it stands, specifiers resolved."""
         return self.value(section, name, str, default)

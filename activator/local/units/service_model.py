@@ -3,6 +3,7 @@
 import math
 import signal
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # systemd-system.conf(5): DefaultTimeoutStartSec= and DefaultTimeoutStopSec=.
 DEFAULT_TIMEOUT = 90.0
@@ -53,6 +54,31 @@ class Directories:
 
 
 @dataclass(frozen=True)
+class Scheduling:
+    """How the kernel schedules processes; None for what stays as it is with us.
+
+    Attributes:
+        policy: The number of CPUSchedulingPolicy=.
+        priority: CPUSchedulingPriority=.
+        reset_on_fork: Whether children of it are scheduled as usual.
+        affinity: The CPUs of CPUAffinity=, empty for ours.
+        io: IOSchedulingClass= and IOSchedulingPriority= as ioprio_set(2) takes them.
+        timer_slack: TimerSlackNSec= in nanoseconds.
+        personality: Personality= as personality(2) takes it.
+        dumped: CoredumpFilter= as core(5) has it.
+    """
+
+    policy: int | None = None
+    priority: int = 0
+    reset_on_fork: bool = False
+    affinity: frozenset[int] = frozenset()
+    io: int | None = None
+    timer_slack: int | None = None
+    personality: int | None = None
+    dumped: int | None = None
+
+
+@dataclass(frozen=True)
 class Execution:
     """How processes are run: what systemd.exec(5) describes.
 
@@ -77,6 +103,7 @@ class Execution:
         ignore_sigpipe: Whether it starts with SIGPIPE ignored.
         nice: The nice level, None for ours.
         oom_score_adjust: The kernel's badness, None for ours.
+        scheduling: How the kernel schedules it.
         no_new_privileges: Whether an exec may never gain privileges.
         directories: RUNTIME_DIRECTORY and its kin → the directories.
         preserve_runtime: ``no``, ``restart`` or ``yes``.
@@ -100,6 +127,7 @@ class Execution:
     ignore_sigpipe: bool = True
     nice: int | None = None
     oom_score_adjust: int | None = None
+    scheduling: Scheduling = Scheduling()
     no_new_privileges: bool = False
     directories: dict[str, Directories] = field(default_factory=dict)
     preserve_runtime: str = "no"
@@ -168,6 +196,22 @@ class Restarting:
     burst: int = DEFAULT_START_LIMIT[1]
 
 
+class OpenFile(NamedTuple):
+    """What one line of OpenFile= asks for.
+
+    Attributes:
+        path: An absolute path.
+        fdname: The descriptor's name.
+        options: ``read-only``, ``append``, ``truncate`` and ``graceful``, as far as given.
+        place: FILE:LINE.
+    """
+
+    path: str
+    fdname: str
+    options: frozenset[str]
+    place: str
+
+
 @dataclass(frozen=True)
 class Relations:
     """What a unit has to do with others; each a tuple of unit names.
@@ -209,6 +253,7 @@ class ServiceUnit:
         limits: TimeoutStart, TimeoutStop, TimeoutAbort, RuntimeMax, Watchdog → seconds,
             math.inf for none.
         sockets: Sockets=: sockets whose descriptors it gets besides those that name it.
+        open_files: OpenFile=: what is opened and passed behind the sockets.
         nonblocking: Whether the descriptors are passed with O_NONBLOCK.
         remain_after_exit: Whether it counts as active when its processes have ended.
         pid_file: Where a forking service writes its PID; may be empty.
@@ -231,6 +276,7 @@ class ServiceUnit:
     relations: Relations = Relations()
     limits: dict[str, float] = field(default_factory=dict)
     sockets: tuple[str, ...] = ()
+    open_files: tuple[OpenFile, ...] = ()
     nonblocking: bool = False
     remain_after_exit: bool = False
     pid_file: str = ""

@@ -11,6 +11,7 @@ from activator.local.units import values
 from activator.local.units.command_unit import read_commands
 from activator.local.units.exec_unit import read_execution
 from activator.local.units.kill_unit import read_killing, read_statuses, signal_number
+from activator.local.units.open_file import read_open_files
 from activator.local.units.reader import Reader, one_of
 from activator.local.units.relations import read_relations
 from activator.local.units.service_model import (
@@ -68,6 +69,7 @@ def read_service(reader: Reader) -> ServiceUnit:
         relations=read_relations(reader),
         limits=limits,
         sockets=tuple(word for word, _ in reader.words("Service", "Sockets")),
+        open_files=read_open_files(reader),
         nonblocking=reader.value("Service", "NonBlocking", values.boolean, default=False),
         remain_after_exit=remains,
         pid_file=_pid_file(reader),

@@ -144,6 +144,20 @@ def directories() -> dict[str, object]:
     return found
 
 
+def scheduling() -> dict[str, object]:
+    """Return how the kernel schedules this process."""
+    libc = ctypes.CDLL(None)
+    return {
+        "policy": os.sched_getscheduler(0),
+        "priority": os.sched_getparam(0).sched_priority,
+        "io": libc.syscall(252 if os.uname().machine == "x86_64" else 31, 1, 0),  # ioprio_get
+        "affinity": sorted(os.sched_getaffinity(0)),
+        "slack": libc.prctl(30, 0, 0, 0, 0),  # PR_GET_TIMERSLACK
+        "personality": libc.personality(-1),
+        "dumped": Path("/proc/self/coredump_filter").read_text(encoding="ascii").strip(),
+    }
+
+
 def given() -> str:
     """Return what standard input holds, if it is a file."""
     if stat.S_ISREG(os.fstat(0).st_mode) or stat.S_ISFIFO(os.fstat(0).st_mode):
@@ -170,6 +184,7 @@ def main() -> None:
         "nice": os.getpriority(os.PRIO_PROCESS, 0),
         "score": Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip(),
         "directories": directories(),
+        "scheduling": scheduling(),
         "stdin": given(),
     }
     daemon.notify("READY=1")
