@@ -73,3 +73,24 @@ def test_the_other_commands_are_known() -> None:
         # tests/test_local_input.py
         "activator run -l 7777 --accept --inetd -- cat",
     ] == shown
+
+
+def test_the_demo_says_what_is_shown() -> None:
+    """The lines of the demonstration that are shown come in this order, but for the numbers."""
+    (shown,) = re.findall(r"```\n(1\. .*?)```", README, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-m", "activator", "demo"],
+        env={"PATH": "/usr/bin:/bin"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    said = iter([_general(line) for line in done.stdout.splitlines()])
+    # `in` goes on where the line before was found.
+    assert [] == [line for line in shown.splitlines() if _general(line) not in said]
+
+
+def _general(line: str) -> str:
+    """Return a line without what differs from run to run."""
+    line = re.sub(r"(?<=\d )\d+$|/\S+/", "N", line)
+    return line if line[:1].isdigit() else re.sub(r"\d+", "N", line)

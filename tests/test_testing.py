@@ -148,7 +148,7 @@ def test_documented_names() -> None:
     text = (ROOT / "docs" / "testing.md").read_text()
     from activator.testing.activation import Activated  # noqa: PLC0415
 
-    public = [name for name in vars(Activated) if not name.startswith("_")]
+    public = [name for name in dir(Activated) if not name.startswith("_")]
     assert [] == [name for name in public if f"`{name}" not in text and name != "errors"]
 
 

@@ -94,8 +94,9 @@ def test_gen(run: Run, tmp_path: Path) -> None:
 
 
 def test_demo(run: Run) -> None:
-    """The installed command shows both modes at work, with the examples of the wheel."""
-    assert "3 processes for 3 clients" in run("activator", "demo", "--quiet").stdout
+    """The installed command shows an act, with the files that the wheel has for it."""
+    said = run("activator", "demo", "--quiet", "7").stdout
+    assert "'Restarts are for services, not for clients. (qotd)'" in said
 
 
 @pytest.mark.parametrize(("folder", "pattern"), [("templates", "*.j2"), ("units", "*.toml")])

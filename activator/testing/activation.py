@@ -1,240 +1,40 @@
 """Run the local activator beside a test, and tell the test what happens in it."""
 
-import json
 import os
-import select
 import shutil
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Self
 
-# Seconds that anything may take; only what fails takes so long.
-PATIENCE = 20.0
-_CHUNK = 65536
+from activator.activated import ActivationError, Address, Run, own_environment
+
+__all__ = ["Activate", "Activated", "ActivationError", "Address"]
+
 _LISTEN = "127.0.0.1:1"  # the port is replaced by a free one
-_TYPES = {
-    "ListenStream": socket.SOCK_STREAM,
-    "ListenDatagram": socket.SOCK_DGRAM,
-    "ListenSequentialPacket": socket.SOCK_SEQPACKET,
-}
 
 
-class ActivationError(AssertionError):
-    """Something did not happen, or `activator run` could not do what it was asked for."""
-
-
-class Address(NamedTuple):
-    """Where a socket unit listens.
-
-    Attributes:
-        unit: The socket unit's name.
-        directive: ``ListenStream`` and so on.
-        text: systemd's text: ``HOST:PORT``, a path, or ``@NAME``.
-    """
-
-    unit: str
-    directive: str
-    text: str
-
-    @property
-    def port(self) -> int:
-        """Return the port; 0 for what has none."""
-        _, _, port = self.text.rpartition(":")
-        return int(port) if port.isdigit() and not self.text.startswith(("/", "@")) else 0
-
-    def connect(self, timeout: float = PATIENCE) -> socket.socket:
-        """Connect to it.
-
-        Args:
-            timeout: How long this and each later step may take: seconds.
-
-        Returns:
-            The connected socket, which the caller closes.
-
-        Raises:
-            OSError: It cannot be reached.
-        """
-        kind = _TYPES[self.directive]
-        if self.text.startswith(("/", "@")):
-            family, target = socket.AF_UNIX, self.text.replace("@", "\0", 1)
-            if not self.text.startswith("@"):
-                target = self.text
-            sock = socket.socket(family, kind)
-            where: Any = target
-        else:
-            host = self.text.rpartition(":")[0].strip("[]")
-            # A bare port, and the unspecified address, mean every address.
-            host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-            sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
-            where = (host, self.port)
-        try:
-            sock.settimeout(timeout)
-            sock.connect(where)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-
-class Activated:
-    """A running `activator run`.
+class Activated(Run):
+    """A running `activator run`, on free ports and with a directory in the place of /run.
 
     Args:
         arguments: What stands behind ``activator run``.
         environment: Its environment.
-
-    Attributes:
-        process: The process of `activator run`.
-        events: What has happened so far: its ``--log json``, read.
-        errors: What it has written on standard error.
     """
 
     def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.events: list[dict[str, Any]] = []
-        self._rest = b""
         self._runtime = tempfile.mkdtemp(prefix="activator-")
-        options = ["--log", "json", "--free-ports", "--runtime-dir", f"{self._runtime}/run"]
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in stop()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "activator", "run", *options, *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-        )
-
-    # --- what there is -----------------------------------------------------------------
-
-    @property
-    def errors(self) -> str:
-        """Return what it has written on standard error."""
-        return os.pread(self._stderr.fileno(), 1 << 20, 0).decode(errors="replace")
-
-    @property
-    def addresses(self) -> list[Address]:
-        """Return what is open, in the units' order."""
-        return [
-            Address(event["unit"], event["directive"], event["address"])
-            for event in self.events
-            if event["kind"] == "listening"
-        ]
-
-    @property
-    def pids(self) -> list[int]:
-        """Return the main processes that were started so far, ended ones too."""
-        self._read(0)
-        return [event["pid"] for event in self.events if event["kind"] == "started"]
-
-    @property
-    def logs(self) -> list[str]:
-        """Return the lines that services have written so far."""
-        self._read(0)
-        return [event.get("text", "") for event in self.events if event["kind"] == "output"]
-
-    def address(self, unit: str = "", number: int = 0) -> Address:
-        """Return one of the addresses.
-
-        Args:
-            unit: The socket unit's name, with or without ``.socket``; any if it is empty.
-            number: Which of them, from 0.
-
-        Raises:
-            ActivationError: There is none.
-        """
-        names = ("", unit, unit.removesuffix(".socket"))
-        found = [a for a in self.addresses if not unit or a.unit.removesuffix(".socket") in names]
-        if number >= len(found):
-            raise ActivationError(f"there is no address {number} of {unit or 'any unit'}: {found}")
-        return found[number]
-
-    # --- what can be done --------------------------------------------------------------
-
-    def connect(self, unit: str = "", number: int = 0, timeout: float = PATIENCE) -> socket.socket:
-        """Connect as the first client does, or any other; see :meth:`address`.
-
-        Returns:
-            The connected socket, which the caller closes.
-        """
-        return self.address(unit, number).connect(timeout)
-
-    def wait_for(
-        self, kind: str, text: str = "", *, count: int = 1, timeout: float = PATIENCE
-    ) -> dict[str, Any]:
-        """Wait until something has happened so often, and return the last event.
-
-        Args:
-            kind: Such as ``started``, ``ready``, ``output``, ``ended``, ``failed``; see
-                docs/testing.md.
-            text: What the event's text must contain.
-            count: How often.
-            timeout: Seconds.
-
-        Raises:
-            ActivationError: It has not happened in time.
-        """
-        end = time.monotonic() + timeout
-        while True:
-            found = [e for e in self.events if e["kind"] == kind and text in e.get("text", "")]
-            if len(found) >= count:
-                return found[count - 1]
-            left = end - time.monotonic()
-            if left <= 0 or not self._read(left):
-                raise ActivationError(self._missing(kind, text, count))
-
-    def signal(self, number: int) -> None:
-        """Send a signal to `activator run`."""
-        self.process.send_signal(number)
+        options = ["--free-ports", "--runtime-dir", f"{self._runtime}/run"]
+        super().__init__([*options, *arguments], environment)
 
     def stop(self) -> int:
         """Stop it with all services, remove its files, and return its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and self._read(end - time.monotonic()):
-            pass
         try:
-            return self.process.wait(max(0.0, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            for pid in self.pids:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
-            self.process.kill()
-            return self.process.wait()
+            return super().stop()
         finally:
-            if self.process.stdout is not None:
-                self.process.stdout.close()
-            self._stderr.close()
             shutil.rmtree(self._runtime, ignore_errors=True)
-
-    # --- inside ------------------------------------------------------------------------
-
-    def _read(self, seconds: float) -> bool:
-        """Read what has happened, waiting for the first of it; False when no more will come."""
-        stdout = self.process.stdout
-        if stdout is None or stdout.closed:
-            return False
-        while select.select([stdout], [], [], max(0.0, seconds))[0]:
-            data = os.read(stdout.fileno(), _CHUNK)
-            if not data:
-                return False
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            self.events += map(json.loads, lines)
-            seconds = 0.0
-        return True
-
-    def _missing(self, kind: str, text: str, count: int) -> str:
-        """Return what to say when something has not happened."""
-        what = f"{kind} {text!r} did not come {count} times"
-        seen = [f"  {event}" for event in self.events]
-        return "\n".join([f"{what}; what did:", *seen, self.errors])
 
 
 class Activate:
@@ -294,7 +94,7 @@ class Activate:
         if command:
             words += ["-l", _LISTEN, *["--accept"] * accept, "--", *map(str, command)]
         words += [str(Path(file)) for file in files]
-        running = Activated(words, _environment())
+        running = Activated(words, own_environment())
         self._running.append(running)
         running.wait_for("open")
         return running
@@ -305,10 +105,3 @@ def _named(handler: str | Callable[..., object]) -> str:
     if isinstance(handler, str):
         return handler
     return f"{handler.__module__}:{handler.__qualname__}"
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment, without what a service manager may have put there."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("LISTEN_")}
-    path = os.pathsep.join(path or "." for path in sys.path)
-    return {**kept, "PYTHONPATH": path}
