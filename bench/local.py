@@ -27,6 +27,8 @@ AT_ONCE = 4
 SOCKETS = 100
 TICK = os.sysconf("SC_CLK_TCK")
 PATIENCE = 20.0
+# The peer does not pass the locale on, with which /bin/cat has more to do.
+ENVIRONMENT = {n: v for n, v in os.environ.items() if n != "LANG" and not n.startswith("LC_")}
 BARS = {"cpu": 1.0, "rate": 1.0, "cold": 1.1, "memory": 30.0}
 QUIET = ["--quiet"]
 OURS = [sys.executable, "-m", "activator", "run"]
@@ -62,6 +64,7 @@ def serving(path: str, *command: str) -> Iterator[Server]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT,
     )
     try:
         end = time.monotonic() + PATIENCE

@@ -1,16 +1,22 @@
 """The quick way to start a connection's process: the same for the service, whoever stops it."""
 
+import asyncio
+import errno
 import json
 import os
+import resource
 import signal
 import socket
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from activator.local.context import Context
 from activator.local.services.family import Family
+from activator.local.services.spawners import Attributes, Job, Spawners
 from activator.local.sockets.quick import fits
 from activator.local.units.load import load
 from tests.support.local import Activate, alive, connect, python, read_all, write_units
@@ -21,6 +27,7 @@ lines = open("/proc/self/status").readlines()
 signals = [line.split() for line in lines if line.startswith(("SigB", "SigI", "SigP"))]
 facts |= {"signals": signals, "umask": os.umask(0), "session": os.getsid(0) == os.getpid()}
 facts["kinds"] = [kind(fd) for fd in (0, 1)]
+facts["limits"] = open("/proc/self/limits").read()
 print(json.dumps(facts), flush=True)
 """
 
@@ -63,11 +70,15 @@ def test_what_fits(tmp_path: Path, lines: str, expected: bool) -> None:  # noqa:
     """Only a unit all of whose settings are honoured goes the quick way."""
     write_units(tmp_path, units(tmp_path, f"ExecStart=/bin/cat\n{lines}"))
     (template,) = load([str(tmp_path / "q.socket")]).templates.values()
-    family = Family()
-    try:
-        assert expected == fits(template, Context(print, family, lambda *_: None))
-    finally:
-        family.close()
+
+    async def fitting() -> bool:
+        context = Context(print, Family(), lambda *_: None)
+        try:
+            return fits(template, context)
+        finally:
+            context.close()
+
+    assert expected == asyncio.run(fitting())
 
 
 def test_same_for_the_service(tmp_path: Path, activate: Activate) -> None:
@@ -186,3 +197,90 @@ def test_program_that_goes_and_comes(tmp_path: Path, activate: Activate) -> None
     (tmp_path / "away").rename(program)
     assert b"hello\n" == read_all(connect(f"{tmp_path}/q"))
     assert 0 == run.stop()
+
+
+def test_many_at_once_and_stop(tmp_path: Path, activate: Activate) -> None:
+    """Processes that are about to start when all is stopped are stopped with the others."""
+    write_units(tmp_path, units(tmp_path, "ExecStart=/bin/cat\n"))
+    run = activate("q.socket")
+    run.until("listening")
+    clients = [connect(f"{tmp_path}/q") for _ in range(40)]
+    run.until(r"started for", count=1)
+    run.process.send_signal(signal.SIGTERM)
+    assert 0 == run.wait()
+    for client in clients:
+        with client, suppress(ConnectionResetError):
+            assert b"" == client.recv(1)
+    started = {line.partition(":")[0] for line in run.text.splitlines() if "started for" in line}
+    pids = [int(label.partition("[")[2].rstrip("]")) for label in started]
+    assert pids
+    assert not any(alive(pid) for pid in pids)
+
+
+def test_limit_of_descriptors(tmp_path: Path, activate: Activate) -> None:
+    """However many connections there are, each process has the limit that is systemd's default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2000:
+        pytest.skip("the limit of descriptors is too low")
+    settings = "ExecStart=/bin/sh -c 'ulimit -n; exec cat'\n"
+    files = units(tmp_path, settings)
+    files["q.socket"] += "MaxConnections=1000\nTriggerLimitBurst=0\n"
+    write_units(tmp_path, files)
+    run = activate("q.socket")
+    run.until("listening")
+    clients = [connect(f"{tmp_path}/q") for _ in range(330)]  # two descriptors each
+    for client in clients:
+        assert b"1024\n" == client.recv(10)
+    for client in clients:
+        client.close()
+    run.until(r"\]: exited$", count=len(clients))
+    assert 0 == run.stop()
+    assert (soft, hard) == resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def test_jobs_that_fail_and_succeed() -> None:
+    """Each job is told of once, in the loop's thread, with its PID or its errno; umasks differ."""
+    told: list[tuple[int, int]] = []
+
+    async def run() -> list[bytes]:
+        spawners = Spawners()
+        reading, writing = os.pipe()
+        attributes = Attributes()
+
+        def done(job: Job) -> None:
+            assert threading.current_thread() is threading.main_thread()
+            status = os.waitpid(job.pid, 0)[1] if job.pid else -1
+            told.append((job.errno, status))
+
+        assert spawners.can("/", 0o27)
+        for number in range(20):
+            program = "/nowhere" if number % 4 == 3 else "/bin/sh"
+            script = [b"sh", b"-c", b"umask; pwd"]
+            spawners.start(
+                Job(
+                    program,
+                    script,
+                    [b"PATH=/bin"],
+                    [0, writing, 2],
+                    attributes=attributes,
+                    directory="/usr",
+                    umask=0o27 if number % 2 else 0o77,
+                    on_done=done,
+                )
+            )
+        spawners.settle()
+        assert 20 == len(told)
+        spawners.close()
+        spawners.close()
+        os.close(writing)
+        with open(reading, "rb") as reader:  # noqa: ASYNC230, PTH123 - a pipe that has ended
+            return reader.read().split()
+
+    before = os.umask(0o22)
+    try:
+        lines = asyncio.run(run())
+        assert 0o22 == os.umask(0o22)
+    finally:
+        os.umask(before)
+    assert [(errno.ENOENT, -1)] * 5 + [(0, 0)] * 15 == sorted(told, reverse=True)
+    assert (5, 10, 15) == (lines.count(b"0027"), lines.count(b"0077"), lines.count(b"/usr"))

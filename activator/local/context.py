@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from activator.local.events import Event
+from activator.local.services.descriptor_limit import DescriptorLimit
 from activator.local.services.family import Family
 from activator.local.services.output import Intake
+from activator.local.services.spawners import Spawners
 
 if TYPE_CHECKING:
     from activator.local.services.base import ServiceBase
@@ -24,6 +26,7 @@ class Context:
         notify_path: What NOTIFY_SOCKET is set to; empty while nobody needs it.
         extra: Environment variables for every service.
         intake: Reads what the processes write.
+        descriptors: The limit of descriptors of this process.
     """
 
     emit: Callable[[Event], None]
@@ -32,3 +35,19 @@ class Context:
     notify_path: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
     intake: Intake = field(default_factory=Intake)
+    descriptors: DescriptorLimit = field(default_factory=DescriptorLimit)
+    _spawners: Spawners | None = None
+
+    @property
+    def spawners(self) -> Spawners:
+        """Return the threads that start processes; they are made when they are first needed."""
+        if self._spawners is None:
+            self._spawners = Spawners()
+        return self._spawners
+
+    def close(self) -> None:
+        """End the threads, adopt no more processes, and have our own limits again."""
+        if self._spawners is not None:
+            self._spawners.close()
+        self.descriptors.restore()
+        self.family.close()

@@ -183,7 +183,7 @@ class Supervisor:
             self._notify.close()
             self._notify = None
         if self._context is not None:
-            self._context.family.close()
+            self._context.close()
 
     def start_unit(self, name: str) -> None:
         """Start a service, and first what it requires."""

@@ -83,7 +83,13 @@ class PerConnectionSocket(SocketLife):
             self._quick.close()
             self._quick = None
         if fits(template, self._context):
-            self._quick = Quick(template, self._context, self._quickly_ended, self._take_over)
+            self._quick = Quick(
+                template,
+                self._context,
+                on_end=self._quickly_ended,
+                on_left=self._take_over,
+                on_failure=self._not_started,
+            )
 
     @property
     def busy(self) -> bool:
@@ -92,8 +98,10 @@ class PerConnectionSocket(SocketLife):
 
     def take_over(self) -> None:
         """Make services of all processes that run, to be stopped or looked at as such."""
+        if self.busy:
+            self._context.spawners.settle()
         for each in [*self._connections]:
-            if isinstance(each, QuickProcess) and each.quick is not None:
+            if isinstance(each, QuickProcess):
                 each.quick.forget(each)
                 self._take_over(each)
 
@@ -158,9 +166,9 @@ class PerConnectionSocket(SocketLife):
             return False
         for _ in apply(sock, self.unit.options):
             pass  # what cannot be set was told when the socket was opened
-        self._emit("traffic", connection.peer, listener)
         number = self.accepted
         self.accepted += 1
+        self._emit("traffic", connection.peer, listener)
         try:
             self._start(number, connection)
         except ActivatorError as error:
@@ -174,7 +182,8 @@ class PerConnectionSocket(SocketLife):
         Raises:
             ActivatorError: Its unit cannot be read, or its process not be started.
         """
-        if self._quick is not None:
+        self._context.descriptors.look(connection.sock.fileno())
+        if self._quick is not None and self._context.descriptors.as_services:
             self._connections[self._quick.start(number, connection)] = connection
             return
         unit = self._template.make(f"{number}-{connection.instance}")
@@ -198,6 +207,11 @@ class PerConnectionSocket(SocketLife):
         self.gone(process)
         if not self._connections and not self.listeners:
             self._on_over(self)
+
+    def _not_started(self, process: QuickProcess, error: ActivatorError) -> None:
+        """Tell why a process does not run, and close its connection."""
+        self._emit("failed", str(error))
+        self._quickly_ended(process)
 
     def _take_over(self, process: QuickProcess) -> None:
         """Make a service of a process that was started the quick way."""

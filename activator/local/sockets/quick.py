@@ -3,7 +3,8 @@
 Most services of Accept=yes are of one kind: one command, the connection as its standard input,
 no user or limit to be set. Their process needs nothing between fork and exec that
 posix_spawn(3) cannot do, which copies no page tables, so that a connection costs less than with
-systemd-socket-activate; and all that does not depend on the connection is prepared once.
+systemd-socket-activate; threads call it (:mod:`activator.local.services.spawners`), and all that
+does not depend on the connection is prepared once.
 
 Whatever happens to such a process besides its end is left to
 :class:`~activator.local.services.service.Service`, which takes it over: when it is to be
@@ -13,6 +14,7 @@ One thing is missing: SYSTEMD_EXEC_PID, which only a child between fork and exec
 """
 
 import asyncio
+import errno
 import math
 import os
 import select
@@ -29,7 +31,7 @@ from activator.local.events import Event
 from activator.local.services import results
 from activator.local.services.environment import build
 from activator.local.services.output import Output
-from activator.local.services.process import SIGNALS
+from activator.local.services.spawners import Attributes, Job
 from activator.local.sockets.connection import Connection
 from activator.local.units.command import expand_variables, find_program
 from activator.local.units.models import Template
@@ -51,33 +53,34 @@ _EXECUTION = (
 )
 _UNIT = ("name", "place", "type", "commands", "execution", "killing", "limits", "restarting",
          "nonblocking")  # fmt: skip
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
 _STOPPING = ("TimeoutStart", "TimeoutStop", "TimeoutAbort")
 
 
 class QuickProcess:
-    """A running process of one connection.
+    """A process of one connection, running or about to.
 
     Args:
         name: The instance's unit name.
-        pid: The process.
         invocation: Its INVOCATION_ID.
         connection: The connection, closed by whoever is told of the end.
+        quick: What starts and watches it.
 
     Attributes:
         name: See the arguments, and so on.
+        pid: The process; 0 until it has been started.
+        pidfd: Its descriptor; -1 while it is not watched.
+        output: What it writes, where that is ours to show.
     """
 
-    def __init__(self, name: str, pid: int, invocation: str, connection: Connection) -> None:
+    def __init__(self, name: str, invocation: str, connection: Connection, quick: "Quick") -> None:
         self.name = name
-        self.pid = pid
         self.invocation = invocation
         self.connection = connection
-        self.pidfd = os.pidfd_open(pid)
-        self.quick: Quick | None = None
-
-    def forget(self) -> None:
-        """Stop watching it, for another to go on with it."""
-        os.close(self.pidfd)
+        self.quick = quick
+        self.pid = 0
+        self.pidfd = -1
+        self.output: Output | None = None
 
 
 class Quick:
@@ -88,36 +91,41 @@ class Quick:
         context: What all units share.
         on_end: Called when a process has ended, and was waited for.
         on_left: Called instead when there is more to it, and it was not waited for.
+        on_failure: Called when a process could not be started, with the reason.
     """
 
     def __init__(
         self,
         template: Template,
         context: Context,
+        *,
         on_end: Callable[[QuickProcess], None],
         on_left: Callable[[QuickProcess], None],
+        on_failure: Callable[[QuickProcess, ActivatorError], None],
     ) -> None:
         unit = template.sample
         self._context = context
         self._on_end = on_end
         self._on_left = on_left
+        self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._before, _, self._behind = template.name.partition("@")
         (self._command,) = unit.commands["ExecStart"]
         self._nonblocking = unit.nonblocking
         self._environment = build(unit.execution, {}, extra=context.extra)
+        self._variables = [_variable(*item) for item in self._environment.items()]
         self._given_above = {*context.extra, *unit.execution.environment}
         self._given_above.update(unit.execution.pass_environment)
         self._given_above.update(n.partition("=")[0] for n in unit.execution.unset_environment)
         self._expands = ":" not in self._command.prefixes and any(
             "$" in word for word in self._command.argv
         )
+        self._argv = [os.fsencode(word) for word in self._command.argv]
         self._program = ""
         self._closing = False
-        self._default = set(SIGNALS)
-        if unit.execution.ignore_sigpipe:
-            # We ignore it ourselves, as every Python does, and it stays so over the exec.
-            self._default.discard(signal.SIGPIPE)
+        # We ignore SIGPIPE ourselves, as every Python does, and it stays so over the exec.
+        ignored = [signal.SIGPIPE] if unit.execution.ignore_sigpipe else []
+        self._attributes = Attributes(ignored)
         self._targets = _targets(unit.execution)
         self._directory = unit.execution.working_directory
         self._umask = unit.execution.umask
@@ -131,11 +139,8 @@ class Quick:
     def close(self) -> None:
         """Start no more, and close what is kept open once the last process has gone."""
         self._closing = True
-        if self._null >= 0 and not self._running:
-            self._loop.remove_reader(self._epoll)
-            self._epoll.close()
-            os.close(self._null)
-            self._null = -1
+        self._context.spawners.settle()
+        self._close_unused()
 
     def forget(self, process: QuickProcess) -> None:
         """Stop watching a process, for another to go on with it."""
@@ -143,93 +148,114 @@ class Quick:
         # Closing it is not enough: a child that is about to exec has a copy open, and until its
         # turn comes we would be told of this end again and again.
         self._epoll.unregister(process.pidfd)
-        process.forget()
-        if self._closing:
-            self.close()
+        os.close(process.pidfd)
+        process.pidfd = -1
+        self._close_unused()
 
     def start(self, number: int, connection: Connection) -> QuickProcess:
-        """Start the process of a connection, and watch it.
+        """Start the process of a connection soon, and watch it.
 
         Args:
             number: How many connections the socket has had before.
             connection: The connection, which stays the caller's.
 
         Raises:
-            ActivatorError: It cannot be started.
+            ActivatorError: There is no such program, or no descriptor left.
         """
         invocation = self._context.family.new_id()
         given = {"INVOCATION_ID": invocation, **connection.environment}
         above = self._given_above
-        environment = self._environment | {n: given[n] for n in given if n not in above}
-        argv = list(self._command.argv)
+        mine = {n: given[n] for n in given if n not in above}
+        argv = self._argv
         if self._expands:
-            argv = expand_variables(argv, environment)
+            words = expand_variables(self._command.argv, self._environment | mine)
+            argv = [os.fsencode(word) for word in words]
         name = f"{self._before}@{number}-{connection.instance}{self._behind}"
+        process = QuickProcess(name, invocation, connection, self)
+        program = self._find()
         if self._nonblocking:
             connection.sock.setblocking(False)
-        output = Output(partial(self._show, name)) if "journal" in self._targets else None
         try:
-            pid = self._spawn(argv, environment, connection.sock.fileno(), output)
-            process = QuickProcess(name, pid, invocation, connection)
+            streams = self._streams(process)
         except OSError as error:
-            if output is not None:
-                output.close()
-            raise self._explained(error) from error
-        self._context.family.add(pid)
-        process.quick = self
-        self._running[process.pidfd] = process
-        self._epoll.register(process.pidfd, select.EPOLLIN)
-        if output is not None:
-            output.pid = pid
-            output.close_writing()
-            self._context.intake.watch(output, output.close)
-        self._context.emit(Event("started", name, connection.peer, pid))
+            raise self._explained(error.errno or 0) from error
+        job = Job(
+            program,
+            argv,
+            [*self._variables, *(_variable(*item) for item in mine.items())],
+            streams,
+            attributes=self._attributes,
+            directory=self._directory,
+            umask=self._umask,
+            on_done=partial(self._started, process),
+        )
+        self._context.spawners.start(job)
         return process
 
     # --- inside ------------------------------------------------------------------------
 
-    def _spawn(
-        self, argv: list[str], environment: dict[str, str], sock: int, output: Output | None
-    ) -> int:
-        """Start the program; return its PID.
+    def _find(self) -> str:
+        """Return the path of the program, which is looked for once.
 
         Raises:
             ActivatorError: There is no such program.
-            OSError: It cannot be started.
         """
         if not self._program:
             try:
-                self._program = find_program(self._command.path, environment.get("PATH", ""))
+                path = self._environment.get("PATH", "")
+                self._program = find_program(self._command.path, path)
             except ActivatorError as error:
                 raise error.at(self._command.place)  # noqa: B904 - the same error, with its place
-        journal = output.writing if output is not None else -1
-        sources = {"socket": sock, "null": self._null, "journal": journal}
-        actions = [(os.POSIX_SPAWN_DUP2, sources[t], n) for n, t in enumerate(self._targets)]
-        # Both are inherited, and there is no thread that could notice.
-        umask = os.umask(self._umask)
-        home = -1
-        try:
-            if self._directory:
-                home = os.open(".", os.O_PATH | os.O_CLOEXEC)
-                os.chdir(self._directory)
-            return os.posix_spawn(
-                self._program,
-                argv,
-                environment,
-                file_actions=actions,
-                setsid=True,
-                setsigmask=(),
-                setsigdef=self._default,
-            )
-        finally:
-            os.umask(umask)
-            if home >= 0:
-                os.fchdir(home)
-                os.close(home)
+        return self._program
 
-    def _explained(self, error: OSError) -> ActivatorError:
-        """Say why a program could not be started."""
-        command, reason = self._command, os.strerror(error.errno or 0)
+    def _streams(self, process: QuickProcess) -> list[int]:
+        """Return the descriptors of the three standard streams.
+
+        Raises:
+            OSError: There are too many descriptors.
+        """
+        journal = -1
+        if "journal" in self._targets:
+            process.output = Output(partial(self._show, process.name))
+            journal = process.output.writing
+        sock = process.connection.sock.fileno()
+        sources = {"socket": sock, "null": self._null, "journal": journal}
+        return [sources[target] for target in self._targets]
+
+    def _started(self, process: QuickProcess, job: Job) -> None:
+        """Watch a process that runs now, or tell why it does not."""
+        output, number = process.output, job.errno
+        process.pid = job.pid
+        if not number:
+            try:
+                process.pidfd = os.pidfd_open(job.pid)
+            except OSError as error:
+                # Without a descriptor left we could not see its end.
+                number = error.errno or 0
+                os.kill(job.pid, signal.SIGKILL)
+                os.waitpid(job.pid, 0)
+        if number:
+            if output is not None:
+                output.close()
+            self._on_failure(process, self._explained(number))
+            self._close_unused()
+            return
+        self._context.family.add(process.pid)
+        self._running[process.pidfd] = process
+        self._epoll.register(process.pidfd, select.EPOLLIN)
+        if output is not None:
+            output.pid = process.pid
+            output.close_writing()
+            self._context.intake.watch(output, output.close)
+        peer = process.connection.peer
+        self._context.emit(Event("started", process.name, peer, process.pid))
+
+    def _explained(self, number: int) -> ActivatorError:
+        """Say why a program could not be started, by the errno."""
+        command, reason = self._command, os.strerror(number)
+        if number in _EXHAUSTED:
+            what = f"cannot start {command.path}: {reason}"
+            return ActivatorError(what, "raise `ulimit -n` and `ulimit -u`, or serve fewer")
         if self._directory and not Path(self._directory).is_dir():
             what = f"cannot go to {self._directory}: {reason}"
             return ActivatorError(what, "correct WorkingDirectory=", place=command.place)
@@ -260,6 +286,14 @@ class Quick:
         self._on_end(process)
         self._context.emit(Event("ended", process.name, results.how(code), process.pid, code))
 
+    def _close_unused(self) -> None:
+        """Close what is kept open if no process needs it any more."""
+        if self._closing and self._null >= 0 and not self._running:
+            self._loop.remove_reader(self._epoll)
+            self._epoll.close()
+            os.close(self._null)
+            self._null = -1
+
     def _show(self, name: str, output: Output, line: str) -> None:
         """Pass a line of output on."""
         self._context.emit(Event("output", name, line, output.pid))
@@ -284,7 +318,13 @@ def fits(template: Template, context: Context) -> bool:
         and [len(commands)] == [len(each) for each in unit.commands.values() if each] == [1]
         and not set(commands[0].prefixes) & set("+!|")
         and all(math.isinf(limit) for name, limit in unit.limits.items() if name not in _STOPPING)
+        and context.spawners.can(execution.working_directory, execution.umask)
     )
+
+
+def _variable(name: str, value: str) -> bytes:
+    """Return a variable as an environment holds it."""
+    return os.fsencode(f"{name}={value}")
 
 
 def _targets(execution: Execution) -> tuple[str, str, str]:
