@@ -4,14 +4,17 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.support.handlers import ANONYMOUS
 from tests.support.services import (
     HANDLERS,
+    LOOPS,
     PATIENCE,
     SERVE,
     Options,
@@ -52,6 +55,55 @@ def test_half_close_through_socket_activate(
             )
             assert text == result.stdout
         assert 0 == service.end()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_start_tls(loop: str) -> None:
+    """A handler can turn to TLS, as the server that it is."""
+    with (
+        tcp_listener() as listener,
+        launched(command(("--loop", loop), "a_tls"), [listener]) as service,
+        connect(listener.getsockname()) as client,
+    ):
+        assert b"go\n" == client.recv(100)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(ANONYMOUS)
+        with context.wrap_socket(client, suppress_ragged_eofs=False) as secured:
+            secured.sendall(b"hello\n")
+            assert b"hello\n" == secured.recv(100)
+            assert b"" == secured.recv(100)
+        finished_quietly(service)
+
+
+def test_client_that_had_left_before() -> None:
+    """A handler is told where a client was that had reset before it was accepted."""
+    with tcp_listener() as listener:
+        client = connect(listener.getsockname())
+        client.sendall(b"lost")
+        reset(client)
+        words = command(("--loop", "asyncio"), "a_where")
+        with launched(words, [listener]) as service:
+            service.ready()
+            service.notifications.await_message("STATUS=ready: 0 open, 1 accepted")
+            assert "127.0.0.1 2 1 'ConnectionResetError'\n" == service.stderr
+            assert 0 == service.end()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_resets_leave_no_garbage(loop: str) -> None:
+    """What there was of clients that have reset is gone without the garbage collector."""
+    with (
+        tcp_listener() as listener,
+        launched(command(("--loop", loop), "a_alive"), [listener]) as service,
+    ):
+        for _ in range(20):
+            reset(connect(listener.getsockname()))
+        # Some of them may yet be at their end.
+        assert b"1" in [ask(listener.getsockname(), b"") for _ in range(10)]
+        finished_quietly(service)
 
 
 @flavours

@@ -10,9 +10,10 @@ How the files build on each other, each using only those before it::
     stop, nudge                  SIGTERM and SIGINT; heeded by a main thread that just waits
     messages, queues             datagrams whole, answered from where they came to; queues
     plain, pool                  def h(sock), def h(data, addr): one call; threads for them
-    streams, loops               async def h(reader, writer): one call; which event loop
+    loops                        which event loop
     inbox, files                 def h(data, addr), def h(message, priority); def h(stream)
     protocols, datagrams         asyncio.Protocol and DatagramProtocol classes
+    streams                      async def h(reader, writer): one call
     readers                      async def h(reader), of FIFOs and special files
     contexts                     handlers with a beginning and an end: context managers
     http, asgi, wsgi             web applications as such handlers: uvicorn's and waitress's HTTP

@@ -7,6 +7,7 @@ from socket import SOCK_SEQPACKET, SOCK_STREAM, socket
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     from activator.listen import Listener
     from activator.serving.handlers import Route
@@ -54,7 +55,7 @@ class BrokenListenerError(Exception):
 
 def accept(
     sock: socket, listener: "Listener", make: "Callable[[int, int, int, int], socket]" = socket
-) -> "socket | None":
+) -> "tuple[socket, Any] | None":
     """Accept one connection from a non-blocking listener.
 
     Args:
@@ -63,7 +64,8 @@ def accept(
         make: Makes the connection's socket: of its family, type, protocol and descriptor.
 
     Returns:
-        The connection, which the caller closes; None if there is none for now.
+        The connection, which the caller closes, and where it comes from, as socket.accept()
+        has it; None if there is none for now.
 
     Raises:
         ScarceError: Come back later; its text says why.
@@ -71,12 +73,12 @@ def accept(
     """
     try:
         # As socket.accept() does, which makes enumerations of the first two each time anew.
-        fd, _ = sock._accept()  # type: ignore[attr-defined]  # noqa: SLF001
+        fd, peer = sock._accept()  # type: ignore[attr-defined]  # noqa: SLF001
     except OSError as error:
         sort_out(error, listener)
         return None
     kind = SOCK_SEQPACKET if listener.kind == "seqpacket" else SOCK_STREAM
-    return make(listener.family or -1, kind, sock.proto, fd)
+    return make(listener.family or -1, kind, sock.proto, fd), peer
 
 
 def sort_out(error: OSError, listener: "Listener") -> None:

@@ -47,7 +47,7 @@ from activator.serving.report import Rarely, failure, line
 from activator.serving.restored import forget_restored
 from activator.serving.sources import Sources
 from activator.serving.stop import StopSignals
-from activator.serving.streams import converse
+from activator.serving.streams import conversation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -302,7 +302,7 @@ class _Service:
     def _accept(self, route: "Route") -> None:
         listener = route.listener
         shared = listener.socket()
-        make: Any = Connection if route.sort in WITH_TRANSPORT else socket
+        make: Any = Connection if route.is_async else socket
         if self._settings.meter:
             make = self._settings.meter.tallies.kind(listener, make)
         for _ in range(self._settings.batch):
@@ -312,16 +312,16 @@ class _Service:
                 self._hold(route)
                 return
             try:
-                sock = accept(shared, listener, make)
+                accepted = accept(shared, listener, make)
             except ScarceError as error:
                 self._pause(route, str(error))
                 return
             except BrokenListenerError as error:
                 self._break(str(error))
                 return
-            if sock is None:
+            if accepted is None:
                 return
-            self._adopt(route, sock)
+            self._adopt(route, *accepted)
 
     def _accept_lightly(self, route: "Route") -> None:
         """Do what :meth:`_accept` does, for uvloop's protocols and without a limit by source.
@@ -390,7 +390,7 @@ class _Service:
 
     # Connections.
 
-    def _adopt(self, route: "Route", sock: "socket") -> None:
+    def _adopt(self, route: "Route", sock: "socket", peer: object = None) -> None:
         release = None
         if self._sources and not self._connected:
             release = self._admit(self._sources, sock)
@@ -402,7 +402,7 @@ class _Service:
         if route.sort in WITH_TRANSPORT:
             self._connect(route, sock, release)
         elif route.is_async:
-            task = self._loop.create_task(converse(route, sock, self._loop))
+            task = self._loop.create_task(conversation(route, sock, self._loop, peer))
             self._tasks.add(task)
             task.add_done_callback(self._task_ended)
             if release:

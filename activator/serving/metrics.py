@@ -107,7 +107,7 @@ class Meter:
                 return
             for fd in ready:
                 try:
-                    sock = accept(listeners[fd].socket(), listeners[fd])
+                    accepted = accept(listeners[fd].socket(), listeners[fd])
                 except ScarceError as error:
                     self._scarcity.line(str(error))
                     select.select([self._end], [], [], PAUSE)
@@ -115,8 +115,8 @@ class Meter:
                     self._scarcity.line(str(error))
                     poll.unregister(fd)
                 else:
-                    if sock:
-                        self._answer(sock)
+                    if accepted:
+                        self._answer(accepted[0])
 
     def _answer(self, sock: "socket") -> None:
         try:

@@ -66,10 +66,22 @@ class Connection(socket):
                 self.shutdown(SHUT_RDWR)
 
     def _end(self) -> None:
+        if self.transport:
+            untie(self.transport)
         self.transport = None  # it refers to the socket: without the circle both go at once
         if self.ended:
             ended, self.ended = self.ended, None
             ended(self)
+
+
+def untie(transport: "Any") -> None:
+    """Open the circle that asyncio's transports are in themselves, as Python 3.12 does.
+
+    Else they are left to the garbage collector. To be called at their end, when nothing is read
+    any more.
+    """
+    if getattr(transport, "_read_ready_cb", None):
+        transport._read_ready_cb = None  # noqa: SLF001
 
 
 class Accepted:

@@ -8,43 +8,91 @@ from asyncio import StreamReader, StreamReaderProtocol, StreamWriter
 from contextlib import suppress
 
 from activator.journal import journal
-from activator.serving.report import exit_status, failure, is_about_client
+from activator.serving.protocols import untie
+from activator.serving.report import outcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
+    from asyncio import AbstractEventLoop, BaseTransport
+    from collections.abc import Coroutine
     from socket import socket
+    from typing import Any
 
     from activator.serving.handlers import Route
 
 
-async def converse(route: "Route", sock: "socket", loop: "AbstractEventLoop") -> int:
-    """Call the handler with the connection's streams, flush them and close it afterwards.
+class _Protocol(StreamReaderProtocol):
+    """Between a connection and its reader, as asyncio.start_server() has it."""
 
-    A client that leaves early costs nothing. Any other exception is the handler's bug: one
-    record on stderr. When cancelled, it closes without flushing.
+    def connection_made(self, transport: "BaseTransport") -> None:
+        """Begin; the writer's start_tls() takes the server's side where there is such a call."""
+        super().connection_made(transport)
+        self._client_connected_cb = _nothing
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        transport = self._transport  # type: ignore[attr-defined]
+        super().connection_lost(exc)
+        untie(transport)
+
+
+def _nothing(_reader: StreamReader, _writer: StreamWriter) -> None:
+    """Stand for the function that start_server() is given."""
+
+
+def conversation(
+    route: "Route", sock: "socket", loop: "AbstractEventLoop", peer: object = None
+) -> "Coroutine[Any, Any, int]":
+    """Return what calls the handler with the connection's streams, to be made a task at once.
+
+    It flushes them and closes the connection afterwards. A client that leaves early costs
+    nothing. Any other exception is the handler's bug: one record on stderr. When cancelled, it
+    closes without flushing.
+
+    Args:
+        route: Whose handler to call.
+        sock: The connection.
+        loop: The event loop.
+        peer: Where the connection comes from, as accept(2) tells; None if it has not.
 
     Returns:
-        The handler's status: 1 after a bug, what it gave to sys.exit() if it did, else 0.
+        A coroutine, whose result is the handler's status: 1 after a bug, what it gave to
+        sys.exit() if it did, else 0.
     """
+    reader = StreamReader(loop=loop)
+    protocol = _Protocol(reader, loop=loop)
+    transport = None
+    # asyncio's own servers do it so. What it has for others waits for connection_made() besides,
+    # which has been called anyway when a task that is made now begins.
+    make = getattr(loop, "_make_socket_transport", None)
+    if make:
+        with suppress(OSError):  # it will fail once more, and be sorted out
+            transport = make(sock, protocol, extra=None if peer is None else {"peername": peer})
+    return _converse(route, sock, loop, (reader, protocol, transport))
+
+
+async def _converse(
+    route: "Route",
+    sock: "socket",
+    loop: "AbstractEventLoop",
+    streams: "tuple[StreamReader, _Protocol, Any]",
+) -> int:
     if journal.is_on:
         journal.about.set((route.listener, sock))
-    reader = StreamReader(loop=loop)
-    protocol = StreamReaderProtocol(reader, loop=loop)
+    reader, protocol, transport = streams
     status = 0
-    transport = None
     try:
         try:
-            transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
+            if transport is None:
+                transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
             writer = StreamWriter(transport, protocol, reader, loop)
             await route.handler(reader, writer)
-        except Exception as error:  # noqa: BLE001 - a handler may fail in any way
-            if not is_about_client(error, sock):
-                failure(f"{route} failed", error, skip=1)
-                status = 1
-        except SystemExit as error:
-            status = exit_status(error)
-        if transport:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler may fail in any way
+            status = outcome(error, route, sock)
+            # The reader keeps the error, whose frames keep the reader: left to the collector,
+            # the circle would be a tenth of what such a connection costs.
+            error.__traceback__ = None
+        if transport and sock.fileno() >= 0:  # else it is over
             writer.close()  # it sends what is left in the background
             # If the client has gone, nobody is left to send it to.
             with suppress(OSError):

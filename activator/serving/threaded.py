@@ -163,15 +163,15 @@ class _Service:
 
     def _accept(self, route: "Route") -> None:
         try:
-            sock = accept(route.listener.socket(), route.listener, self._kind(route))
+            accepted = accept(route.listener.socket(), route.listener, self._kind(route))
         except ScarceError as error:
             self._pause(str(error))
         except BrokenListenerError as error:
             self._break(str(error))
         else:
             self._pause_until = 0.0
-            if sock:
-                self._adopt(route, sock)
+            if accepted:
+                self._adopt(route, accepted[0])
 
     def _kind(self, route: "Route") -> "type[socket]":
         meter = self._settings.meter

@@ -6,6 +6,9 @@ import os
 import sys
 import time
 
+# A cipher that needs no certificate.
+ANONYMOUS = "AECDH-AES256-SHA:@SECLEVEL=0"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter
@@ -169,6 +172,39 @@ async def a_modules(reader: "StreamReader", writer: "StreamWriter") -> None:
 def p_modules(sock: "socket") -> None:
     """Name the modules that are loaded."""
     sock.sendall(" ".join(sorted(sys.modules)).encode())
+
+
+async def a_tls(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Say go, then send back a line over TLS, without a certificate."""
+    import ssl  # noqa: PLC0415 - this file stays light
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(ANONYMOUS)
+    writer.write(b"go\n")
+    await writer.start_tls(context)
+    writer.write(await reader.readline())
+
+
+async def a_alive(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Read to the end, without the garbage collector, and say how many readers there are."""
+    import gc  # noqa: PLC0415 - this file stays light
+
+    gc.disable()
+    await reader.read()
+    count = sum(isinstance(each, type(reader)) for each in gc.get_objects())
+    writer.write(b"%d" % count)
+
+
+async def a_where(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Read to the end, and say where the client was, over what, and what came."""
+    peer = writer.get_extra_info("peername")
+    socket = writer.get_extra_info("socket")
+    try:
+        found: object = await reader.read()
+    except ConnectionError as error:
+        found = type(error).__name__
+    sys.stderr.write(f"{peer[0]} {int(socket.family)} {int(socket.type)} {found!r}\n")
 
 
 async def a_name(reader: "StreamReader", writer: "StreamWriter") -> None:
