@@ -32,12 +32,13 @@ _PROPERTIES = {
 }
 # How systemctl begins its complaint → what to do.
 _HINTS = {
-    "System has not been booted": "use --root DIR to write the files alone",
-    "Failed to connect to bus": "is that manager running? --root DIR writes the files alone",
     "Failed to connect to user": "log in as that user, or see loginctl enable-linger",
     "Access denied": "run it as root",
     "Interactive authentication": "run it as root",
 }
+# Where no manager runs, what to do instead: for those who would install, and who only ask.
+INSTALLING = "--root DIR writes the files alone"
+ASKING = "`activator ctl status` asks a local activator"
 # Of syslog(3), as the journal keeps them.
 _ERR, _NOTICE = 3, 5
 # Messages of the manager that are no reasons hold one of these.
@@ -83,10 +84,18 @@ class Manager:
         user: Whether it is the calling user's manager.
         root: The root directory of a system that does not run: then only :meth:`enable` and
             :meth:`disable` work.
+        instead: What to do where no manager runs, for errors.
     """
 
-    def __init__(self, *, user: bool = False, root: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        user: bool = False,
+        root: str | os.PathLike[str] | None = None,
+        instead: str = INSTALLING,
+    ) -> None:
         self.user = user
+        self._instead = instead
         self.root = None if root is None else Path(root)
         self._options: list[str] = []
         if self.root is not None:
@@ -302,12 +311,17 @@ class Manager:
         argv = ["systemctl", *self._options, "--no-pager", verb, *options, "--", *names]
         run = call(argv, timeout=timeout)
         if run is None:
-            raise ActivatorError("there is no systemctl", "use --root DIR to write the files alone")
+            raise ActivatorError("there is no systemctl", self._instead)
         if run.returncode == 0:
             return run.stdout
         lines = [line for line in run.stderr.splitlines() if not line.startswith("Warning:")]
         line = lines[0] if lines else f"it ended with status {run.returncode}"
-        hint = next((hint for start, hint in _HINTS.items() if line.startswith(start)), "")
+        if line.startswith("System has not been booted"):
+            raise ActivatorError("systemd does not run here", self._instead)
+        if line.startswith("Failed to connect to bus"):
+            hint = f"is that manager running? {self._instead}"
+        else:
+            hint = next((hint for start, hint in _HINTS.items() if line.startswith(start)), "")
         raise ActivatorError(f"systemctl {verb}: {line.rstrip('.')}", hint)
 
 

@@ -185,7 +185,7 @@ def test_root_that_is_none(image: Path, root: str) -> None:
 def test_no_systemd_runs() -> None:
     """Without systemd, only --root makes sense."""
     run = activator("install", str(ROOT / "units/echo.toml"))
-    message = "systemd does not run here; use --root DIR to write the files alone\n"
+    message = "systemd does not run here; --root DIR writes the files alone\n"
     assert (1, "", message) == (run.returncode, run.stdout, run.stderr)
 
 

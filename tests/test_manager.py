@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from activator.cli import main
 from activator.errors import ActivatorError
 from activator.manager import Manager, _reason
 
@@ -130,6 +131,10 @@ def test_only_known_units_are_stopped(systemctl: Systemctl) -> None:
                 "is that manager running? --root DIR writes the files alone"
             ),
         ),
+        (
+            "System has not been booted with systemd as init system (PID 1). Can't operate.",
+            "systemd does not run here; --root DIR writes the files alone",
+        ),
         ("Access denied", "systemctl start: Access denied; run it as root"),
     ],
 )
@@ -139,6 +144,17 @@ def test_failures_are_one_line(systemctl: Systemctl, said: str, told: str) -> No
     with pytest.raises(ActivatorError) as caught:
         Manager().start(["a.socket"])
     assert told == str(caught.value)
+
+
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_hint_for_those_who_ask(
+    systemctl: Systemctl, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """Who wants to look at sockets where no systemd runs is led to the local activator."""
+    systemctl.answers(err="System has not been booted with systemd as init system.", status=1)
+    assert 1 == main([command])
+    expected = "systemd does not run here; `activator ctl status` asks a local activator\n"
+    assert ("", expected) == capsys.readouterr()
 
 
 def test_missing_systemctl(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -56,6 +56,13 @@ def command(verb: str, names: tuple[str, ...], control_socket: str | None, form:
             click.echo("\n".join(_details(row)))
     elif verb == "list":
         _table(answer)
+    for row in answer if verb == "stop" else ():
+        if sockets := row.get("sockets"):
+            them = "it" if len(sockets) == 1 else "them"
+            text = (
+                f"{row['unit']} can still be started by {', '.join(sockets)}; stop {them} as well"
+            )
+            click.echo(f"{text} to keep it down", err=True)
     return 0
 
 
@@ -92,6 +99,7 @@ def _details(row: dict[str, Any]) -> list[str]:
         "status": row.get("text"),
         "last exit": row.get("status"),
         "restarts": row.get("restarts"),
+        "started by": ", ".join(row.get("sockets", ())),
     }
     shown = [f"  {what + ':':<13}{value}" for what, value in known.items() if value]
     return [row["unit"], *shown]

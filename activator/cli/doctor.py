@@ -34,9 +34,9 @@ def command(*, units: tuple[str, ...], user: bool, style: str) -> int:
     """  # noqa: D301 - click wants the character itself
     from activator.doctor import diagnose
     from activator.live.units import Situation
-    from activator.manager import Manager
+    from activator.manager import ASKING, Manager
 
-    situation = Situation(Manager(user=user), units)
+    situation = Situation(Manager(user=user, instead=ASKING), units)
     findings = list(diagnose(situation))
     if style == "json":
         import json

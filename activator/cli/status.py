@@ -56,11 +56,11 @@ def command(*, units: tuple[str, ...], user: bool, watch: float | None, style: s
 def _text(units: tuple[str, ...], *, user: bool, style: str, indent: int | None) -> str:
     """Ask once, and return what to print."""
     from activator.live.units import Situation
-    from activator.manager import Manager
+    from activator.manager import ASKING, Manager
     from activator.status.model import plain, statuses
     from activator.status.tables import details, overview
 
-    found = statuses(Situation(Manager(user=user), units))
+    found = statuses(Situation(Manager(user=user, instead=ASKING), units))
     if style == "json":
         import json
 

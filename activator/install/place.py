@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activator.errors import ActivatorError
-from activator.manager import Manager
+from activator.manager import INSTALLING, Manager
 
 # sd_booted(3): this is there when systemd is process 1.
 _BOOTED = "/run/systemd/system"
@@ -46,8 +46,7 @@ def place(*, user: bool = False, root: str | os.PathLike[str] | None = None) -> 
     if root is not None:
         return Place(_below(root, base), Manager(user=user, root=Path(root).absolute()), user)
     if not Path(_BOOTED).is_dir():
-        hint = "use --root DIR to write the files alone"
-        raise ActivatorError("systemd does not run here", hint)
+        raise ActivatorError("systemd does not run here", INSTALLING)
     directory = Path("/etc/systemd/system")
     if user:
         home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"

@@ -235,6 +235,9 @@ class Session:
         }
         if verb not in acts:
             raise ActivatorError(f"'{verb}' is unknown", f"ask for {', '.join(acts)}")
+        if verb == "stop":
+            # Or a client would start a service again whose socket is stopped next.
+            full.sort(key=lambda name: name not in self._supervisor.sockets)
         for name in full:
             await acts[verb](name)
         return list(status.rows(self._supervisor, full))

@@ -22,7 +22,7 @@ def rows(supervisor: Supervisor, names: list[str]) -> Iterator[dict[str, Any]]:
             yield _socket(life)
     for service in supervisor.services.values():
         if not names or service.unit.name in names:
-            yield _service(service)
+            yield _service(service) | {"sockets": list(supervisor.starters(service.unit.name))}
 
 
 def _socket(life: SocketLife) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from activator.address import Address
@@ -201,6 +201,12 @@ class Supervisor:
     def restart_unit(self, name: str) -> None:
         """Stop a service and start it again."""
         self._all_jobs.restart(name)
+
+    def starters(self, name: str) -> Iterator[str]:
+        """Yield the open sockets whose clients start a service."""
+        for life in self.sockets.values():
+            if life.unit.service == name and not life.unit.accept and life.state not in OVER:
+                yield life.unit.name
 
     # --- inside ------------------------------------------------------------------------
 
