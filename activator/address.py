@@ -60,6 +60,7 @@ VSOCK_ANY = 0xFFFFFFFF
 MAX_PATH_BYTES = 107  # sun_path holds 108 and systemd keeps one for the final NUL
 _MAX_PORT = 65535
 _MAX_UNSIGNED = 0xFFFFFFFF
+_MAX_INTERFACE = 0x7FFFFFFF
 _PATH_MAX = 4095
 _NAME_MAX = 255
 # systemd 254 and later take the type in front; the directive decides all the same.
@@ -431,12 +432,16 @@ def _scope_id(address: Address) -> int:
     """Return the number of a scope's interface, 0 without a scope."""
     if not address.scope:
         return 0
-    if (number := _integer(address.scope)) is not None:
-        return number
+    number = _integer(address.scope)
     try:
-        return socket.if_nametoindex(address.scope)
+        if number is None:
+            return socket.if_nametoindex(address.scope)
     except OSError:
-        raise ActivatorError(
-            f"{address.directive}={address}: there is no interface {address.scope}",
-            "`ip link` lists the interfaces",
-        ) from None
+        number = 0
+    # What is longer the kernel would take for another interface.
+    if 1 <= number <= _MAX_INTERFACE:
+        return number
+    raise ActivatorError(
+        f"{address.directive}={address}: there is no interface {address.scope}",
+        "`ip link` lists the interfaces",
+    )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from activator.local.events import Event
+    from activator.local.log import Log
     from activator.local.report import Report
     from activator.local.session import Options
     from activator.local.units.models import Plan
@@ -148,12 +149,10 @@ def command(
     lean.load_asyncio()
     import asyncio
     import errno
-    import sys
 
     from activator.cli import run_input
-    from activator.local.log import logs
+    from activator.local.limits import EXHAUSTED, exhausted
     from activator.local.reload import LiveSupervisor
-    from activator.local.report import JsonReporter, Reporter, json_note
     from activator.local.session import Session
 
     runtime = _runtime(runtime_dir, free_ports=free_ports)
@@ -162,12 +161,7 @@ def command(
     plan = read()
     environment = _environment(variables)
     options = _options(more, [] if adhoc["addresses"] else files, plan)
-    if log == "json":
-        out, err = logs(sys.stdout, sys.stderr, json_note)
-        reporter: Report = JsonReporter(out)
-    else:
-        out, err = logs(sys.stdout, sys.stderr)
-        reporter = Reporter(out, err, quiet=quiet)
+    reporter, streams = _reporter(log, quiet=quiet)
     for note in plan.notes:
         reporter.note(note)
     reporter.ignored(plan.ignored)
@@ -178,21 +172,40 @@ def command(
     async def run() -> int:
         session = Session(plan, make, read, reporter, options)
         try:
-            for each in {out, err}:
+            for each in streams:
                 each.attach(asyncio.get_running_loop(), session.intake)
                 each.on_broken = session.end
-            if out.broken or err.broken:
+            if any(each.broken for each in streams):
                 session.end()
             return await session.run()
         finally:
-            for each in {out, err}:
+            for each in streams:
                 each.finish(session.grace_left)
 
     lean.give_back()
-    status = asyncio.run(run())
-    if out.broken or err.broken:
+    try:
+        status = asyncio.run(run())
+    except OSError as error:
+        if error.errno not in EXHAUSTED:
+            raise
+        raise exhausted(error) from None
+    if any(each.broken for each in streams):
         raise BrokenPipeError(errno.EPIPE, "the reader of the log has gone")
     return status
+
+
+def _reporter(form: str, *, quiet: bool) -> "tuple[Report, set[Log]]":
+    """Return what shows events, and the logs that it writes to."""
+    import sys
+
+    from activator.local.log import logs
+    from activator.local.report import JsonReporter, Reporter, json_note
+
+    if form == "json":
+        out, err = logs(sys.stdout, sys.stderr, json_note)
+        return JsonReporter(out), {out, err}
+    out, err = logs(sys.stdout, sys.stderr)
+    return Reporter(out, err, quiet=quiet), {out, err}
 
 
 def _options(given: dict[str, Any], files: "Sequence[str]", plan: "Plan") -> "Options":

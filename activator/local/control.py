@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import struct
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,9 @@ from activator.errors import ActivatorError
 _CREDENTIALS = struct.Struct("iII")
 _LONGEST = 1 << 20
 _PATIENCE = 10.0  # seconds for a request to come
+_MOST_WAITING = 32  # connections whose request is still to come
+_PAUSE = 0.05  # seconds
+_AT_ONCE = ("list", "status")
 VARIABLE = "ACTIVATOR_CONTROL"
 
 Answer = Callable[[str, list[str]], Awaitable[Any]]
@@ -54,7 +58,9 @@ class Control:
         self._answer = answer
         self._server: asyncio.Server | None = None
         self._identity = (0, 0)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        # In the order in which they came.
+        self._waiting: dict[asyncio.Task[Any], None] = {}
+        self._answering: set[asyncio.Task[Any]] = set()
 
     async def open(self) -> None:
         """Begin to listen.
@@ -68,7 +74,7 @@ class Control:
         except OSError as error:
             sock.close()
             used = error.errno == errno.EADDRINUSE
-            what = "another local activator is controlled there" if used else error.strerror
+            what = "another local activator is controlled there" if used else _reason(error)
             hint = "name another with --control-socket"
             raise ActivatorError(f"{self.path}: {what}", hint) from None
         self._server = await asyncio.start_unix_server(self._serve, sock=sock, limit=_LONGEST)
@@ -79,7 +85,7 @@ class Control:
             return
         self._server.close()
         self._server = None
-        for task in self._tasks:
+        for task in (*self._waiting, *self._answering):
             task.cancel()
         with suppress(OSError):
             status = os.lstat(self.path)
@@ -106,22 +112,45 @@ class Control:
         """Answer one request."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in one
-        self._tasks.add(task)
+        if len(self._waiting) >= _MOST_WAITING:
+            # Whoever connects and says nothing must not take all descriptors.
+            next(iter(self._waiting)).cancel()
+        self._waiting[task] = None
+        try:
+            reply = await self._reply(task, reader, writer)
+            with suppress(OSError):
+                writer.write(json.dumps(reply).encode() + b"\n")
+                async with asyncio.timeout(_PATIENCE):
+                    await writer.drain()
+        except asyncio.CancelledError:
+            pass  # asyncio itself would tell of it
+        finally:
+            self._waiting.pop(task, None)
+            self._answering.discard(task)
+            writer.close()
+
+    async def _reply(
+        self,
+        task: "asyncio.Task[Any]",
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> dict[str, Any]:
+        """Read a request and do what it asks for; return what to reply."""
         try:
             _check(writer.get_extra_info("socket"))
             async with asyncio.timeout(_PATIENCE):
                 request = json.loads(await reader.readline())
             verb, names = str(request["verb"]), [str(name) for name in request["names"]]
-            reply: dict[str, Any] = {"answer": await self._answer(verb, names)}
         except ActivatorError as error:
-            reply = {"errors": error.lines()}
-        except (ValueError, KeyError, TypeError, RecursionError, TimeoutError):
-            reply = {"errors": ["this is no request"]}
-        with suppress(OSError):
-            writer.write(json.dumps(reply).encode() + b"\n")
-            await writer.drain()
-        writer.close()
-        self._tasks.discard(task)
+            return {"errors": error.lines()}
+        except (ValueError, KeyError, TypeError, RecursionError, OSError):
+            return {"errors": ["this is no request"]}
+        del self._waiting[task]
+        self._answering.add(task)
+        try:
+            return {"answer": await self._answer(verb, names)}
+        except ActivatorError as error:
+            return {"errors": error.lines()}
 
 
 def ask(path: str, verb: str, names: list[str]) -> Any:
@@ -132,20 +161,49 @@ def ask(path: str, verb: str, names: list[str]) -> Any:
     """
     with socket.socket(socket.AF_UNIX) as sock:
         try:
-            sock.connect(path)
+            sock.settimeout(_PATIENCE)
+            _connect(sock, path)
             sock.sendall(json.dumps({"verb": verb, "names": names}).encode() + b"\n")
-            line = sock.makefile().readline()
-        except OSError as error:
+            # Whatever starts or stops may take as long as the unit says.
+            sock.settimeout(_PATIENCE if verb in _AT_ONCE else None)
+            with sock.makefile("rb") as file:
+                line = file.readline()
+        except (OSError, ValueError) as error:
+            reason = "it does not answer" if isinstance(error, TimeoutError) else _reason(error)
             hint = "start it with `activator run --control`"
-            raise ActivatorError(
-                f"no local activator answers at {path}: {error.strerror}", hint
-            ) from None
+            raise ActivatorError(f"no local activator answers at {path}: {reason}", hint) from None
     if not line:
         raise ActivatorError(f"the local activator at {path} has ended", "start it again")
-    reply = json.loads(line)
-    if "errors" in reply:
-        raise Told(reply["errors"])
-    return reply["answer"]
+    try:
+        reply = json.loads(line)
+        if "errors" in reply:
+            raise Told([str(told) for told in reply["errors"]])
+        return reply["answer"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        what = f"what answers at {path} is no local activator"
+        raise ActivatorError(what, "name its socket with --control-socket") from None
+
+
+def _connect(sock: socket.socket, path: str) -> None:
+    """Connect, also while many others wait for the same.
+
+    Raises:
+        OSError: Nobody listens there.
+    """
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return sock.connect(path)
+        except BlockingIOError:
+            # A full queue, because there is a time limit (connect(2)).
+            if time.monotonic() > end:
+                raise TimeoutError from None
+            time.sleep(_PAUSE)
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says, without its number."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 class Told(ActivatorError):  # noqa: N818 - the other side's errors

@@ -1,9 +1,20 @@
-"""Count how often something happens."""
+"""Count how often something happens, and say what to do where the kernel has no more."""
 
+import errno
 import time
 from collections.abc import Callable
 
+from activator.errors import ActivatorError
 from activator.local.units.models import Rate
+
+# What the kernel says when there are too many descriptors, or no memory for them.
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def exhausted(error: OSError) -> ActivatorError:
+    """Return what to do about one of these."""
+    hint = "raise `ulimit -n`, or serve fewer clients at a time"
+    return ActivatorError(error.strerror or str(error), hint)
 
 
 class RateLimit:

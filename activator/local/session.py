@@ -15,14 +15,15 @@ As process 1 of a container, whatever loses its parent is waited for when it end
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from activator.errors import ActivatorError
-from activator.local import status
+from activator.local.answers import Answers
 from activator.local.control import Control
 from activator.local.events import Event
+from activator.local.limits import EXHAUSTED, exhausted
 from activator.local.reload import LiveSupervisor
 from activator.local.services.output import Intake
 from activator.local.services.results import SUCCESS
@@ -96,10 +97,11 @@ class Session:
             ActivatorError: Something cannot be opened; nothing is left behind.
         """
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._on_error)
         # Caught before the first file is made, so that it is removed again.
         for number, act in self._signals().items():
             loop.add_signal_handler(number, act)
-        control = Control(self._options.control, self._answer) if self._options.control else None
+        control = self._control()
         try:
             if control is not None:
                 await control.open()
@@ -215,81 +217,6 @@ class Session:
             if service is not None and service.state not in GONE:
                 self._supervisor.restart_unit(name)
 
-    # --- control -----------------------------------------------------------------------
-
-    async def _answer(self, verb: str, names: list[str]) -> Any:
-        """Do what was asked for over the control socket."""
-        if verb == "reload" and not names:
-            return await self.reload()
-        known = {**self._supervisor.sockets, **self._supervisor.services}
-        if verb in ("list", "status") and not names:
-            return list(status.rows(self._supervisor, []))
-        full = [_full_name(name, known) for name in names]
-        if verb in ("list", "status"):
-            return list(status.rows(self._supervisor, full))
-        acts: dict[str, Callable[[str], Awaitable[None]]] = {
-            "start": self._start,
-            "stop": self._stop,
-            "restart": self._restart,
-            "reload": self._reload,
-        }
-        if verb not in acts:
-            raise ActivatorError(f"'{verb}' is unknown", f"ask for {', '.join(acts)}")
-        if verb == "stop":
-            # Or a client would start a service again whose socket is stopped next.
-            full.sort(key=lambda name: name not in self._supervisor.sockets)
-        for name in full:
-            await acts[verb](name)
-        return list(status.rows(self._supervisor, full))
-
-    async def _start(self, name: str) -> None:
-        """Start a service, and wait until it has started."""
-        service = self._service(name, "is open while this runs")
-        self._supervisor.start_unit(name)
-        await self._supervisor.until(lambda: service.activity not in ("inactive", "activating"))
-        _refuse_failed(service, name)
-
-    async def _stop(self, name: str) -> None:
-        """Stop a unit, and wait until it has stopped."""
-        supervisor = self._supervisor
-        supervisor.take_over()
-        supervisor.stop_unit(name)
-        if name in supervisor.sockets:
-            life = supervisor.sockets[name]
-            await supervisor.until(lambda: life.state in ("dead", "failed"))
-        else:
-            service = supervisor.services.get(name)
-            await supervisor.until(lambda: service is None or service.state in GONE)
-
-    async def _restart(self, name: str) -> None:
-        """Stop a service and start it again; its sockets stay open."""
-        service = self._service(name, "is not restarted; reload takes up what has changed")
-        before = service.main_pid
-        self._supervisor.restart_unit(name)
-        await self._supervisor.until(
-            lambda: (
-                (service.activity == "active" and service.main_pid != before)
-                or service.activity == "failed"
-            )
-        )
-        _refuse_failed(service, name)
-
-    async def _reload(self, name: str) -> None:
-        """Let a service reload, and wait until it has."""
-        service = self._service(name, "is not reloaded; reload without a name reads all units")
-        if not service.reload():
-            hint = "set ExecReload= or Type=notify-reload, and have it run"
-            raise ActivatorError(f"{name} cannot reload", hint)
-        await self._supervisor.until(lambda: service.activity != "reloading")
-        if service.reload_failed:
-            raise ActivatorError(f"{name} has failed to reload", "see its output")
-
-    def _service(self, name: str, otherwise: str) -> Any:
-        """Return a service, or raise for a socket."""
-        if name in self._supervisor.sockets:
-            raise ActivatorError(f"{name} is a socket, which {otherwise}", "name the service")
-        return self._supervisor.services[name]
-
     # --- beginning and end -------------------------------------------------------------
 
     def _start_all(self) -> None:
@@ -347,6 +274,20 @@ class Session:
         else:
             self._look()
 
+    def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Say in a line what can happen at any moment; anything else is a bug, and shown as one."""
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            self._show(Event("note", text=str(exhausted(error))))
+        else:
+            loop.default_exception_handler(context)
+
+    def _control(self) -> Control | None:
+        """Make the control socket, if there is to be one."""
+        if not self._options.control:
+            return None
+        return Control(self._options.control, Answers(self._supervisor, self.reload))
+
     def _spawn(self, work: Any) -> None:
         """Do something beside the rest; what fails in it ends the run."""
         task = asyncio.ensure_future(work)
@@ -358,24 +299,6 @@ class Session:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._show(Event("failed", text=str(error)))
-
-
-def _full_name(name: str, known: dict[str, Any]) -> str:
-    """Return a unit's full name; a bare one is the service's, as with systemctl(1).
-
-    Raises:
-        ActivatorError: There is no such unit.
-    """
-    for full in (name, f"{name}.service", f"{name}.socket"):
-        if full in known:
-            return full
-    raise ActivatorError(f"there is no unit {name}", f"choose {', '.join(known) or 'none'}")
-
-
-def _refuse_failed(service: Any, name: str) -> None:
-    """Raise if a service is not up."""
-    if service.activity == "failed":
-        raise ActivatorError(f"{name} has failed ({service.result})", "see its output")
 
 
 def _has_terminal() -> bool:

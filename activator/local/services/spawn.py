@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from activator.errors import ActivatorError
 from activator.local.context import Context
+from activator.local.limits import EXHAUSTED, exhausted
 from activator.local.services.environment import PID_NAMES, build
 from activator.local.services.output import Output
 from activator.local.services.process import Launch, StartFailed, start
@@ -246,6 +247,9 @@ class Spawner:
         """Say why a command could not be started."""
         if isinstance(error, ActivatorError):
             return NotStarted(error, EXITS["exec"]).at(command.place)  # type: ignore[return-value]
+        if isinstance(error, OSError) and error.errno in EXHAUSTED:
+            told = exhausted(error).at(command.place)
+            return NotStarted(told, EXITS["limits"])
         step = error.step if isinstance(error, StartFailed) else "prepare"
         status = EXITS.get(step, EXITS["limits"])
         reason = os.strerror(error.errno or 0)

@@ -20,6 +20,8 @@ from activator.errors import ActivatorError
 from activator.local.sockets import mqueue
 from activator.local.units.models import NodeOptions
 
+_NO_ID = 0xFFFFFFFF  # what chown(2) takes for no change; nobody has it
+
 
 @dataclass
 class Made:
@@ -178,7 +180,7 @@ def _user(name: str) -> tuple[int, int]:
     try:
         entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
-        if name.isdigit():
+        if name.isdigit() and int(name) < _NO_ID:
             return int(name), -1
         raise ActivatorError(f"there is no user {name}", "correct SocketUser=") from None
     return entry.pw_uid, entry.pw_gid
@@ -186,7 +188,7 @@ def _user(name: str) -> tuple[int, int]:
 
 def _group(name: str) -> int:
     """Return a group's number."""
-    if name.isdigit():
+    if name.isdigit() and int(name) < _NO_ID:
         return int(name)
     try:
         return grp.getgrnam(name).gr_gid

@@ -5,13 +5,13 @@ MaxConnectionsPerSource= is accepted and closed, as systemd does; one above the 
 ends the listening. When descriptors run out, accepting pauses for a moment.
 """
 
-import errno
 import socket
 from collections.abc import Callable
 from dataclasses import replace
 
 from activator.errors import ActivatorError
 from activator.local.context import Context
+from activator.local.limits import EXHAUSTED, exhausted
 from activator.local.services.base import ServiceBase
 from activator.local.services.service import Service
 from activator.local.services.spawn import Passed
@@ -25,7 +25,6 @@ from activator.local.units.paths import RuntimeDir
 from activator.local.units.service_model import ServiceUnit
 
 _PAUSE = 1.0  # seconds
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN)
 
 
 class PerConnectionSocket(SocketLife):
@@ -136,9 +135,8 @@ class PerConnectionSocket(SocketLife):
             if listener.hung_up():
                 what = "the socket was shut down; never shutdown() a listener"
                 self.fail("resources", what)
-            elif error.errno in _EXHAUSTED:
-                what = f"cannot accept now: {error.strerror}"
-                self._emit("note", f"{what}; raise `ulimit -n`, or serve fewer")
+            elif error.errno in EXHAUSTED:
+                self._emit("note", f"cannot accept now: {exhausted(error)}")
                 self._pause(listener, _PAUSE)
             # Otherwise it is the one connection's error (accept(2)): go on with the next.
             return None
@@ -173,6 +171,9 @@ class PerConnectionSocket(SocketLife):
             self._start(number, connection)
         except ActivatorError as error:
             self._emit("failed", str(error))
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in EXHAUSTED:
+                self._pause(listener, _PAUSE)  # others may wait; this one is lost
             return False
         return True
 

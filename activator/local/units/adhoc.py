@@ -79,7 +79,8 @@ def _check(
         raise UsageError(what, "give one name for all, or one for each -l", place="--fd-name")
     for address in addresses:
         try:
-            parse(DIRECTIVES[kind], _address(address))
+            quoting.raw(address, "the address")
+            parse(DIRECTIVES[kind], _absolute(address))
         except ActivatorError as error:
             raise error.at("--listen")  # noqa: B904 - the same error, with its place
 
@@ -113,5 +114,9 @@ def _base(program: str) -> str:
 
 def _address(text: str) -> str:
     """Return an address as a unit says it; a path may be relative here."""
-    path = text.startswith(("./", "../"))
-    return quoting.raw(os.path.abspath(text) if path else text, "the address")  # noqa: PTH100
+    return quoting.raw(_absolute(text), "the address")
+
+
+def _absolute(text: str) -> str:
+    """Return an address whose path, if it is one, is absolute."""
+    return os.path.abspath(text) if text.startswith(("./", "../")) else text  # noqa: PTH100
