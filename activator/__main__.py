@@ -36,9 +36,13 @@ def main() -> None:
 
     gc.set_threshold(OBJECTS)
     atexit.register(gc.freeze)  # or the interpreter would look once more before it ends
-    from activator.cli import main as cli_main  # noqa: PLC0415
+    try:
+        from activator.cli import main as cli_main  # noqa: PLC0415
 
-    sys.exit(cli_main(arguments))
+        status = cli_main(arguments)
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status)
 
 
 if __name__ == "__main__":

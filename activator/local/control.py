@@ -114,7 +114,9 @@ class Control:
         assert task is not None  # noqa: S101 - a coroutine runs in one
         if len(self._waiting) >= _MOST_WAITING:
             # Whoever connects and says nothing must not take all descriptors.
-            next(iter(self._waiting)).cancel()
+            first = next(iter(self._waiting))
+            del self._waiting[first]
+            first.cancel()
         self._waiting[task] = None
         try:
             reply = await self._reply(task, reader, writer)
@@ -145,7 +147,7 @@ class Control:
             return {"errors": error.lines()}
         except (ValueError, KeyError, TypeError, RecursionError, OSError):
             return {"errors": ["this is no request"]}
-        del self._waiting[task]
+        self._waiting.pop(task, None)
         self._answering.add(task)
         try:
             return {"answer": await self._answer(verb, names)}

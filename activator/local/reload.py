@@ -38,7 +38,8 @@ class LiveSupervisor(Supervisor):
         """Open all sockets of all units; see :meth:`Supervisor.open`."""
         self._news = asyncio.Event()
         self._reloading = asyncio.Lock()
-        await super().open()
+        async with self._reloading:
+            await super().open()
 
     @property
     def idle(self) -> bool:

@@ -86,6 +86,7 @@ class Session:
         self._statuses: dict[str, int] = {}
         self._idle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._opened = asyncio.Event()
         self._stopping = False
         self._deadline = 0.0
         self._terminal = _has_terminal()
@@ -106,6 +107,7 @@ class Session:
             if control is not None:
                 await control.open()
             await self._supervisor.open()
+            self._opened.set()
             self._show(Event("open"))
             if self._options.now:
                 self._start_all()
@@ -286,7 +288,13 @@ class Session:
         """Make the control socket, if there is to be one."""
         if not self._options.control:
             return None
-        return Control(self._options.control, Answers(self._supervisor, self.reload))
+        answers = Answers(self._supervisor, self.reload)
+
+        async def answer(verb: str, names: list[str]) -> Any:
+            await self._opened.wait()
+            return await answers(verb, names)
+
+        return Control(self._options.control, answer)
 
     def _spawn(self, work: Any) -> None:
         """Do something beside the rest; what fails in it ends the run."""

@@ -10,6 +10,7 @@ import socket
 
 from activator.address import Address
 from activator.errors import ActivatorError
+from activator.local.limits import EXHAUSTED, exhausted
 from activator.local.sockets import node
 from activator.local.sockets.files import OPENERS
 from activator.local.sockets.options import apply, apply_before_bind
@@ -143,6 +144,8 @@ def _open_socket(listener: Listener) -> None:
 
 def _explained(address: Address, error: OSError, runtime: RuntimeDir) -> ActivatorError:
     """Say what an error of the kernel means for an address."""
+    if error.errno in EXHAUSTED:
+        return exhausted(error)
     where = runtime.path(address.path) if address.path else address.human()
     change = f"change {address.directive}="
     private = 0 < address.port < _FIRST_FREE_PORT
