@@ -89,6 +89,19 @@ def wait_for(path: Path) -> None:
         time.sleep(0.02)
 
 
+def first_answer(path: Path) -> int:
+    """Wait until a socket listens; return the process that answers there."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            pid: int = ask(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            assert time.monotonic() < end, path
+            time.sleep(0.02)
+        else:
+            return pid
+
+
 def resident(run: Running) -> int:
     """Return a run's own memory in KiB."""
     status = Path(f"/proc/{run.process.pid}/status").read_text()
@@ -173,8 +186,7 @@ def test_full_disk(tmp_path: Path, form: str) -> None:
         )
     run = Running(process)
     try:
-        wait_for(tmp_path / "web")
-        assert alive(ask(f"{tmp_path}/web"))
+        assert alive(first_answer(tmp_path / "web"))
     finally:
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=PATIENCE)
@@ -195,8 +207,7 @@ def test_closed_streams(tmp_path: Path, closed: str) -> None:
         stderr=subprocess.PIPE,
     )
     try:
-        wait_for(tmp_path / "web")
-        assert alive(ask(f"{tmp_path}/web"))
+        assert alive(first_answer(tmp_path / "web"))
         for number in range(3):
             target = Path(f"/proc/{process.pid}/fd/{number}").readlink()
             assert not str(target).startswith("socket:")
