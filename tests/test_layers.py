@@ -10,7 +10,12 @@ from tests.support.services import ROOT
 LOCAL = ROOT / "activator" / "local"
 # What stands beside the packages and may be used by all of them.
 LEAVES = {"context", "events", "limits"}
-ALLOWED = {"units": set[str](), "services": {"units"}, "sockets": {"units", "services"}}
+ALLOWED = {
+    "units": set[str](),
+    "conditions": {"units"},
+    "services": {"units", "conditions"},
+    "sockets": {"units", "conditions", "services"},
+}
 
 
 def imported(path: Path) -> set[str]:

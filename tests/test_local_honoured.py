@@ -5,6 +5,7 @@ import re
 import pytest
 
 from activator import directives
+from activator.local.units.conditions_unit import KINDS
 from activator.local.units.honoured import honours, table
 from activator.local.units.load import load
 from activator.local.units.reader import Reader
@@ -12,6 +13,11 @@ from tests.support.pairs import PAIRS
 
 # What no pair of units can show under systemd and here alike: who shows it.
 ELSEWHERE = {
+    **{
+        f"{prefix}{kind}": "test_conditions_boxes.py"
+        for prefix in ("Condition", "Assert")
+        for kind in KINDS
+    },
     "Conflicts": "test_local_relations.py",
     "DeferTrigger": "test_local_errors.py",
     "ExecReload": "test_local_relations.py",

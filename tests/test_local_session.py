@@ -495,3 +495,19 @@ def test_process_one(tmp_path: Path, container: list[Running]) -> None:
     assert 7 == run.wait()
     assert not (tmp_path / "web").exists()
     assert "exited with status 7" in run.text
+
+
+def test_control_and_conditions(tmp_path: Path, activate: Activate) -> None:
+    """`activator ctl start` comes back if a condition skips it, and fails with an assertion."""
+    units(tmp_path)
+    text = (tmp_path / "web.service").read_text(encoding="utf-8")
+    run = activate("--control-socket", "ctl", "web.socket")
+    run.until("listening")
+    for line, status in (("ConditionHost=none", 0), ("AssertHost=none", 1)):
+        (tmp_path / "web.service").write_text(f"[Unit]\n{line}\n{text}", encoding="utf-8")
+        assert control(tmp_path, "reload").returncode == 0
+        done = control(tmp_path, "start", "web")
+
+        assert done.returncode == status
+        assert (line in done.stderr) is bool(status)
+    assert run.stop() == 0

@@ -56,7 +56,7 @@ class Answers:
         """Start a service, and wait until it has started."""
         service = self._service(name, "is open while this runs")
         self._supervisor.start_unit(name)
-        await self._supervisor.until(lambda: service.activity not in ("inactive", "activating"))
+        await self._supervisor.until(lambda: not self._supervisor.waits(name))
         _refuse_failed(service, name)
 
     async def _stop(self, name: str) -> None:
@@ -74,14 +74,8 @@ class Answers:
     async def _restart(self, name: str) -> None:
         """Stop a service and start it again; its sockets stay open."""
         service = self._service(name, "is not restarted; reload takes up what has changed")
-        before = service.main_pid
         self._supervisor.restart_unit(name)
-        await self._supervisor.until(
-            lambda: (
-                (service.activity == "active" and service.main_pid != before)
-                or service.activity == "failed"
-            )
-        )
+        await self._supervisor.until(lambda: not self._supervisor.waits(name))
         _refuse_failed(service, name)
 
     async def _reload(self, name: str) -> None:
@@ -115,5 +109,7 @@ def _full_name(name: str, known: dict[str, Any]) -> str:
 
 def _refuse_failed(service: Any, name: str) -> None:
     """Raise if a service is not up."""
+    if service.refusal is not None and not service.skipped:
+        raise service.refusal
     if service.activity == "failed":
         raise ActivatorError(f"{name} has failed ({service.result})", "see its output")

@@ -206,6 +206,7 @@ class Jobs:
             other = self._services.get(name)
             if other is not None and name in relations.after and other.activity not in _UP:
                 ran_well = other.unit.type == "oneshot" and other.state is State.DEAD
+                ran_well |= other.skipped
                 if not ran_well or name in relations.binds_to:
                     return name
         return ""

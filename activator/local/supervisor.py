@@ -208,6 +208,10 @@ class Supervisor:
             if life.unit.service == name and not life.unit.accept and life.state not in OVER:
                 yield life.unit.name
 
+    def waits(self, name: str) -> bool:
+        """Tell whether a service is being started, stopped or restarted."""
+        return self._all_jobs.waits(name)
+
     # --- inside ------------------------------------------------------------------------
 
     @property

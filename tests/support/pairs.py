@@ -377,4 +377,27 @@ LIVES = [
     Pair("held", "Accept=yes", 'ExecStart=/usr/bin/python3 -c "import os,time; os.close(3); '
          "time.sleep(1); open('/run/pair/held.log','a').write('end '); time.sleep(0.3)\"", lines=0),
 ]  # fmt: skip
-PAIRS = [*SOCKETS, *SERVICES, *LIVES]
+_UNMET = "[Unit]\nConditionPathExists=/run/pair/not-there"
+_WRONG = "[Unit]\nAssertPathExists=/run/pair/not-there"
+_TRIGGERS = f"TriggerLimitBurst=3\nTriggerLimitIntervalSec=1min\nExecStopPost={say('closed')}"
+CONDITIONS = [
+    Pair("met", "", "[Unit]\nConditionPathExists=/run/pair\nConditionPathExists=|!/run/pair\n"
+         "ConditionGroup=|root\nConditionHost=!nowhere\nAssertPathIsDirectory=/run/%%p/..\n"
+         "AssertPathIsDirectory=\nConditionFirstBoot=no"),
+    Pair("unmet", _TRIGGERS, f"ExecStart={say('start')}\n{_UNMET}", lines=1),
+    Pair("asserted", _TRIGGERS, f"ExecStart={say('start')}\n{_WRONG}", lines=1),
+    Pair("each-unmet", "Accept=yes", f"ExecStart={say('start')}\n{_UNMET}"),
+    Pair("each-asserted", "Accept=yes", f"ExecStart={say('start')}\n{_WRONG}"),
+    Pair("unmet-socket", "", more={
+        "unmet-other.socket": "[Socket]\nListenDatagram=/run/pair/unmet-other.sock\n"
+        f"Service=unmet-socket.service\n{_UNMET}"}),
+    Pair("needs-unmet", "", "[Unit]\nRequires=unmet-back.service\nAfter=unmet-back.service",
+         more={"unmet-back.service": f"[Service]\nExecStart={say('never')}\n{_UNMET}"}),
+    Pair("binds-unmet", _TRIGGERS, f"ExecStart={say('never')}\n[Unit]\n"
+         "BindsTo=unbound-back.service\nAfter=unbound-back.service", lines=1,
+         more={"unbound-back.service": f"[Service]\nExecStart={say('never')}\n{_UNMET}"}),
+    Pair("needs-asserted", _TRIGGERS, f"ExecStart={say('never')}\n[Unit]\n"
+         "Requires=asserted-back.service\nAfter=asserted-back.service", lines=1,
+         more={"asserted-back.service": f"[Service]\nExecStart={say('never')}\n{_WRONG}"}),
+]  # fmt: skip
+PAIRS = [*SOCKETS, *SERVICES, *LIVES, *CONDITIONS]

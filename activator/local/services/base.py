@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from activator.errors import ActivatorError
+from activator.local.conditions.judge import Skipped
 from activator.local.context import Context
 from activator.local.events import Event
 from activator.local.limits import RateLimit
@@ -49,6 +50,7 @@ class ServiceBase:
         notify_access: Who may notify, see the unit; it may be changed by a message.
         reload_failed: Whether the last reload did.
         start_limit_hit: Whether it was to be started too often.
+        refusal: What kept it from its last start: a condition or assertion; None for nothing.
         limits: The unit's time limits; that of the watchdog may be changed by a message.
         processes: Its processes.
     """
@@ -73,6 +75,7 @@ class ServiceBase:
         self.notify_state = ""
         self.notify_access = unit.notify
         self.reload_failed = False
+        self.refusal: ActivatorError | None = None
         self._context = context
         self._passed = passed
         self._connection = connection or {}
@@ -107,6 +110,11 @@ class ServiceBase:
     def activity(self) -> str:
         """Return systemd's ActiveState."""
         return ROWS[self.state].activity
+
+    @property
+    def skipped(self) -> bool:
+        """Tell whether its last start was, as a condition does not hold."""
+        return isinstance(self.refusal, Skipped)
 
     @property
     def main_pid(self) -> int:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from activator.errors import ActivatorError
+from activator.local.conditions.judge import refusal
 from activator.local.context import Context
 from activator.local.services import results
 from activator.local.services.base import ServiceBase
@@ -77,6 +78,8 @@ class ServiceStates(ServiceBase):
         """Begin a life."""
         if self._next_unit is not self.unit:
             self._become(self._next_unit)
+        if self._refused():
+            return
         rules = self.unit.restarting
         if not self._starts.allows():
             times = f"{rules.burst} time{'s' * (rules.burst > 1)} in {rules.interval:g}s"
@@ -102,6 +105,19 @@ class ServiceStates(ServiceBase):
             self._enter(State.DEAD, "exit-code")
             return
         self._enter(State.CONDITION)
+
+    def _refused(self) -> bool:
+        """Tell whether the unit's conditions or assertions keep it from starting."""
+        self.refusal = refusal(self.unit.conditions)
+        if self.refusal is None:
+            return False
+        self._main_pid = 0
+        self.say("note" if self.skipped else "failed", str(self.refusal))
+        before = self.state
+        if before is State.AUTO_RESTART:
+            self.state = State.DEAD
+        self._context.changed(self, before)  # nothing runs, but whoever waits may go on
+        return True
 
     def _enter(self, state: State, result: str = SUCCESS) -> None:
         """Go to a state, or through it when it has nothing to do."""

@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import Callable
 
 from activator.errors import ActivatorError
+from activator.local.conditions.judge import Skipped, refusal
 from activator.local.context import Context
 from activator.local.events import Event
 from activator.local.limits import RateLimit
@@ -46,6 +47,7 @@ class SocketLife:
         state: See above.
         result: systemd's Result, such as ``trigger-limit-hit``.
         listeners: Those that are open.
+        skipped: Why it was not opened; empty if it was.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class SocketLife:
         self.state = "dead"
         self.result = SUCCESS
         self.listeners: list[Listener] = []
+        self.skipped = ""
         self._context = context
         self._runtime = runtime
         self._on_over = on_over
@@ -78,6 +81,12 @@ class SocketLife:
             What went wrong; then :meth:`close` is to be called.
         """
         problems: list[ActivatorError] = []
+        why = refusal(self.unit.conditions)
+        if isinstance(why, Skipped):
+            self.skipped = str(why)
+            return []
+        if why is not None:
+            return [why]
         try:
             await self._commands("start-pre", "ExecStartPre")
         except ActivatorError as error:
@@ -100,11 +109,20 @@ class SocketLife:
 
     def announce(self) -> None:
         """Tell that its sockets are open, and what could not be done."""
+        if self.skipped:
+            self._emit("note", self.skipped)
+            self.state = "dead"
+            return
         self.state = "listening"
         for listener in self.listeners:
             self._emit("listening", listener=listener)
             for note in listener.notes:
                 self._emit("note", note, listener)
+
+    @property
+    def _advice(self) -> str:
+        """Return what to do about a service that leaves its clients waiting."""
+        return "see its output: it must accept or read what started it"
 
     @property
     def busy(self) -> bool:
@@ -172,7 +190,7 @@ class SocketLife:
             hint = "raise TriggerLimitBurst= if that is right"
         else:
             what = f"{self.unit.service} was started {times} and left its client waiting"
-            hint = "see its output: it must accept or read what started it"
+            hint = self._advice
         text = f"{what} (trigger-limit-hit): closed; {hint}, then run this again"
         self.fail("trigger-limit-hit", text)
         return False

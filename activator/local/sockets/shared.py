@@ -58,6 +58,13 @@ class SharedSocket(SocketLife):
             if listener not in self._resting:
                 self._loop.add_reader(listener, self._on_arrival, listener)
 
+    @property
+    def _advice(self) -> str:
+        """Return what to do about a service that leaves its clients waiting."""
+        if self._service.refusal is not None:
+            return "see above what keeps it from starting"
+        return super()._advice
+
     def service_changed(self, *, waits: bool) -> None:
         """Take note that the service is in another state.
 

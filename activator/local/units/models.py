@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from activator.address import Address
 from activator.local.units.service_model import (
     DEFAULT_TIMEOUT,
+    Conditions,
     ExecCommand,
     Execution,
     Relations,
@@ -95,6 +96,7 @@ class SocketUnit:
         timeout: Seconds that each command may take.
         pass_descriptors: Whether all but ExecStartPre= get the sockets.
         relations: What it has to do with other units.
+        conditions: What must hold before it is opened.
     """
 
     name: str
@@ -115,6 +117,7 @@ class SocketUnit:
     timeout: float = DEFAULT_TIMEOUT
     pass_descriptors: bool = False
     relations: Relations = field(default_factory=Relations)
+    conditions: Conditions = field(default_factory=Conditions)
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,43 @@ class OpenFile(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Condition:
+    """One line of Condition*= or Assert*=.
+
+    Attributes:
+        directive: Its name.
+        value: What it asks about, specifiers resolved.
+        place: FILE:LINE.
+        trigger: Whether it is one of those of which one is enough.
+        negate: Whether it must not be so.
+    """
+
+    directive: str
+    value: str
+    place: str
+    trigger: bool = False
+    negate: bool = False
+
+    @property
+    def text(self) -> str:
+        """Return the line."""
+        return f"{self.directive}={'|' * self.trigger}{'!' * self.negate}{self.value}"
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What must hold before a unit starts.
+
+    Attributes:
+        conditions: Else the start is skipped.
+        asserts: Else it fails.
+    """
+
+    conditions: tuple[Condition, ...] = ()
+    asserts: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True)
 class Relations:
     """What a unit has to do with others; each a tuple of unit names.
 
@@ -250,6 +287,7 @@ class ServiceUnit:
         killing: How processes are ended.
         restarting: When it starts again.
         relations: What it has to do with other units.
+        conditions: What must hold before each start.
         limits: TimeoutStart, TimeoutStop, TimeoutAbort, RuntimeMax, Watchdog → seconds,
             math.inf for none.
         sockets: Sockets=: sockets whose descriptors it gets besides those that name it.
@@ -274,6 +312,7 @@ class ServiceUnit:
     killing: Killing = Killing()
     restarting: Restarting = Restarting()
     relations: Relations = Relations()
+    conditions: Conditions = Conditions()
     limits: dict[str, float] = field(default_factory=dict)
     sockets: tuple[str, ...] = ()
     open_files: tuple[OpenFile, ...] = ()

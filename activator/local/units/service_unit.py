@@ -9,6 +9,7 @@ import signal
 from activator.errors import ActivatorError
 from activator.local.units import values
 from activator.local.units.command_unit import read_commands
+from activator.local.units.conditions_unit import read_conditions
 from activator.local.units.exec_unit import read_execution
 from activator.local.units.kill_unit import read_killing, read_statuses, signal_number
 from activator.local.units.open_file import read_open_files
@@ -67,6 +68,7 @@ def read_service(reader: Reader) -> ServiceUnit:
         killing=read_killing(reader, "Service"),
         restarting=_restarting(reader, kind),
         relations=read_relations(reader),
+        conditions=read_conditions(reader),
         limits=limits,
         sockets=tuple(word for word, _ in reader.words("Service", "Sockets")),
         open_files=read_open_files(reader),

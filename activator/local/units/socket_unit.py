@@ -10,6 +10,7 @@ from activator.address import KINDS, parse
 from activator.errors import ActivatorError
 from activator.local.units import values
 from activator.local.units.command_unit import read_commands
+from activator.local.units.conditions_unit import read_conditions
 from activator.local.units.exec_unit import read_execution
 from activator.local.units.models import Listen, NodeOptions, Rate, SocketOptions, SocketUnit
 from activator.local.units.reader import Reader, one_of
@@ -81,6 +82,7 @@ def read_socket(reader: Reader) -> SocketUnit:
             "Socket", "PassFileDescriptorsToExec", values.boolean, default=False
         ),
         relations=read_relations(reader),
+        conditions=read_conditions(reader),
     )
 
 

@@ -1,0 +1,1 @@
+"""Whether the conditions and assertions of a unit hold on this machine."""
