@@ -5,6 +5,7 @@ import json
 import pytest
 
 from activator import directives
+from activator.local.conditions.kinds import KINDS as ANSWERED
 from activator.local.units.conditions_unit import KINDS
 from tests.boxes.box import Box
 from tests.support.conditions import ALL, FORGOTTEN, PREPARED
@@ -79,3 +80,8 @@ def test_each_kind_is_asked(kind: str) -> None:
     assert any(line.startswith(f"{kind}=") for lines in ALL for line in lines)
     for prefix in ("Condition", "Assert"):
         assert directives.lookup("Unit", f"{prefix}{kind}") is not None
+
+
+def test_each_kind_has_an_answer() -> None:
+    """What is read can be answered, and the other way round."""
+    assert list(KINDS) == list(ANSWERED)
