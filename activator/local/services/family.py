@@ -54,22 +54,31 @@ class Family:
         self._main.discard(pid)
 
     def strays(self, sessions: Collection[int], invocation: str) -> list[int]:
-        """Return the living strays of a service, which are children of ours; reap the dead ones.
+        """Return a service's living strays, which are children of ours; reap the dead ones.
 
         Args:
             sessions: The sessions of the processes that were started for it.
             invocation: Its INVOCATION_ID, or the common part of all.
         """
         mark = b"INVOCATION_ID=" + (invocation or self._ours).encode()
-        found = []
-        for pid in _children() - self._main:
-            try:
-                mine = os.getsid(pid) in sessions or _carries(pid, mark)
-            except OSError:
-                continue
-            if mine and not _reaped(pid):
-                found.append(pid)
-        return found
+        dead: set[int] = set()
+        while True:
+            found, died = [], set()
+            for pid in _children() - self._main:
+                try:
+                    mine = os.getsid(pid) in sessions
+                except OSError:
+                    continue
+                if _is_dead(pid):
+                    died.add(pid)
+                    if mine:
+                        _reaped(pid)
+                elif mine or _carries(pid, mark):
+                    found.append(pid)
+            # What died while we looked may have left us a child behind our back.
+            if died <= dead:
+                return found
+            dead |= died
 
     def has_strays(self) -> bool:
         """Tell whether there is any child but the processes that are watched."""
@@ -180,9 +189,24 @@ def _is_child(process: Path) -> bool:
 
 
 def _carries(pid: int, mark: bytes) -> bool:
-    """Tell whether a process has a variable that begins like this."""
-    environment = Path(f"/proc/{pid}/environ").read_bytes()
+    """Tell whether a process has a variable that begins like this, or just ends."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        if not environment:
+            Path(f"/proc/{pid}/exe").readlink()
+    except (FileNotFoundError, ProcessLookupError):
+        return True  # it has no memory any more, and cannot tell
+    except OSError:
+        return False
     return environment.startswith(mark) or b"\0" + mark in environment
+
+
+def _is_dead(pid: int) -> bool:
+    """Tell whether a child has ended, without waiting for it."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
 
 
 def _reaped(pid: int) -> bool:
