@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from activator.serving.queue_lengths import queue_length
+from activator.queue_lengths import queue_length
 from tests.support.services import (
     FLAVOURS,
     HANDLERS,

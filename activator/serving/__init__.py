@@ -22,7 +22,7 @@ How the files build on each other, each using only those before it::
     starters, programs           and how they begin: a handler's, a program's
     warm                         the service with a process for each connection
     engine                       which service is the right one
-    queue_lengths, metered       how many connections wait; how many bytes they have had
+    metered                      how many bytes connections have had
     metrics                      the service's figures as OpenMetrics
     channels, worker, totals     one of several processes; what all do together
     waiter, watchdog, reloads    what their parent waits for; who hangs; who asks for new ones

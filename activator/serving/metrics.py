@@ -14,10 +14,10 @@ from time import monotonic
 
 from activator.errors import ActivatorError, UsageError
 from activator.listen import Listeners
+from activator.queue_lengths import queue_length
 from activator.serving.accept import PAUSE, BrokenListenerError, ScarceError, accept
 from activator.serving.life import DRAINING
 from activator.serving.metered import Tallies
-from activator.serving.queue_lengths import queue_length
 from activator.serving.report import Rarely, failure
 
 try:

@@ -1,4 +1,7 @@
-"""Ask the kernel how many connections wait at a listener."""
+"""Ask the kernel how many connections wait at a listener, as ss(8) does.
+
+Import-light, as :mod:`activator.listen`: for the runtime's figures and `activator inspect`.
+"""
 
 import os
 import struct
@@ -13,7 +16,7 @@ from socket import (
     socket,
 )
 
-# linux/netlink.h, linux/sock_diag.h, linux/unix_diag.h
+# linux/netlink.h, linux/sock_diag.h, linux/unix_diag.h; see sock_diag(7)
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
 NLM_F_REQUEST = 1
