@@ -7,9 +7,8 @@ handler is served by it, see ``activator.serve()``. sd_notify(3), FDSTORE=1.
 Import-light, as :mod:`activator.listen`.
 """
 
-from systemd import daemon
-
 from activator.errors import ActivatorError
+from activator.notify import PATIENCE, send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def keep(name: str, fd: "int | HasFileno") -> bool:
     """
     _check(name)
     number = fd if isinstance(fd, int) else fd.fileno()
-    return _send(f"FDSTORE=1\nFDNAME={name}", (number,))
+    return send(f"FDSTORE=1\nFDNAME={name}", PATIENCE, (number,))
 
 
 def forget(name: str) -> bool:
@@ -54,7 +53,7 @@ def forget(name: str) -> bool:
         ActivatorError: The name cannot be an fdname.
     """
     _check(name)
-    return _send(f"FDSTOREREMOVE=1\nFDNAME={name}")
+    return send(f"FDSTOREREMOVE=1\nFDNAME={name}", PATIENCE)
 
 
 def pass_on(fields: "Mapping[str, str]", fds: "Sequence[int]") -> bool:
@@ -64,7 +63,7 @@ def pass_on(fields: "Mapping[str, str]", fds: "Sequence[int]") -> bool:
         for name in ("FDSTORE", "FDSTOREREMOVE", "FDNAME", "FDPOLL")
         if name in fields
     )
-    return _send(text, tuple(fds))
+    return send(text, PATIENCE, fds)
 
 
 def _check(name: str) -> None:
@@ -73,10 +72,3 @@ def _check(name: str) -> None:
             f"{name[:40]!a} cannot be an fdname",
             f"1 to {LONGEST} printable ASCII characters, without a colon",
         )
-
-
-def _send(message: str, fds: tuple[int, ...] = ()) -> bool:
-    try:
-        return bool(daemon.notify(message, fds=list(fds)))
-    except OSError:
-        return False

@@ -2,17 +2,41 @@
 
 Every function returns whether the message was sent: False without NOTIFY_SOCKET, as in a
 service that is not Type=notify, and also if sending failed, since sd_notify(3) advises to
-go on then. Import-light, as :mod:`activator.listen`.
+go on then. None waits for long for a manager that does not read: what must not get lost for
+:data:`PATIENCE`, what is said again anyway not at all. The socket is kept, so that a service
+that has no more descriptors can still say that it is alive. Import-light, as
+:mod:`activator.listen`.
 """
 
-from time import CLOCK_MONOTONIC, clock_gettime_ns
+import os
+from _socket import (
+    AF_UNIX,
+    MSG_DONTWAIT,
+    SCM_RIGHTS,
+    SOCK_CLOEXEC,
+    SOCK_DGRAM,
+    SOL_SOCKET,
+    socket,
+)
+from sys import byteorder
+from time import CLOCK_MONOTONIC, clock_gettime_ns, monotonic
 
 from systemd import daemon
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# How long to wait for a manager that does not read, in seconds.
+PATIENCE = 10.0
+_INT = 4
+# Where messages were sent last, and the socket for it.
+_links: dict[str, socket] = {}
 
 
 def ready(text: str = "") -> bool:
     """Say that the service is up (READY=1), with an optional status line."""
-    return _send("READY=1\n" + _status(text))
+    return send("READY=1\n" + _status(text), PATIENCE)
 
 
 def reloading(text: str = "") -> bool:
@@ -21,32 +45,41 @@ def reloading(text: str = "") -> bool:
     With the time, by which Type=notify-reload tells whether its request was heard.
     """
     now = clock_gettime_ns(CLOCK_MONOTONIC) // 1000
-    return _send(f"RELOADING=1\nMONOTONIC_USEC={now}\n{_status(text)}")
+    return send(f"RELOADING=1\nMONOTONIC_USEC={now}\n{_status(text)}", PATIENCE)
 
 
 def stopping(text: str = "") -> bool:
     """Say that the service is about to end (STOPPING=1), with an optional status line."""
-    return _send("STOPPING=1\n" + _status(text))
+    return send("STOPPING=1\n" + _status(text), PATIENCE)
 
 
 def status(text: str) -> bool:
     """Show one line of text in ``systemctl status`` (STATUS=)."""
-    return _send(_status(text or " "))
+    return send(_status(text or " "))
 
 
 def watchdog() -> bool:
-    """Say that the service is alive (WATCHDOG=1); due twice within each WatchdogSec=."""
-    return _send("WATCHDOG=1")
+    """Say that the service is alive (WATCHDOG=1); due twice within each WatchdogSec=.
+
+    When it was not sent, it may soon be tried again.
+    """
+    return send("WATCHDOG=1")
 
 
 def extend_timeout(seconds: float) -> bool:
     """Ask for so much more time, to start or to stop (EXTEND_TIMEOUT_USEC=)."""
-    return _send(f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}")
+    return send(f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}", PATIENCE)
 
 
-def own(name: str, value: str) -> bool:
-    """Send a field of our own (X_NAME=), which managers ignore that do not know it."""
-    return _send(f"X_{name}={value}")
+def own(name: str, value: str, patience: float = 0.0) -> bool:
+    """Send a field of our own (X_NAME=), which managers ignore that do not know it.
+
+    Args:
+        name: Its name, without the X_.
+        value: What to say.
+        patience: How long to wait for a receiver that does not read, in seconds.
+    """
+    return send(f"X_{name}={value}", patience)
 
 
 def _status(text: str) -> str:
@@ -55,8 +88,60 @@ def _status(text: str) -> str:
     return f"STATUS={line.encode(errors='replace').decode()}" if text else ""
 
 
-def _send(message: str) -> bool:
+def send(message: str, patience: float = 0.0, fds: "Sequence[int]" = ()) -> bool:
+    """Send a message, as sd_notify(3) and sd_pid_notify_with_fds(3) do; return whether it was sent.
+
+    Args:
+        message: Assignments, separated by line ends.
+        patience: How long to wait for a receiver that does not read, in seconds.
+        fds: Descriptors to send a copy of.
+    """
+    address = os.environ.get("NOTIFY_SOCKET", "")
     try:
-        return bool(daemon.notify(message))
-    except OSError:
+        if not address.startswith(("/", "@")):
+            return bool(address) and bool(daemon.notify(message, fds=list(fds)))  # AF_VSOCK
+        try:
+            return _send(address, message.encode(), patience, fds)
+        except ConnectionError:
+            # Who listened there has gone; somebody else may do it now.
+            while _links:
+                _links.popitem()[1].close()
+            return _send(address, message.encode(), patience, fds)
+    except (OSError, ValueError):
         return False
+
+
+def _send(address: str, data: bytes, patience: float, fds: "Sequence[int]") -> bool:
+    link = _link(address)
+    rights = b"".join(fd.to_bytes(_INT, byteorder) for fd in fds)
+    ancillary = [(SOL_SOCKET, SCM_RIGHTS, rights)] if rights else []
+    until = monotonic() + patience
+    while True:
+        try:
+            link.sendmsg([data], ancillary, MSG_DONTWAIT)
+        except BlockingIOError:
+            left = until - monotonic()
+            if left <= 0:
+                return False
+            from select import POLLOUT, poll  # noqa: PLC0415 - rarely needed
+
+            room = poll()
+            room.register(link, POLLOUT)
+            room.poll(left * 1000)
+        else:
+            return True
+
+
+def _link(address: str) -> socket:
+    link = _links.get(address)
+    if link is None:
+        link = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
+        try:
+            link.connect(os.fsencode("\0" + address[1:] if address[0] == "@" else address))
+        except BaseException:
+            link.close()
+            raise
+        while _links:
+            _links.popitem()[1].close()
+        _links[address] = link
+    return link

@@ -1,12 +1,15 @@
 """Messages to the service manager, received on a real NOTIFY_SOCKET."""
 
+import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
 from activator import notify
-from tests.support.services import Notifications
+from tests.support.services import Notifications, ask, command, launched, tcp_listener
 
 
 @pytest.fixture
@@ -41,6 +44,55 @@ def test_status_of_odd_text(notifications: Notifications) -> None:
     """A text that is no UTF-8, as a file name may be, is sent with marks in place."""
     assert notify.status("b\udcff")
     assert "STATUS=b?" == notifications.receive()
+
+
+def fill(notifications: Notifications) -> None:
+    """Send messages until there is no more room for one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, suppress(BlockingIOError):
+        sock.setblocking(False)
+        while True:
+            sock.sendto(b"X_MORE=1", f"\0{notifications.path[1:]}")
+
+
+def test_manager_that_does_not_read(notifications: Notifications) -> None:
+    """What is said again later is dropped at once; what must arrive waits, but not for ever."""
+    fill(notifications)
+    assert not notify.status("busy")
+    assert not notify.watchdog()
+    began = time.monotonic()
+    assert not notify.send("X_MORE=2", 0.2)
+    assert 0.2 <= time.monotonic() - began < notify.PATIENCE
+    reader = threading.Timer(0.2, notifications.await_message, ("READY=1",))
+    reader.start()
+    assert notify.ready("at last")
+    reader.join()
+
+
+def test_manager_that_comes_back(notifications: Notifications) -> None:
+    """Another socket under the same name is found."""
+    assert notify.status("one")
+    notifications.socket.close()
+    assert not notify.status("two")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as again:
+        again.bind(f"\0{notifications.path[1:]}")
+        assert notify.status("three")
+        assert b"STATUS=three" == again.recv(100)
+
+
+def test_service_whose_manager_does_not_read() -> None:
+    """It serves on, and says what matters as soon as there is room."""
+    with (
+        tcp_listener() as listener,
+        launched(command((), "p_echo"), [listener], WATCHDOG_USEC="50000") as service,
+    ):
+        service.ready()
+        fill(service.notifications)
+        for _ in range(20):
+            assert b"hello" == ask(listener.getsockname(), b"hello")
+            time.sleep(0.01)
+        service.stop()
+        assert 0 == service.wait()
+        assert "" == service.stderr
 
 
 def test_without_a_manager(monkeypatch: pytest.MonkeyPatch) -> None:

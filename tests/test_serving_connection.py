@@ -279,6 +279,19 @@ def test_no_more_threads() -> None:
         assert "" == service.stderr
 
 
+def test_failure_without_descriptors() -> None:
+    """A plain handler that fails because there are no more descriptors is told of."""
+    with (
+        accepted() as (client, server),
+        launched(command((), "p_hoard"), [server], nofile=64) as service,
+    ):
+        server.close()
+        client.sendall(b"x")
+        assert 1 == service.wait()
+        assert "Traceback (most recent call last):" == service.stderr.splitlines()[0]
+        assert "OSError: [Errno 24] Too many open files" == service.stderr.splitlines()[-1]
+
+
 @flavours
 def test_second_interrupt(options: Options, prefix: str) -> None:
     """A second SIGINT does not wait for the limit."""

@@ -107,6 +107,27 @@ def test_resets_leave_no_garbage(loop: str) -> None:
 
 
 @flavours
+def test_failure_without_descriptors(options: Options, prefix: str) -> None:
+    """A handler that fails because there are no more descriptors is told of, as is the manager."""
+    with (
+        tcp_listener() as listener,
+        launched(command(options, f"{prefix}hoard"), [listener], nofile=64) as service,
+    ):
+        with connect(listener.getsockname()) as client:
+            assert b"hi\n" == client.recv(100)
+            client.sendall(b"x")
+            service.notifications.await_message("STATUS=none left")
+            assert b"" == read_all(client)
+        assert 0 == service.end()
+        first, second, *_, last = service.stderr.splitlines()
+        assert first.endswith("failed: OSError: [Errno 24] Too many open files")
+        assert "Traceback (most recent call last):" == second
+        assert "OSError: [Errno 24] Too many open files" == last
+        assert 1 == service.stderr.count("Traceback")
+        assert "in _hoard" in service.stderr
+
+
+@flavours
 def test_two_names_reach_two_handlers(tmp_path: Path, options: Options, prefix: str) -> None:
     """Sockets with names reach the handlers of these names, of either sort."""
     paths = [str(tmp_path / name) for name in ("one", "two", "three")]

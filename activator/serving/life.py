@@ -108,8 +108,8 @@ class Life:
             slowly: Whether it may take time even if it is not busy now.
         """
         self.state = DRAINING
-        notify.stopping()
         draining.set()
+        notify.stopping()
         now = monotonic()
         self._deadline = now + self._drain + ENDING
         if (slowly or self._busy()) and "NOTIFY_SOCKET" in os.environ:
@@ -129,7 +129,7 @@ class Life:
             self._used = monotonic()
             if self._told_idle:
                 self._told_idle = False
-                notify.own(IDLE, "0")
+                notify.own(IDLE, "0", notify.PATIENCE)
         if self.quiet:
             self.quiet = False
             self._status_at = max(monotonic() + STATUS_DELAY, self._shown_at + STATUS_INTERVAL)
@@ -153,7 +153,7 @@ class Life:
         if self._is_worker and idle:
             if not self._told_idle:
                 self._told_idle = True
-                notify.own(IDLE, "1")
+                notify.own(IDLE, "1", notify.PATIENCE)
             return False
         return idle
 
@@ -161,8 +161,9 @@ class Life:
         """Do what is due, and return after how many seconds something is again; may be inf."""
         now = monotonic()
         if now >= self._ping_at:
-            notify.watchdog()
-            self._ping_at = now + self._ping_interval
+            # Before the manager misses it, in case it has had no room.
+            pause = self._ping_interval if notify.watchdog() else self._ping_interval / 8
+            self._ping_at = now + pause
         if now >= self._extend_at:
             left = self._deadline - now
             notify.extend_timeout(max(min(left, EXTENSION), 0))
@@ -186,13 +187,19 @@ class Life:
     def _show(self, now: float) -> None:
         busy = self._busy()
         text = describe(self.state, busy, self.accepted, self.refused, self.messages)
-        if text != self._shown:
-            self._shown, self._shown_at = text, now
-            notify.status(text)
-            if self._is_worker:
-                notify.own(COUNTS, f"{busy} {self.accepted} {self.refused} {self.messages}")
-        self.quiet = not busy
-        self._status_at = now + STATUS_INTERVAL if busy else NEVER
+        sent = text == self._shown
+        if not sent and self._tell(text, busy):
+            sent, self._shown, self._shown_at = True, text, now
+        self.quiet = sent and not busy
+        self._status_at = NEVER if self.quiet else now + STATUS_INTERVAL
+
+    def _tell(self, text: str, busy: int) -> bool:
+        """Tell the manager, or a worker's parent, how much it does; return whether that worked."""
+        sent = notify.status(text)
+        if sent and self._is_worker:
+            counts = f"{busy} {self.accepted} {self.refused} {self.messages}"
+            sent = notify.own(COUNTS, counts)
+        return sent
 
 
 def describe(state: str, busy: int, accepted: int, refused: int, messages: int) -> str:

@@ -1,5 +1,7 @@
 """Handle one connection with a plain handler, ``def h(sock)``."""
 
+import sys
+
 from activator.journal import journal
 
 TYPE_CHECKING = False
@@ -37,9 +39,7 @@ def call(route: "Route", sock: "socket") -> int:
         if result is not None:
             _refuse_awaitable(result)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler may fail in any way
-        from activator.serving.report import outcome  # noqa: PLC0415 - rarely needed
-
-        return outcome(error, route, sock)
+        return _outcome(error, route, sock)
     finally:
         if journal.is_on:
             journal.about.set(None)
@@ -73,10 +73,19 @@ def answer(route: "Route", channel: "Channel | Queue", more: "Callable[[], bool]
             if data is not None:
                 channel.answer(data, message)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler may fail in any way
-            from activator.serving.report import outcome  # noqa: PLC0415 - rarely needed
-
-            outcome(error, route)
+            _outcome(error, route)
     return count
+
+
+def _outcome(error: BaseException, route: "Route", sock: "socket | None" = None) -> int:
+    """Return the status that the handler has ended with, and say what went wrong, if it did."""
+    try:
+        from activator.serving.report import outcome  # noqa: PLC0415 - rarely needed
+    except (ImportError, OSError):
+        # There are no more descriptors to load it by, which is what has gone wrong.
+        sys.excepthook(type(error), error, error.__traceback__)
+        return 1
+    return outcome(error, route, sock)
 
 
 def _refuse_awaitable(result: object) -> None:

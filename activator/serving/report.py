@@ -11,6 +11,7 @@ from activator.journal import ERROR, WARNING, journal, send
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket
+    from types import TracebackType
 
 # A peer that is gone shows up as one of these too, besides the ConnectionError classes:
 # shutdown() and getpeername() on a reset connection say ENOTCONN.
@@ -53,8 +54,10 @@ class Rarely:
 
 def summary(error: BaseException) -> str:
     """Return an exception's class and message on one line."""
-    import traceback  # noqa: PLC0415 - as below
-
+    try:
+        import traceback  # noqa: PLC0415 - as below
+    except (ImportError, OSError):
+        return " ".join(f"{type(error).__qualname__}: {error}".split())
     return " ".join(traceback.format_exception_only(error)[-1].split())
 
 
@@ -81,15 +84,29 @@ def failure(text: str, error: BaseException, *, skip: int = 0) -> None:
         error: The exception.
         skip: How many of the outermost frames are the runtime's own and left out.
     """
-    import traceback  # noqa: PLC0415 - costs more than the rest of the runtime, and rarely needed
-
     frames = error.__traceback__
     for _ in range(skip):
         frames = frames.tb_next if frames and frames.tb_next else frames
-    lines = traceback.format_exception(type(error), error, frames)
+    try:
+        # It costs more than the rest of the runtime, and is rarely needed.
+        import traceback  # noqa: PLC0415
+
+        lines = traceback.format_exception(type(error), error, frames)
+    except (ImportError, OSError):
+        lines = _bare(error, frames)  # there are no more descriptors
     record = f"{text}: {summary(error)}\n{''.join(lines)}"
     if not (journal.is_on and send(record.rstrip("\n"), ERROR, _fields(error))):
         _write(record)
+
+
+def _bare(error: BaseException, frames: "TracebackType | None") -> "list[str]":
+    """Return what :mod:`traceback` would, as far as no file has to be read for it."""
+    lines = ["Traceback (most recent call last):\n"]
+    while frames:
+        code = frames.tb_frame.f_code
+        lines.append(f'  File "{code.co_filename}", line {frames.tb_lineno}, in {code.co_name}\n')
+        frames = frames.tb_next
+    return [*lines, f"{type(error).__qualname__}: {error}\n"]
 
 
 def _fields(error: BaseException) -> "dict[str, object]":

@@ -35,8 +35,8 @@ class _Limit:
             self._earlier = signal.signal(signal.SIGALRM, self._up)
             self._running = True
             self._arm()
-        notify.stopping()
         draining.set()
+        notify.stopping()
 
     def pass_now(self) -> None:
         """Leave no more time, at the second SIGINT, which may come while the first starts."""

@@ -8,6 +8,7 @@ import time
 
 # A cipher that needs no certificate.
 ANONYMOUS = "AECDH-AES256-SHA:@SECLEVEL=0"
+hoarded: list[int] = []
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,6 +195,31 @@ async def a_alive(reader: "StreamReader", writer: "StreamWriter") -> None:
     await reader.read()
     count = sum(isinstance(each, type(reader)) for each in gc.get_objects())
     writer.write(b"%d" % count)
+
+
+def _hoard() -> None:
+    """Open descriptors until there are no more, and keep them."""
+    import activator  # noqa: PLC0415 - this file stays light
+
+    try:
+        while True:
+            hoarded.append(os.dup(0))
+    finally:
+        activator.notify.status("none left")
+
+
+async def a_hoard(reader: "StreamReader", writer: "StreamWriter") -> None:
+    """Leave no descriptor, not even for what happens then."""
+    writer.write(b"hi\n")
+    await reader.read(1)
+    _hoard()
+
+
+def p_hoard(sock: "socket") -> None:
+    """Leave no descriptor, not even for what happens then."""
+    sock.sendall(b"hi\n")
+    sock.recv(1)
+    _hoard()
 
 
 async def a_where(reader: "StreamReader", writer: "StreamWriter") -> None:
