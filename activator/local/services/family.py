@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from activator.errors import ActivatorError
+
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _ID_BYTES = 8
@@ -24,9 +26,13 @@ class Family:
     """The children of this process that the local activator started or inherited.
 
     :meth:`close` must be called in the end; other children of this process are left alone.
+
+    Raises:
+        ActivatorError: There is no /proc, or it is that of other processes.
     """
 
     def __init__(self) -> None:
+        _look_at_proc()
         self._ours = os.urandom(_ID_BYTES).hex()
         self._random: list[str] = []
         self._main: set[int] = set()
@@ -140,6 +146,23 @@ class Family:
             os.close(self._children)
             self._children = -1
         self._libc.prctl(_PR_SET_CHILD_SUBREAPER, self._before, 0, 0, 0)
+
+
+def _look_at_proc() -> None:
+    """Raise unless /proc shows the processes of our own PID namespace.
+
+    In a new one it shows those of the old one, under other numbers, until it is mounted again.
+    """
+    try:
+        own = int(Path("/proc/self").readlink().name)
+    except (OSError, ValueError):
+        what, hint = "there is no /proc, which tells of processes", "mount -t proc proc /proc"
+    else:
+        if own == os.getpid():
+            return
+        what = "/proc is that of another PID namespace"
+        hint = "mount it in this one, as unshare --mount-proc does"
+    raise ActivatorError(what, hint)
 
 
 def _children() -> set[int]:

@@ -227,7 +227,8 @@ class _Loader:
             if files is not None and not files[0].name.startswith(VENDOR_PATH):
                 found.append(name)
             elif name in relations.requires and name not in self._tried:
-                what = f"{reader.place}: needs {name}, which is not beside it"
+                why = "is the system's" if files is not None else "is not beside it"
+                what = f"{reader.place}: needs {name}, which {why}"
                 self._missing.append(f"{what}: taken as there; name it too to have it started")
         return found
 
