@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,6 +17,9 @@ from typing import Any, NamedTuple
 # Seconds that anything may take; only what fails takes so long.
 PATIENCE = 20.0
 _CHUNK = 65536
+# Seconds without news after which there is hardly any to come, and those this may take.
+_QUIET = 0.1
+_SOON = 1.0
 _TYPES = {
     "ListenStream": socket.SOCK_STREAM,
     "ListenDatagram": socket.SOCK_DGRAM,
@@ -136,6 +140,18 @@ class Run:
         self._read(0)
         return [event.get("text", "") for event in self.events if event["kind"] == "output"]
 
+    @property
+    def transcript(self) -> str:
+        """Return all that has happened, and what it has written on standard error, as text."""
+        # What has just happened may still be on its way.
+        count, end = -1, time.monotonic() + _SOON
+        while count < len(self.events) and time.monotonic() < end:
+            count = len(self.events)
+            self._read(_QUIET)
+        start = self.events[0]["time"] if self.events else 0.0
+        lines = [_line(event, event["time"] - start) for event in self.events]
+        return "\n".join([*lines, *self.errors.splitlines()])
+
     def address(self, unit: str = "", number: int = 0) -> Address:
         """Return one of the addresses.
 
@@ -177,6 +193,7 @@ class Run:
         Raises:
             ActivationError: It has not happened in time.
         """
+        __tracebackhide__ = True  # pytest shows where this was called
         end = time.monotonic() + timeout
         while True:
             found = [e for e in self.events if e["kind"] == kind and text in e.get("text", "")]
@@ -228,9 +245,18 @@ class Run:
 
     def _missing(self, kind: str, text: str, count: int) -> str:
         """Return what to say when something has not happened."""
-        what = f"{kind} {text!r} did not come {count} times"
-        seen = [f"  {event}" for event in self.events]
-        return "\n".join([f"{what}; what did:", *seen, self.errors])
+        what = f"{kind} {f'with {text!r} ' if text else ''}did not come"
+        if count > 1:
+            what += f" {count} times"
+        return f"{what}; what did:\n{textwrap.indent(self.transcript, '  ')}"
+
+
+def _line(event: dict[str, Any], seconds: float) -> str:
+    """Return an event as a line for people, with the time since the first one."""
+    pid = f"[{event['pid']}]" if "pid" in event else ""
+    what = event.get("text") or event.get("address") or ", ".join(event.get("directives", ()))
+    words = (f"{seconds:8.3f}", f"{event['kind']:<9}", event.get("unit", "") + pid, what)
+    return " ".join(filter(None, words)).rstrip()
 
 
 def own_environment() -> dict[str, str]:

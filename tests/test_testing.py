@@ -1,6 +1,7 @@
 """The pytest plugin: what it gives to tests, and what it costs those that do not use it."""
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -92,7 +93,7 @@ def test_what_does_not_come_is_told() -> None:
     """Whoever waits in vain sees what came instead, and the errors."""
     with Activate() as activate:
         run = activate(command=["/bin/cat"], accept=True)
-        with pytest.raises(ActivationError, match=r"'x' did not come 1 times[^~]*listening"):
+        with pytest.raises(ActivationError, match=r"output with 'x' did not come[^~]*listening"):
             run.wait_for("output", "x", timeout=0.05)
         run.process.kill()
         with pytest.raises(ActivationError):
@@ -124,6 +125,49 @@ def test_fixture(pytester: pytest.Pytester) -> None:
     assert not alive(int((pytester.path / "pid").read_text()))
 
 
+def test_failures_show_the_log(pytester: pytest.Pytester) -> None:
+    """A failed test is shown with what its services have written, here and with xdist."""
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+
+        def test_failure(activate):
+            service = activate(command=["/bin/sh", "-c", "echo no database today >&2; exit 3"])
+            with service.connect() as client:
+                with pytest.raises(ConnectionResetError):
+                    assert client.recv(100) == b"hello"
+                assert service.wait_for("ended")["status"] == 0
+
+        def test_success(activate):
+            activate(command=["/bin/echo", "not shown"])
+        """
+    )
+    for more in ([], ["-n", "2"]):
+        result = pytester.runpytest_subprocess("-p", "activator.testing", *more)
+        result.assert_outcomes(passed=1, failed=1)
+        result.stdout.re_match_lines(
+            [
+                r"-+ activator run -+",
+                r" *\d\.\d{3} listening sh\.socket 127\.0\.0\.1:\d+",
+                r".* output    sh\.service\[\d+\] no database today",
+                r".* ended     sh\.service\[\d+\] exited with status 3",
+            ]
+        )
+        result.stdout.no_fnmatch_line("*not shown*")
+
+
+def test_handler_that_cannot_be_imported() -> None:
+    """A function inside another one is refused, as no other process could import it."""
+
+    def inner(sock: socket.socket) -> None:
+        del sock
+
+    with Activate() as activate:
+        for handler in (inner, lambda _: None):
+            with pytest.raises(ActivationError, match="write it as a function or class of a mod"):
+                activate(handler=handler)
+
+
 def test_unused_it_costs_nothing() -> None:
     """Loading the plugin loads nothing but itself."""
     code = (
@@ -153,12 +197,14 @@ def test_documented_names() -> None:
 
 
 def test_documentation(pytester: pytest.Pytester) -> None:
-    """The tests that the documentation shows pass."""
+    """The tests that the documentation shows pass, those of its project too."""
     text = (ROOT / "docs" / "testing.md").read_text()
-    code = text.partition("```python\n")[2].partition("```")[0]
-    spec = (ROOT / "units" / "echo.toml").read_text()
-    (pytester.path / "units").mkdir()
-    (pytester.path / "units" / "echo.toml").write_text(spec)
-    pytester.makepyfile(code)
-    result = pytester.runpytest_subprocess("-p", "activator.testing")
-    result.assert_outcomes(passed=3)
+    files = dict(re.findall(r"```(?:python|ini)\n# (\S+)\n(.*?)```", text, re.DOTALL))
+    assert {"shop.py", "units/shop.socket", "units/shop.service"} < set(files)
+    files["tests/test_first.py"] = text.partition("```python\n")[2].partition("```")[0]
+    files["units/echo.toml"] = (ROOT / "units" / "echo.toml").read_text()
+    for name, content in files.items():
+        (pytester.path / name).parent.mkdir(exist_ok=True)
+        (pytester.path / name).write_text(content)
+    result = pytester.runpytest_subprocess("-p", "activator.testing", "-n", "2")
+    result.assert_outcomes(passed=9)

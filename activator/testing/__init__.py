@@ -8,7 +8,8 @@ import pytest
 
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would cost too much
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
+    from typing import Any
 
     from activator.testing.activation import Activate, Activated
 
@@ -22,6 +23,17 @@ def __getattr__(name: str) -> object:
     from activator.testing import activation  # noqa: PLC0415
 
     return getattr(activation, name)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, Any]":
+    """Show what has happened in what a failed test has activated."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.when == "call" and report.failed:
+        start = getattr(item, "funcargs", {}).get("activate")
+        if text := getattr(start, "transcript", ""):
+            report.sections.append(("activator run", text))
 
 
 @pytest.fixture

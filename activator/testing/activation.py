@@ -43,6 +43,11 @@ class Activate:
     def __init__(self) -> None:
         self._running: list[Activated] = []
 
+    @property
+    def transcript(self) -> str:
+        """Return what has happened in all that was activated, as text."""
+        return "\n\n".join(each.transcript for each in self._running)
+
     def __enter__(self) -> Self:
         return self
 
@@ -101,7 +106,15 @@ class Activate:
 
 
 def _named(handler: str | Callable[..., object]) -> str:
-    """Return a handler as MODULE:HANDLER."""
+    """Return a handler as MODULE:HANDLER.
+
+    Raises:
+        ActivationError: Another process could not import it.
+    """
     if isinstance(handler, str):
         return handler
-    return f"{handler.__module__}:{handler.__qualname__}"
+    name = getattr(handler, "__qualname__", "<")
+    if "<" in name:  # <locals>, <lambda>
+        what = f"{handler!r} cannot be imported by the service"
+        raise ActivationError(f"{what}; write it as a function or class of a module")
+    return f"{handler.__module__}:{name}"
