@@ -8,7 +8,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -44,6 +44,32 @@ def children(service: Service) -> set[int]:
     """Return the ids of a process's children, zombies too."""
     pid = service.process.pid
     return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+@pytest.mark.parametrize("handler", ["a_hold", "p_hold"])
+def test_parent_that_is_killed(handler: str) -> None:
+    """Workers without a parent drain: connections end in their own time, then the workers."""
+    with serving(f"{GENERAL}:{handler}") as (service, address), connect(address) as client:
+        assert b"hi\n" == client.recv(100)
+        workers = [os.pidfd_open(pid) for pid in children(service)]
+        try:
+            os.kill(service.process.pid, signal.SIGKILL)
+            service.process.wait()
+            ended = select.poll()
+            for worker in workers:
+                ended.register(worker, select.POLLIN)
+            ((idle, _),) = ended.poll(PATIENCE * 1000)
+            ended.unregister(idle)
+            assert [] == ended.poll(100)
+            client.sendall(b"bye\n")
+            assert read_all(client).endswith(b" bye\n")
+            assert 1 == len(ended.poll(PATIENCE * 1000))
+        finally:
+            for worker in workers:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(worker, signal.SIGKILL)
+                os.close(worker)
+        assert "" == service.stderr
 
 
 def test_the_parent_stays_small() -> None:

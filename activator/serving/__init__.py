@@ -24,7 +24,8 @@ How the files build on each other, each using only those before it::
     engine                       which service is the right one
     metered                      how many bytes connections have had
     metrics                      the service's figures as OpenMetrics
-    channels, worker, totals     one of several processes; what all do together
+    channels, tether             what ties one of several processes to their parent
+    worker, totals               one of them; what all do together
     waiter, watchdog, reloads    what their parent waits for; who hangs; who asks for new ones
     workers                      several processes on the same listeners, and new ones for old
     command                      activator serve

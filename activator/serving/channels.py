@@ -145,8 +145,8 @@ class _Channel(socket):
         """Take a connection, as socket.accept() does inside.
 
         Raises:
-            BlockingIOError: There is none now.
-            OSError: The parent has ended, and there will be none.
+            BlockingIOError: There is none now; if the parent has ended, SIGTERM is on its way.
+            OSError: There are no more descriptors.
         """
         data, ancillary, _, _ = self.recvmsg(1, CMSG_SPACE(_INT), MSG_CMSG_CLOEXEC)
         for level, kind, fds in ancillary:
@@ -155,7 +155,7 @@ class _Channel(socket):
                 taken = socket(fileno=fd)
                 self._listener.family = AddressFamily(taken.getsockopt(SOL_SOCKET, SO_DOMAIN))
                 return taken.detach(), None
-        number = errno.EMFILE if data else errno.EPIPE
+        number = errno.EMFILE if data else errno.EAGAIN
         raise OSError(number, os.strerror(number))
 
 

@@ -24,6 +24,7 @@ from activator.serving.channels import VARIABLE as CHANNELS
 from activator.serving.channels import Channels
 from activator.serving.report import line
 from activator.serving.stop import SIGNALS
+from activator.serving.tether import Tether
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     # The fields of a message, and the descriptors that came with it.
     Message = tuple[dict[str, str], list[int]]
 
-# Set for a worker to its process id, so that the same command line is one.
+# Set for a worker to its process id, so that the same command line is one, and to the descriptor
+# that ties it to its parent.
 VARIABLE = "ACTIVATOR_WORKER"
 # How long to wait before a worker is replaced: the first time, and at most, in seconds.
 BACK_OFF = 0.1
@@ -52,7 +54,11 @@ _SPACE = CMSG_SPACE(3 * _INT) + CMSG_SPACE(_INT * _MOST_DESCRIPTORS)
 
 def is_worker() -> bool:
     """Tell whether this process is one of the workers; only the first call does."""
-    return os.environ.pop(VARIABLE, "") == str(os.getpid())
+    pid, _, tether = os.environ.pop(VARIABLE, "").partition(":")
+    if pid != str(os.getpid()):
+        return False
+    os.set_inheritable(int(tether), False)
+    return True
 
 
 class Surroundings:
@@ -97,6 +103,7 @@ class Worker:
         "_aborted",
         "_reports",
         "_surroundings",
+        "_tether",
         "alive",
         "back_off",
         "began",
@@ -117,6 +124,7 @@ class Worker:
         self.start_at = 0.0
         self.back_off = BACK_OFF
         self._aborted = False
+        self._tether: Tether | None = None
         self._forget(0.0)
         self._reports = socket(AF_UNIX, SOCK_DGRAM)
         self._reports.setblocking(False)
@@ -142,9 +150,10 @@ class Worker:
         # A signal must not get lost in the child, before it has become a worker.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
-            self.pid = os.fork()
+            self._tether = Tether()
+            self.pid = self._tether.fork()
             if not self.pid:
-                self._become(listeners)
+                self._become(listeners, self._tether)
         except OSError as error:
             line(f"cannot start a worker: {error.strerror}; a higher TasksMax= would help")
             self.start_at = now + self.back_off
@@ -155,6 +164,8 @@ class Worker:
     def ended(self, now: float) -> float:
         """Note that its process has ended; return after how many seconds to start another."""
         self.pid = 0
+        if self._tether:
+            self._tether.close()
         if now - self.began >= LASTED:
             self.back_off = BACK_OFF
         pause = self.back_off
@@ -197,16 +208,16 @@ class Worker:
         self.counts = (0, 0, 0, 0)
         self.alive = self.until = NEVER
 
-    def _become(self, listeners: "Sequence[Listener]") -> "NoReturn":
+    def _become(self, listeners: "Sequence[Listener]", tether: Tether) -> "NoReturn":
         """Become a worker, in the child."""
         try:
-            self._execute(listeners)
+            self._execute(listeners, tether)
         except OSError as error:
             line(f"cannot start a worker with {error.filename or sys.executable}: {error.strerror}")
         finally:
             os._exit(1)
 
-    def _execute(self, listeners: "Sequence[Listener]") -> None:
+    def _execute(self, listeners: "Sequence[Listener]", tether: Tether) -> None:
         signal.set_wakeup_fd(-1)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
@@ -216,10 +227,11 @@ class Worker:
         address = self._reports.getsockname()
         channels = list(self.channels.passed())
         passed = [(listener.name, listener.fd) for listener in listeners] + channels
+        tied = tether.tie(3 + len(passed))
         fds = _in_a_row([fd for _, fd in passed])
         pid = b"%d" % os.getpid()
         environ = self._surroundings.environ | {
-            VARIABLE.encode(): pid,
+            VARIABLE.encode(): b"%s:%d" % (pid, tied),
             b"NOTIFY_SOCKET": b"@" + address[1:],
             b"LISTEN_PID": pid,
             b"LISTEN_FDS": b"%d" % len(fds),
