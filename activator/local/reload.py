@@ -4,9 +4,12 @@ What a reload does to each unit:
 
 =====================  ====================================================================
 a socket is unchanged  it stays open, with all that is queued, whatever its service is now
-a socket has changed   its service ends, if it runs, and the socket is made anew
+its settings changed   likewise; options, backlog, mode, owner, symlinks are set on what is open
+its addresses, Accept= its service ends, if it runs; addresses that stay are handed over as they
+or Service= changed    are, with all who wait; new ones are opened, and others closed
 a socket is new        it is opened
-a socket is gone       it is closed, its files are removed, its service ends
+a socket is gone       it is closed, its files are removed, its service ends; with Accept=yes
+                       whoever waits is served first
 a service has changed  it runs on as it is; the next start is that of the new unit
 =====================  ====================================================================
 
@@ -16,9 +19,7 @@ stays as it was. Where text stands in its file is no change.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import fields, is_dataclass
 from functools import partial
-from typing import Any
 
 from activator.address import Address
 from activator.errors import ActivatorError, combine
@@ -26,9 +27,11 @@ from activator.local.services.base import ServiceBase
 from activator.local.services.service import Service
 from activator.local.services.states import GONE, State
 from activator.local.sockets.life import OVER, SocketLife
+from activator.local.sockets.node import owner_of
 from activator.local.sockets.per_connection import PerConnectionSocket
+from activator.local.sockets.renewing import Handed, fixed
 from activator.local.supervisor import Supervisor
-from activator.local.units.models import Listen, Plan, SocketUnit
+from activator.local.units.models import Listen, Plan, SocketUnit, same
 
 
 class LiveSupervisor(Supervisor):
@@ -70,11 +73,12 @@ class LiveSupervisor(Supervisor):
             old = {unit.name: unit for unit in self._plan.sockets}
             new = {unit.name: unit for unit in plan.sockets}
             kept = {name for name in new if self._keeps(name, old, new)}
+            for name in kept:
+                self._check_owner(new[name])
             before, self._plan = self._plan, plan
             added = self._add_services(plan)
-            fresh: dict[str, SocketLife] = {}
             try:
-                await self._replace(old, new, kept, fresh)
+                fresh = await self._replace(before, old, new, kept)
             except BaseException:
                 self._plan = before
                 for name in added:
@@ -84,6 +88,10 @@ class LiveSupervisor(Supervisor):
             self.sockets = {name: fresh.get(name) or self.sockets[name] for name in new}
             told = [f"{name} closed" for name in old if name not in new]
             told += [f"{name} {'made anew' if name in old else 'opened'}" for name in fresh]
+            for name, unit in new.items():
+                if name in kept and not same(old[name], unit):
+                    self.sockets[name].become(unit)
+                    told.append(f"{name} changed")
             told += self._renew(before, plan)
             for life in fresh.values():
                 life.announce()
@@ -93,9 +101,21 @@ class LiveSupervisor(Supervisor):
     # --- inside ------------------------------------------------------------------------
 
     def _keeps(self, name: str, old: dict[str, SocketUnit], new: dict[str, SocketUnit]) -> bool:
-        """Tell whether a socket stays open as it is."""
-        unchanged = name in old and same(old[name], new[name])
-        return unchanged and self.sockets[name].state not in OVER
+        """Tell whether a socket stays open, whatever else of it has changed."""
+        if name not in old or self.sockets[name].state in OVER:
+            return False
+        one, other = old[name], new[name]
+        if (one.accept, one.service) != (other.accept, other.service):
+            return False
+        fixings = [[fixed(unit, listen) for listen in unit.listens] for unit in (one, other)]
+        return fixings[0] == fixings[1]
+
+    def _check_owner(self, unit: SocketUnit) -> None:
+        """Raise if there is no such user or group as a unit names."""
+        try:
+            owner_of(unit.node)
+        except ActivatorError as error:
+            raise error.at(unit.place)  # noqa: B904 - the same error, with its place
 
     def _add_services(self, plan: Plan) -> list[str]:
         """Make the services that are new; return their names."""
@@ -111,11 +131,11 @@ class LiveSupervisor(Supervisor):
 
     async def _replace(
         self,
+        before: Plan,
         old: dict[str, SocketUnit],
         new: dict[str, SocketUnit],
         kept: set[str],
-        fresh: dict[str, SocketLife],
-    ) -> None:
+    ) -> dict[str, SocketLife]:
         """Open what is new, then close what has gone; on an error put back what was there."""
         context = self._context
         assert context is not None  # noqa: S101 - open() has made it
@@ -124,22 +144,35 @@ class LiveSupervisor(Supervisor):
         self._opened = [(old[name], listen) for name in kept for listen in old[name].listens]
         lives = {name: self._life(unit, context) for name, unit in new.items() if name not in kept}
         later = [name for name in lives if _overlaps(new[name].listens, taken)]
+        handed = Handed()
+        handed.want(new[name] for name in lives)
         try:
-            await self._start(lives, [name for name in lives if name not in later])
+            await self._start(lives, [name for name in lives if name not in later], handed)
             await self._end_services([*leaving.values()], [*lives.values()])
             for name, life in leaving.items():
+                life.hand_over(handed)
+                life.finish()
                 life.stop()
                 await self.until(lambda life=life: life.state in OVER)  # type: ignore[misc]
                 self._retired.append(self.sockets.pop(name))
-            await self._start(lives, later)
+            await self._start(lives, later, handed)
         except ActivatorError:
             for life in lives.values():
+                life.hand_over(handed)
                 life.close()
-            await self._put_back(old, [name for name in leaving if name not in self.sockets])
+            self._plan = before
+            handed.want(old[name] for name in leaving)
+            await self._put_back(
+                old, [name for name in leaving if name not in self.sockets], handed
+            )
             raise
-        fresh.update(lives)
+        finally:
+            handed.close()
+        return lives
 
-    async def _start(self, lives: dict[str, SocketLife], names: Iterable[str]) -> None:
+    async def _start(
+        self, lives: dict[str, SocketLife], names: Iterable[str], handed: Handed
+    ) -> None:
         """Open the sockets of some units.
 
         Raises:
@@ -147,17 +180,17 @@ class LiveSupervisor(Supervisor):
         """
         problems: list[ActivatorError] = []
         for name in names:
-            problems += await lives[name].start(self._refuse_twice)
+            problems += await lives[name].start(self._refuse_twice, handed)
         if problems:
             raise combine(problems)
 
-    async def _put_back(self, old: dict[str, SocketUnit], names: list[str]) -> None:
+    async def _put_back(self, old: dict[str, SocketUnit], names: list[str], handed: Handed) -> None:
         """Open sockets again that were closed for others that could not be opened."""
         context = self._context
         assert context is not None  # noqa: S101 - open() has made it
         for name in names:
             life = self._life(old[name], context)
-            if not await life.start(lambda _, __: None):
+            if not await life.start(lambda _, __: None, handed):
                 life.announce()
                 life.listen()
             self.sockets[name] = life
@@ -217,17 +250,3 @@ def _overlaps(listens: tuple[Listen, ...], taken: list[Address]) -> bool:
         if not address.is_ip and any(address.path == other.path for other in taken):
             return True
     return False
-
-
-def same(one: Any, other: Any) -> bool:
-    """Tell whether two units are the same, wherever they stand in their files."""
-    if type(one) is not type(other):
-        return False
-    if is_dataclass(one):
-        names = [field.name for field in fields(one) if field.name != "place"]
-        return all(same(getattr(one, name), getattr(other, name)) for name in names)
-    if isinstance(one, tuple | list) and not hasattr(one, "_fields"):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
-    return bool(one == other)

@@ -27,7 +27,8 @@ from activator.local.services.results import SUCCESS
 from activator.local.services.spawn import Passed, Spawner
 from activator.local.sockets.commands import run_commands
 from activator.local.sockets.listener import Listener, open_listener
-from activator.local.units.models import Listen, SocketUnit
+from activator.local.sockets.renewing import Handed, renew
+from activator.local.units.models import Listen, SocketUnit, same
 from activator.local.units.paths import RuntimeDir
 
 OVER = ("dead", "failed")
@@ -71,11 +72,14 @@ class SocketLife:
         self._polls: dict[Listener, RateLimit] = {}
         self._ending: asyncio.Task[None] | None = None
 
-    async def start(self, refuse: Callable[[SocketUnit, Listen], None]) -> list[ActivatorError]:
+    async def start(
+        self, refuse: Callable[[SocketUnit, Listen], None], handed: Handed | None = None
+    ) -> list[ActivatorError]:
         """Run its first commands and open its sockets; nobody is served yet.
 
         Args:
             refuse: Called with each line before it is opened; it may raise.
+            handed: Open listeners of other units, taken where they fit.
 
         Returns:
             What went wrong; then :meth:`close` is to be called.
@@ -94,7 +98,8 @@ class SocketLife:
         for listen in self.unit.listens:
             try:
                 refuse(self.unit, listen)
-                listener = open_listener(self.unit, listen, self._runtime)
+                found = handed.take(self.unit, listen, self._runtime) if handed else None
+                listener = found or open_listener(self.unit, listen, self._runtime)
             except ActivatorError as error:
                 problems.append(error)
                 continue
@@ -115,9 +120,39 @@ class SocketLife:
             return
         self.state = "listening"
         for listener in self.listeners:
-            self._emit("listening", listener=listener)
-            for note in listener.notes:
-                self._emit("note", note, listener)
+            if not listener.announced:
+                self._emit("listening", listener=listener)
+                listener.announced = True
+            self._tell_notes(listener)
+
+    def become(self, unit: SocketUnit) -> None:
+        """Be another unit, which differs in nothing that is fixed, with all who wait.
+
+        Args:
+            unit: The unit, with the same addresses, mode and service; its users exist.
+        """
+        if not same(unit.execution, self.unit.execution):
+            self._spawner.close()
+            self._spawner = Spawner(unit.name, unit.execution, self._context, self._on_line)
+        if unit.trigger != self.unit.trigger:
+            self._trigger = RateLimit(unit.trigger)
+        if unit.poll != self.unit.poll:
+            self._polls = {listener: RateLimit(unit.poll) for listener in self.listeners}
+        self.unit = unit
+        for listener, listen in zip(self.listeners, unit.listens, strict=True):
+            renew(listener, unit, listen, self._runtime)
+            self._tell_notes(listener)
+
+    def hand_over(self, handed: Handed) -> None:
+        """Give away the listeners that another unit can use."""
+        given = [listener for listener in self.listeners if handed.wants(listener)]
+        for listener in given:
+            self._loop.remove_reader(listener)
+            self.listeners.remove(listener)
+        handed.put(given)
+
+    def finish(self) -> None:
+        """Serve whoever waits already, before the sockets are closed; see the modes."""
 
     @property
     def _advice(self) -> str:
@@ -199,6 +234,12 @@ class SocketLife:
         """Tell what happens."""
         address = listener.address if listener is not None else None
         self._context.emit(Event(kind, self.unit.name, text, address=address))
+
+    def _tell_notes(self, listener: Listener) -> None:
+        """Tell what could not be done, once."""
+        notes, listener.notes = listener.notes, []
+        for note in notes:
+            self._emit("note", note, listener)
 
     # --- inside ------------------------------------------------------------------------
 

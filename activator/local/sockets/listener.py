@@ -17,7 +17,7 @@ from activator.local.sockets.options import apply, apply_before_bind
 from activator.local.units.models import Listen, SocketUnit
 from activator.local.units.paths import RuntimeDir
 
-_MAX_BACKLOG = 0x7FFFFFFF
+MAX_BACKLOG = 0x7FFFFFFF
 _FIRST_FREE_PORT = 1024
 
 
@@ -26,14 +26,18 @@ class Listener:
 
     Attributes:
         unit: The unit it belongs to.
+        listen: Its line there.
         address: What it listens on, as bound here.
         sock: The socket; None for a FIFO or special file.
         notes: What could not be done and does no harm.
+        announced: Whether it was told that it is open.
     """
 
-    def __init__(self, unit: SocketUnit, address: Address) -> None:
+    def __init__(self, unit: SocketUnit, listen: Listen, address: Address) -> None:
         self.unit = unit
+        self.listen = listen
         self.address = address
+        self.announced = False
         self.sock: socket.socket | None = None
         self.notes: list[str] = []
         self.made = node.Made()
@@ -84,7 +88,7 @@ def open_listener(unit: SocketUnit, listen: Listen, runtime: RuntimeDir) -> List
     """
     address = listen.address.resolved()
     try:
-        listener = Listener(unit, runtime.address(address))
+        listener = Listener(unit, listen, runtime.address(address))
         try:
             _open(listener, runtime)
         except BaseException:
@@ -138,7 +142,7 @@ def _open_socket(listener: Listener) -> None:
         if address.is_ip and not address.port:
             listener.address = address._replace(port=sock.getsockname()[1])
     if address.accepts:
-        sock.listen(min(unit.options.backlog, _MAX_BACKLOG))
+        sock.listen(min(unit.options.backlog, MAX_BACKLOG))
     listener.notes += apply(sock, unit.options)
 
 

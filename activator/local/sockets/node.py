@@ -132,13 +132,9 @@ def set_owner(path: str, options: NodeOptions) -> str:
     Raises:
         ActivatorError: There is no such user or group.
     """
-    if not options.user and not options.group:
+    uid, gid = owner_of(options)
+    if (uid, gid) == (-1, -1):
         return ""
-    uid, gid = -1, -1
-    if options.user:
-        uid, gid = _user(options.user)
-    if options.group:
-        gid = _group(options.group)
     status = os.lstat(path)
     if (uid in (-1, status.st_uid)) and (gid in (-1, status.st_gid)):
         return ""
@@ -148,6 +144,20 @@ def set_owner(path: str, options: NodeOptions) -> str:
         owner = f"{options.user}:{options.group}".rstrip(":")
         return f"{path} stays ours: only root may give it to {owner}"
     return ""
+
+
+def owner_of(options: NodeOptions) -> tuple[int, int]:
+    """Return the numbers of SocketUser= and SocketGroup=, -1 for what stays as it is.
+
+    Raises:
+        ActivatorError: There is no such user or group.
+    """
+    uid, gid = -1, -1
+    if options.user:
+        uid, gid = _user(options.user)
+    if options.group:
+        gid = _group(options.group)
+    return uid, gid
 
 
 def make_symlinks(target: str, links: tuple[str, ...], mode: int, made: Made) -> list[str]:

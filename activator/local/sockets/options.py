@@ -9,13 +9,15 @@ import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from activator.address import Address
 from activator.errors import ActivatorError
 from activator.local.units.models import SocketOptions
 
 # Numbers that Python's socket module does not name (asm-generic/socket.h, linux/in.h).
+SO_BUF_LOCK = 72
 SO_PASSPIDFD = 76
 SO_PASSRIGHTS = 83
 SO_TIMESTAMP = 29
@@ -32,6 +34,7 @@ IPPROTO_SCTP = 132
 SCTP_NODELAY = 3
 
 _IP = (socket.AF_INET, socket.AF_INET6)
+_NAME = 16  # TCP_CA_NAME_MAX
 _KERNEL_MAX = 0x7FFFFFFF
 
 
@@ -183,6 +186,47 @@ def apply(sock: socket.socket, options: SocketOptions) -> Iterator[str]:
         Notes about options that could not be set.
     """
     yield from _apply(sock, AFTER_BIND, options)
+
+
+def change(sock: socket.socket, before: SocketOptions, options: SocketOptions) -> Iterator[str]:
+    """Set on an open listener what is another value than before, or none any more.
+
+    Yields:
+        Notes about options that could not be set.
+    """
+    old, new = before.values, options.values
+    with socket.socket(sock.family, sock.type, sock.proto) as fresh:
+        for option in (*BEFORE_BIND, *AFTER_BIND):
+            where = option.where(sock)
+            if where is not None and option.directive in old.keys() - new.keys():
+                try:
+                    _put_back(sock, fresh, where)
+                except OSError as error:
+                    yield f"{option.directive}= could not be put back: {error.strerror}"
+    changed = {name: value for name, value in new.items() if old.get(name) != value}
+    for table in (BEFORE_BIND, AFTER_BIND):
+        yield from _apply(sock, table, replace(options, values=changed))
+
+
+def _put_back(sock: socket.socket, fresh: socket.socket, where: tuple[int, int]) -> None:
+    """Give an option the value that it has on a fresh socket.
+
+    Raises:
+        OSError: It cannot be set.
+    """
+    if where[1] == socket.TCP_CONGESTION and where[0] == socket.IPPROTO_TCP:
+        sock.setsockopt(*where, fresh.getsockopt(*where, _NAME).rstrip(b"\0"))
+        return
+    value = fresh.getsockopt(*where)
+    if where in ((socket.SOL_SOCKET, socket.SO_RCVBUF), (socket.SOL_SOCKET, socket.SO_SNDBUF)):
+        sock.setsockopt(*where, value // 2)  # the kernel doubles what it is given
+        with suppress(OSError):
+            # Have the kernel choose the size again, since Linux 5.14.
+            lock = sock.getsockopt(socket.SOL_SOCKET, SO_BUF_LOCK)
+            mine = 2 if where[1] == socket.SO_RCVBUF else 1
+            sock.setsockopt(socket.SOL_SOCKET, SO_BUF_LOCK, lock & ~mine)
+    else:
+        sock.setsockopt(*where, value)
 
 
 def _bind_to_device(sock: socket.socket, device: str) -> None:

@@ -25,6 +25,7 @@ from activator.local.units.paths import RuntimeDir
 from activator.local.units.service_model import ServiceUnit
 
 _PAUSE = 1.0  # seconds
+_LAST = 4096  # connections, SOMAXCONN
 
 
 class PerConnectionSocket(SocketLife):
@@ -109,6 +110,17 @@ class PerConnectionSocket(SocketLife):
         super().close()
         if self._quick is not None:
             self._quick.close()
+
+    def finish(self) -> None:
+        """Serve whoever waits already, before the sockets are closed."""
+        for listener in [*self.listeners]:
+            listener.made.remove()  # nobody finds it any more
+            for _ in range(_LAST):
+                sock = self._accept(listener) if self._ending is None else None
+                if sock is None:
+                    break
+                if not self._serve(listener, sock):
+                    sock.close()
 
     def gone(self, service: ServiceBase | QuickProcess) -> None:
         """Forget an instance that has ended, and close its connection."""

@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
 
 from activator.address import Address
 from activator.local.units.service_model import (
@@ -160,3 +161,17 @@ class Plan:
         """Tell whether any service may notify."""
         samples = [template.sample for template in self.templates.values()]
         return any(unit.notify != "none" for unit in (*self.services.values(), *samples))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Tell whether two units are the same, wherever they stand in their files."""
+    if type(one) is not type(other):
+        return False
+    if is_dataclass(one):
+        names = [field.name for field in fields(one) if field.name != "place"]
+        return all(same(getattr(one, name), getattr(other, name)) for name in names)
+    if isinstance(one, tuple | list) and not hasattr(one, "_fields"):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return bool(one == other)
