@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from activator.cli import COMMANDS, activator
 from activator.cli.shells import SHELLS, VARIABLE, Bash
 from activator.hardening import needs
 from activator.render import templates
+from activator.testing.activation import Activate
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -116,6 +118,21 @@ def test_values_of_options() -> None:
     )
     assert list(templates.names()) == offered("templates", "--show", "")
     assert ["bash", "zsh", "fish"] == offered("completion", "")
+
+
+def test_units_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`activator ctl` is offered the units that run; nothing where none do."""
+    with Activate() as activate, tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/ctl"
+        monkeypatch.setenv("ACTIVATOR_CONTROL", path)
+        assert [] == offered("ctl", "status", "")
+        options = ["--control-socket", path]
+        activate(command=["/bin/cat"], options=options)
+        assert ["cat.socket", "cat.service"] == offered("ctl", "status", "")
+        assert ["cat.service"] == offered("ctl", "restart", "c")
+        assert ["cat.socket"] == offered("ctl", "stop", "cat.service", "")
+        monkeypatch.delenv("ACTIVATOR_CONTROL")
+        assert ["cat.service"] == offered("ctl", *options, "restart", "")
 
 
 # --- the scripts, in real shells ---------------------------------------------------------

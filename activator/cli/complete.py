@@ -58,6 +58,22 @@ def live_sockets(_: click.Context, __: click.Parameter, incomplete: str) -> "Ite
         return []
 
 
+def running_units(context: click.Context, _: click.Parameter, incomplete: str) -> "Items":
+    """Offer the units of the local activator that runs, as `activator ctl` takes them."""
+    from activator.errors import ActivatorError
+    from activator.local.control import ask, default_path
+
+    try:
+        rows = ask(context.params.get("control_socket") or default_path(), "list", [])
+    except ActivatorError:
+        return []
+    names = [str(row["unit"]) for row in rows]
+    if context.params.get("verb") in ("start", "restart"):
+        names = [name for name in names if name.endswith(".service")]
+    given = context.params.get("names") or ()
+    return _beginning(incomplete, [name for name in names if name not in given])
+
+
 def directories(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Let the shell offer directories."""
     return [_item(incomplete, kind="dir")]

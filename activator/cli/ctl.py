@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from activator.cli import complete
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -17,7 +19,7 @@ VERBS = ("list", "status", "start", "stop", "restart", "reload")
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.argument("verb", type=click.Choice(VERBS))
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.running_units)
 @click.option("--control-socket", metavar="PATH", help="Where it listens, if not by default.")
 @click.option(
     "--format",
