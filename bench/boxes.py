@@ -56,7 +56,7 @@ def rows() -> Iterator[compare.Row]:
         for turn in range(ROUNDS + 1):
             for name, port in PORTS.items():
                 one, many = (
-                    _load(box, port, clients, SECONDS if turn else 0.2) for clients in (1, CLIENTS)
+                    load(box, port, clients, SECONDS if turn else 0.2) for clients in (1, CLIENTS)
                 )
                 if turn:
                     rates[name].append(many[0] / many[1])
@@ -80,11 +80,11 @@ def rows() -> Iterator[compare.Row]:
 
 
 @contextmanager
-def booted() -> Iterator[Box]:
+def booted(suite: str = SUITE) -> Iterator[Box]:
     """Boot a box with the project installed, and the client."""
     with tempfile.TemporaryDirectory() as scratch:
         wheel = installed.build(Path(scratch))
-        with Box(SUITE, ensure_root(SUITE)) as box:
+        with Box(suite, ensure_root(suite)) as box:
             box.write(f"/root/{wheel.name}", wheel.read_bytes())
             box.run(box.python, "-m", "installer", "--compile-bytecode=0", f"/root/{wheel.name}")
             box.write(CLIENT, Path(servers.compiled("client")).read_bytes(), 0o755)
@@ -99,7 +99,8 @@ def _units(box: Box) -> dict[str, str]:
     return files
 
 
-def _load(box: Box, port: int, clients: int, seconds: float) -> list[float]:
+def load(box: Box, port: int, clients: int, seconds: float) -> list[float]:
+    """Return what the client tells: see client.c."""
     words = (CLIENT, servers.ASKS, str(port), str(clients), str(seconds))
     return [float(word) for word in box.run(*words).stdout.split()]
 

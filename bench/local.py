@@ -1,9 +1,8 @@
-"""The local activator against systemd-socket-activate, with the same programs.
+"""The local activator beside systemd-socket-activate, with the same programs.
 
-Connections: what the whole of a server, its processes included, needs of the processor for one
-connection that a fresh /bin/cat answers; the rate is shown too, though on few processors the
-client and all else that runs have their share in it. Cold start: from connect to the first byte
-of a service that is not running yet. Memory: what is the activator's own, with 100 sockets.
+Connections that a fresh /bin/cat answers each: how many a second, and what the whole of a
+server, its processes included, needs of the processor for one. Cold start: from connect to the
+first byte of a service that is not running yet. Memory: with 100 sockets.
 """
 
 import contextlib
@@ -11,7 +10,6 @@ import os
 import select
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,16 +18,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import compare
+
 ROUNDS = 9
 COLD_ROUNDS = 21
-CONNECTIONS = 60  # a round
-AT_ONCE = 4
+CONNECTIONS = 120  # a round
+AT_ONCE = (4, 16)
 SOCKETS = 100
 TICK = os.sysconf("SC_CLK_TCK")
 PATIENCE = 20.0
 # The peer does not pass the locale on, with which /bin/cat has more to do.
 ENVIRONMENT = {n: v for n, v in os.environ.items() if n != "LANG" and not n.startswith("LC_")}
-BARS = {"cpu": 1.0, "rate": 1.0, "cold": 1.1, "memory": 30.0}
+BARS = {"rate": 1.0, "cold": 1.1, "memory": 30.0}
 QUIET = ["--quiet"]
 OURS = [sys.executable, "-m", "activator", "run"]
 PEER = ["systemd-socket-activate"]
@@ -85,13 +85,13 @@ def connect(path: str) -> socket.socket:
     return client
 
 
-def connections(server: Server, count: int = CONNECTIONS) -> tuple[float, float]:
-    """Have so many connections answered; return processor and wall time of one, in seconds."""
+def connections(server: Server, at_once: int, count: int = CONNECTIONS) -> tuple[float, float]:
+    """Have so many connections answered; return a second's, and a one's processor time in us."""
     begun, used = time.perf_counter(), server.used()
     poll, live = select.epoll(), {}
     opened = 0
     while opened < count or live:
-        while opened < count and len(live) < AT_ONCE:
+        while opened < count and len(live) < at_once:
             client = connect(server.path)
             live[client.fileno()] = client
             poll.register(client.fileno(), select.EPOLLIN)
@@ -102,34 +102,21 @@ def connections(server: Server, count: int = CONNECTIONS) -> tuple[float, float]
     poll.close()
     wall = time.perf_counter() - begun
     time.sleep(0.05)  # the last processes are waited for
-    return (server.used() - used) / count, wall / count
+    return count / wall, (server.used() - used) / count * 1e6
 
 
 def first_byte(path: str, *command: str) -> float:
-    """Return the time from connect to the first byte of a service that does not run yet."""
+    """Return the time from connect to the first byte of a service that does not run yet, in ms."""
     with serving(path, *command), socket.socket(socket.AF_UNIX) as client:
         time.sleep(0.05)  # it polls
         begun = time.perf_counter()
         client.connect(path)
         client.sendall(b"x")
         assert client.recv(1)
-        return time.perf_counter() - begun
+        return (time.perf_counter() - begun) * 1e3
 
 
-def show(  # noqa: PLR0917 - the columns of a line
-    what: str, ours: float, peer: float, unit: str, ratio: float, bar: float
-) -> bool:
-    """Print one comparison; return whether the bar is kept, the ratio being what costs."""
-    kept = ratio <= bar
-    print(
-        f"{what:<40} {ours:9.2f} {unit:<3} {peer:9.2f} {unit:<3}  x {ratio:5.2f}   "
-        f"bar {bar:5.2f}   {'holds' if kept else 'MISSED'}",
-        flush=True,
-    )
-    return kept
-
-
-def compare_connections(home: Path) -> bool:
+def compare_connections(home: Path) -> Iterator[compare.Row]:
     """Compare the processes of connections."""
     (home / "cat.socket").write_text(
         f"[Socket]\nListenStream={home}/ours\nAccept=yes\nTriggerLimitBurst=0\n"
@@ -142,27 +129,18 @@ def compare_connections(home: Path) -> bool:
         serving(f"{home}/ours", *ours_command) as ours,
         serving(f"{home}/peer", *peer_command) as peer,
     ):
-        done: dict[str, list[tuple[float, float]]] = {"ours": [], "peer": []}
-        for number in range(ROUNDS + 1):
-            order = [("ours", ours), ("peer", peer)]
-            for name, server in order if number % 2 else reversed(order):
-                done[name].append(connections(server))
-    sides = {name: list(zip(*rounds[1:], strict=True)) for name, rounds in done.items()}
-    cpu = [statistics.median(sides[name][0]) for name in ("ours", "peer")]
-    wall = [statistics.median(sides[name][1]) for name in ("ours", "peer")]
-    kept = show(
-        "a connection: processor, all in all", cpu[0] * 1e6, cpu[1] * 1e6, "us",
-        statistics.median(a / b for a, b in zip(sides["ours"][0], sides["peer"][0], strict=True)),
-        BARS["cpu"],
-    )  # fmt: skip
-    return show(
-        f"a connection, {AT_ONCE} at once", 1 / wall[0], 1 / wall[1], "/s",
-        statistics.median(a / b for a, b in zip(sides["ours"][1], sides["peer"][1], strict=True)),
-        BARS["rate"],
-    ) and kept  # fmt: skip
+        for at_once in AT_ONCE:
+            done: dict[Server, list[tuple[float, float]]] = {ours: [], peer: []}
+            for number in range(ROUNDS + 1):
+                for server in (ours, peer) if number % 2 else (peer, ours):
+                    done[server].append(connections(server, at_once))
+            rates, used = zip(*(zip(*done[each][1:], strict=True) for each in done), strict=True)
+            what = f"Accept=yes, {at_once} at once: run / systemd-socket-activate"
+            yield compare.compared(what, *rates, BARS["rate"], better=compare.HIGHER, unit="/s")
+            yield compare.compared("  the processor's time for one of these", *used, unit="us")
 
 
-def compare_cold_starts(home: Path) -> bool:
+def compare_cold_starts(home: Path) -> compare.Row:
     """Compare the first byte of a shared service."""
     serve = [sys.executable, "-m", "activator", "serve", ECHO]
     times: dict[str, list[float]] = {"ours": [], "peer": []}
@@ -172,12 +150,11 @@ def compare_cold_starts(home: Path) -> bool:
             end = ["--"] if name == "ours" else []
             path = f"{home}/cold-{name}"
             times[name].append(first_byte(path, *head, "-l", path, *end, *serve))
-    ours, peer = (statistics.median(times[name][1:]) for name in ("ours", "peer"))
-    return show("first byte of a cold service", ours * 1e3, peer * 1e3, "ms", ours / peer,
-                BARS["cold"])  # fmt: skip
+    what = "first byte of a cold service: run / systemd-socket-activate"
+    return compare.compared(what, times["ours"][1:], times["peer"][1:], BARS["cold"])
 
 
-def measure_memory(home: Path) -> bool:
+def measure_memory(home: Path) -> compare.Row:
     """Measure what is the activator's own, with many sockets."""
     many = home / "many"
     many.mkdir()
@@ -187,21 +164,19 @@ def measure_memory(home: Path) -> bool:
     with serving(f"{many}/{SOCKETS - 1:03}", *OURS, *QUIET, str(many)) as server:
         time.sleep(0.3)
         status = Path(f"/proc/{server.process.pid}/status").read_text()
-        resident = int(status.partition("VmRSS:")[2].split()[0]) / 1024
-        rollup = Path(f"/proc/{server.process.pid}/smaps_rollup").read_text()
-        own = int(rollup.partition("\nPss:")[2].split()[0]) / 1024
-    return show(f"resident memory, {SOCKETS} sockets (shared: Pss)", resident, own, "MB",
-                resident, BARS["memory"])  # fmt: skip
+    resident = int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    what = f"resident memory of run with {SOCKETS} sockets"
+    return compare.Row(what, resident, 0, resident, BARS["memory"], unit="MB")
 
 
-def main() -> int:
-    """Print the comparisons; return 1 if a bar is missed."""
-    print(f"{'':<40} {'activator run':>13} {'systemd-socket-activate':>24}")
+def rows() -> Iterator[compare.Row]:
+    """Yield the comparisons."""
     with tempfile.TemporaryDirectory(prefix="activator-bench-") as scratch:
         home = Path(scratch)
-        kept = [compare_connections(home), compare_cold_starts(home), measure_memory(home)]
-    return not all(kept)
+        yield from compare_connections(home)
+        yield compare_cold_starts(home)
+        yield measure_memory(home)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    compare.main(rows)
