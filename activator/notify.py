@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 # How long to wait for a manager that does not read, in seconds.
 PATIENCE = 10.0
 _INT = 4
-# Where messages were sent last, and the socket for it.
-_links: dict[str, socket] = {}
+_UNIX = ("/", "@")
 
 
 def ready(text: str = "") -> bool:
@@ -98,21 +97,76 @@ def send(message: str, patience: float = 0.0, fds: "Sequence[int]" = ()) -> bool
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     try:
-        if not address.startswith(("/", "@")):
+        if not address.startswith(_UNIX):
             return bool(address) and bool(daemon.notify(message, fds=list(fds)))  # AF_VSOCK
         try:
-            return _send(address, message.encode(), patience, fds)
+            return _send(_link.to(address), message.encode(), patience, fds)
         except ConnectionError:
             # Who listened there has gone; somebody else may do it now.
-            while _links:
-                _links.popitem()[1].close()
-            return _send(address, message.encode(), patience, fds)
+            _link.address = ""
+            return _send(_link.to(address), message.encode(), patience, fds)
     except (OSError, ValueError):
         return False
 
 
-def _send(address: str, data: bytes, patience: float, fds: "Sequence[int]") -> bool:
-    link = _link(address)
+def descriptors() -> list[int]:
+    """Return what is kept open from the first message to the end, opened now if need be."""
+    if os.environ.get("NOTIFY_SOCKET", "").startswith(_UNIX):
+        try:
+            return [_link.open().fileno()]
+        except OSError:
+            pass
+    return []
+
+
+class _Link:
+    """The socket to the manager, the same for as long as the process: others know its number.
+
+    Attributes:
+        address: What it is connected to; empty for nothing.
+    """
+
+    __slots__ = ("_identity", "_socket", "address")
+
+    def __init__(self) -> None:
+        self.address = ""
+        self._socket: socket | None = None
+        self._identity: object = None
+
+    def to(self, address: str) -> socket:
+        """Return it, connected."""
+        link = self.open()
+        if self.address != address:
+            self.address = ""
+            link.connect(os.fsencode("\0" + address[1:] if address[0] == "@" else address))
+            self.address = address
+        return link
+
+    def open(self) -> socket:
+        """Return it."""
+        if self._socket and _identity(self._socket) != self._identity:
+            # Somebody has closed all descriptors, and the number is another's now, or nobody's.
+            self._socket.detach()
+            self._socket = None
+        if not self._socket:
+            self.address = ""
+            self._socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
+            self._identity = _identity(self._socket)
+        return self._socket
+
+
+_link = _Link()
+
+
+def _identity(link: socket) -> object:
+    try:
+        status = os.fstat(link.fileno())
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _send(link: socket, data: bytes, patience: float, fds: "Sequence[int]") -> bool:
     rights = b"".join(fd.to_bytes(_INT, byteorder) for fd in fds)
     ancillary = [(SOL_SOCKET, SCM_RIGHTS, rights)] if rights else []
     until = monotonic() + patience
@@ -130,18 +184,3 @@ def _send(address: str, data: bytes, patience: float, fds: "Sequence[int]") -> b
             room.poll(left * 1000)
         else:
             return True
-
-
-def _link(address: str) -> socket:
-    link = _links.get(address)
-    if link is None:
-        link = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
-        try:
-            link.connect(os.fsencode("\0" + address[1:] if address[0] == "@" else address))
-        except BaseException:
-            link.close()
-            raise
-        while _links:
-            _links.popitem()[1].close()
-        _links[address] = link
-    return link

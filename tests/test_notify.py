@@ -1,5 +1,6 @@
 """Messages to the service manager, received on a real NOTIFY_SOCKET."""
 
+import os
 import socket
 import threading
 import time
@@ -77,6 +78,26 @@ def test_manager_that_comes_back(notifications: Notifications) -> None:
         again.bind(f"\0{notifications.path[1:]}")
         assert notify.status("three")
         assert b"STATUS=three" == again.recv(100)
+
+
+def test_descriptor_that_is_closed_by_others(notifications: Notifications) -> None:
+    """Who closes all descriptors does not have messages end up elsewhere."""
+    assert notify.status("one")
+    (number,) = notify.descriptors()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        os.dup2(ours.fileno(), number)
+        try:
+            assert notify.status("two")
+            theirs.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                theirs.recv(100)
+        finally:
+            os.close(number)
+    os.close(notify.descriptors()[0])
+    assert notify.status("three")
+    received = [notifications.receive() for _ in range(3)]
+    assert ["STATUS=one", "STATUS=two", "STATUS=three"] == received
 
 
 def test_service_whose_manager_does_not_read() -> None:

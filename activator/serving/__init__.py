@@ -17,6 +17,7 @@ How the files build on each other, each using only those before it::
     readers                      async def h(reader), of FIFOs and special files
     contexts                     handlers with a beginning and an end: context managers
     http, asgi, wsgi             web applications as such handlers: uvicorn's and waitress's HTTP
+    gates, connections, boxes    what a loop looks at; connections that it serves; messages
     single, threaded, aio        the three services: one plain call, threads, an event loop
     remote, children, cgroups    processes of connections: who their client is, how they end
     starters, programs           and how they begin: a handler's, a program's

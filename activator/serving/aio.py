@@ -9,27 +9,18 @@
     over       none runs any more, or a cancelled one has not ended within GRACE either;
                context managers are left
 
-Accepting is our own, so that every accepted connection is counted from its first moment
-and none is dropped between the kernel's queue and its task.
+How connections come and go is in connections.py.
 """
 
 import asyncio
 import logging
-import os
 from contextlib import contextmanager, suppress
-from math import inf
-from socket import socket
 
 from activator.journal import ERROR, journal
-from activator.serving.accept import (
-    PAUSE,
-    BrokenListenerError,
-    ScarceError,
-    accept,
-    anything_waits,
-    sort_out,
-)
+from activator.serving.accept import anything_waits
+from activator.serving.connections import Connections
 from activator.serving.contexts import Contexts
+from activator.serving.gates import Gates
 from activator.serving.handlers import (
     CALLED,
     CONNECTED,
@@ -41,33 +32,25 @@ from activator.serving.handlers import (
     TAKER,
 )
 from activator.serving.life import NEVER, Life
-from activator.serving.loops import is_uvloop, new_loop
-from activator.serving.protocols import Accepted, Connection, accepted_by, connect
-from activator.serving.report import Rarely, failure, line
+from activator.serving.loops import new_loop
+from activator.serving.report import failure, line
 from activator.serving.restored import forget_restored
-from activator.serving.sources import Sources
 from activator.serving.stop import StopSignals
-from activator.serving.streams import conversation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from activator.serving.boxes import Boxes
     from activator.serving.datagrams import Transport
     from activator.serving.engine import Ending, Settings
-    from activator.serving.files import File
     from activator.serving.handlers import Route
-    from activator.serving.inbox import Inbox
-    from activator.serving.pool import Pool
     from activator.serving.readers import Reading
 
 # How long cancelled handlers may take to end, in seconds.
 GRACE = 1.0
-# How many connections may hold what they needed to begin; most do not live longer.
-FRESH = 64
 ON_STREAMS = frozenset({STREAMS, PROTOCOL, CONTEXT, TAKER})
-WITH_TRANSPORT = frozenset({PROTOCOL, TAKER})
 
 
 def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
@@ -99,30 +82,17 @@ class _Service:
         self._settings = settings
         self._life = Life(settings, self._busy, self._schedule_tick)
         self._timer: asyncio.TimerHandle | None = None
-        self._limit = settings.max_connections or inf
-        self._sources = Sources(settings.max_per_source) if settings.max_per_source else None
+        self._gates = Gates(loop)
+        self._connections = Connections(
+            loop, settings, self._life, self._gates, ended=self._ended, broken=self._break
+        )
         self._routes: Sequence[Route] = ()
         self._contexts = Contexts(loop)
         self._starting: asyncio.Task[list[Route]] | None = None
         self._deadline = 0.0
-        self._tasks: set[asyncio.Task[int]] = set()
-        self._connections: set[Connection | Accepted] = set()
         self._transports: list[Transport] = []
         self._readings: list[Reading] = []
-        self._inboxes: dict[Route, Inbox | File] = {}
-        self._pool: Pool | None = None
-        self._light: dict[Route, type[Accepted]] = {}
-        self._fresh: list[Accepted] = []
-        self._is_light = is_uvloop(loop) and not (self._sources or settings.meter)
-        if settings.meter:
-            settings.meter.tallies.doubles = is_uvloop(loop)
-        self._connected = False  # the per-connection mode
-        self._watched: set[Route] = set()  # whose listeners are looked at now
-        self._waiting: set[Route] = (
-            set()
-        )  # whose listeners wait for a thread, or a connection's end
-        self._draining = False
-        self._scarcity = Rarely()
+        self._boxes: Boxes | None = None
 
     # The states.
 
@@ -133,7 +103,7 @@ class _Service:
             try:
                 if await self.start(routes):
                     await self.over
-                    left = self._deadline - self._loop.time() if self._draining else None
+                    left = self._deadline - self._loop.time() if self._gates.closed else None
                     await self._contexts.leave(self._settings.drain if left is None else left)
             finally:
                 await self.end()
@@ -152,64 +122,52 @@ class _Service:
 
     def begin(self, routes: "Sequence[Route]") -> None:
         self._routes = [route for route in routes if route.listener.kind != CONNECTED]
-        self._connected = not self._routes
-        if not self._connected:
+        self._connections.alone = not self._routes
+        if self._routes:
             forget_restored(routes)
         if not all(route.is_async for route in routes):
             from activator.serving.pool import Pool  # noqa: PLC0415 - rarely needed
 
-            self._pool = Pool(self._settings.threads, self._announce_freed)
+            self._connections.pool = Pool(self._settings.threads, self._announce_freed)
         for route in routes:
             if route.sort == READER:
                 self._begin_reading(route)
-                continue
-            if route.sort in CALLED:
-                from activator.serving.inbox import inbox  # noqa: PLC0415 - rarely needed
-
-                self._inboxes[route] = inbox(route, self._settings.message_max)
-                self._watch(route)
-                continue
-            sock = route.listener.socket()
-            sock.setblocking(False)
-            if route.listener.kind == CONNECTED:
-                self._adopt(route, sock)
-            elif route.sort == DATAGRAMS:
-                self._begin_datagrams(route)
+            elif route.sort in CALLED:
+                self._begin_calling(route)
             else:
-                self._watch(route)
+                sock = route.listener.socket()
+                sock.setblocking(False)
+                if route.listener.kind == CONNECTED:
+                    self._connections.adopt(route, sock)
+                elif route.sort == DATAGRAMS:
+                    self._begin_datagrams(route)
+                else:
+                    self._connections.open(route)
         self._life.ready()
 
     def stop(self) -> None:
         """Begin to drain, at the first signal."""
-        if self._draining:
+        if self._gates.closed:
             return
-        self._draining = True
+        self._gates.close()
         self._deadline = self._loop.time() + self._settings.drain
         if self._starting:
             self._starting.cancel()
             return
-        for route in list(self._watched):
-            self._unwatch(route)
-        self._waiting.clear()
         for transport in (*self._transports, *self._readings):
             transport.close()
         self._life.drain(slowly=bool(self._contexts))
-        if self._pool:
-            self._pool.watch()
+        if self._connections.pool:
+            self._connections.pool.watch()
         self._loop.call_later(self._settings.drain, self.expire)
         self._check_over()
 
     def expire(self) -> None:
         """End what still runs, when the time has passed or at the second SIGINT."""
         self.in_time = False
-        for task in self._tasks:
-            task.cancel()
-        for connection in list(self._connections):
-            connection.abort()
+        self._connections.end()
         for reading in self._readings:
             reading.abort()
-        if self._pool:
-            self._pool.abandon()
         if self.over.done():
             self._contexts.cancel()
         self._loop.call_later(GRACE, self._finish)
@@ -218,17 +176,17 @@ class _Service:
         """Cancel what the handlers have left running, and let generators clean up."""
         self._contexts.cancel()
         await self._contexts.end(GRACE)
-        self.status = self.status or self._contexts.status
+        self.status = self.status or self._connections.status or self._contexts.status
         # Handlers that are still here have had their time.
-        left = asyncio.all_tasks(self._loop) - self._tasks - {asyncio.current_task()}
+        left = asyncio.all_tasks(self._loop) - self._connections.tasks - {asyncio.current_task()}
         for task in left:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=GRACE)
         await self._loop.shutdown_asyncgens()
-        if self._pool:
-            self._pool.unwatch()
-            self._pool.close()
+        if self._connections.pool:
+            self._connections.pool.unwatch()
+            self._connections.pool.close()
         self._life.stop()
         if self._timer:
             self._timer.cancel()
@@ -236,12 +194,11 @@ class _Service:
         self._loop.set_exception_handler(lambda *_: None)
 
     def _check_over(self) -> None:
-        if not (self._draining or self._connected) or self._busy():
+        if not (self._gates.closed or self._connections.alone) or self._busy():
             return
+        pool = self._connections.pool
         # What lasts does not make it busy.
-        if not any(reading.busy for reading in self._readings) and not (
-            self._pool and self._pool.unfinished
-        ):
+        if not any(reading.busy for reading in self._readings) and not (pool and pool.unfinished):
             # Not at once: a protocol hears of its end right after the connection has.
             self._loop.call_soon(self._finish)
 
@@ -250,7 +207,25 @@ class _Service:
             self.over.set_result(None)
 
     def _busy(self) -> int:
-        return len(self._tasks) + len(self._connections) + (self._pool.busy if self._pool else 0)
+        return len(self._connections)
+
+    def _break(self, reason: str) -> None:
+        line(reason, ERROR)
+        self.status = 1
+        self.stop()
+
+    def _ended(self) -> None:
+        if self._gates.closed or self._connections.alone:
+            self._check_over()
+            return
+        self._life.note()
+        if self._gates.waiting:
+            self._gates.resume_all()
+
+    def _announce_freed(self) -> None:
+        # A straggler may end when the loop is closed already.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._ended)
 
     # What goes by the clock.
 
@@ -264,202 +239,16 @@ class _Service:
 
     def _tick(self) -> None:
         self._timer = None
-        if self._pool:
-            self._life.used(max([self._pool.ended, *(box.used for box in self._inboxes.values())]))
+        if self._connections.pool:
+            self._life.used(self._connections.pool.ended)
+        if self._boxes:
+            self._life.used(self._boxes.used)
         if self._life.is_idle():
             if not (anything_waits(self._routes) or self._contexts.at_work()):
                 self.stop()
                 return
             self._life.note()
         self._schedule_tick()
-
-    # Listeners.
-
-    def _watch(self, route: "Route") -> None:
-        if not self._draining and route not in self._watched:
-            box = self._inboxes.get(route)
-            if box and not box.can_be_watched:
-                self._take(route)
-                return
-            self._watched.add(route)
-            ready = self._take if box else self._accept
-            if route.sort == PROTOCOL and self._is_light:
-                if route not in self._light:
-                    self._light[route] = accepted_by(route, self._loop, self._ended_lightly)
-                ready = self._accept_lightly
-            self._loop.add_reader(route.listener.fd, ready, route)
-
-    def _unwatch(self, route: "Route") -> None:
-        if route not in self._watched:
-            return
-        self._watched.discard(route)
-        self._loop.remove_reader(route.listener.fd)
-
-    def _hold(self, route: "Route") -> None:
-        self._unwatch(route)
-        self._waiting.add(route)
-
-    def _accept(self, route: "Route") -> None:
-        listener = route.listener
-        shared = listener.socket()
-        make: Any = Connection if route.is_async else socket
-        if self._settings.meter:
-            make = self._settings.meter.tallies.kind(listener, make)
-        for _ in range(self._settings.batch):
-            if self._draining:
-                return
-            if self._full(route):
-                self._hold(route)
-                return
-            try:
-                accepted = accept(shared, listener, make)
-            except ScarceError as error:
-                self._pause(route, str(error))
-                return
-            except BrokenListenerError as error:
-                self._break(str(error))
-                return
-            if accepted is None:
-                return
-            self._adopt(route, *accepted)
-
-    def _accept_lightly(self, route: "Route") -> None:
-        """Do what :meth:`_accept` does, for uvloop's protocols and without a limit by source.
-
-        It is as much as can be left out: half of the time of a short connection is spent here.
-        """
-        listener, life, fresh = route.listener, self._life, self._fresh
-        accept = listener.socket()._accept  # type: ignore[attr-defined]  # noqa: SLF001
-        make = self._light[route]
-        try:
-            for _ in range(self._settings.batch):
-                if self._limit != inf and self._full(route):
-                    self._hold(route)
-                    break
-                fd, _ = accept()
-                life.accepted += 1
-                listener.accepted += 1
-                try:
-                    connection = make(fd)
-                except Exception as error:  # noqa: BLE001 - a factory may fail in any way
-                    os.close(fd)
-                    failure(f"{route} failed", error, skip=2)
-                else:
-                    self._connections.add(connection)
-                    fresh.append(connection)
-        except OSError as error:
-            try:
-                sort_out(error, listener)
-            except ScarceError as scarce:
-                self._pause(route, str(scarce))
-            except BrokenListenerError as broken:
-                self._break(str(broken))
-        if len(fresh) > FRESH:
-            for connection in fresh:
-                connection.settle()
-            fresh.clear()
-        life.note()
-
-    def _ended_lightly(self, connection: Accepted) -> None:
-        self._connections.discard(connection)
-        if self._draining or self._waiting or self._life.quiet or self._settings.idle_exit:
-            self._ended()
-
-    def _full(self, route: "Route") -> bool:
-        if self._limit <= self._busy():
-            return True
-        return self._pool is not None and not route.is_async and self._pool.full
-
-    def _pause(self, route: "Route", reason: str) -> None:
-        self._hold(route)
-        self._loop.call_later(PAUSE, self._resume, route)
-        self._scarcity.line(reason)
-
-    def _break(self, reason: str) -> None:
-        line(reason, ERROR)
-        self.status = 1
-        self.stop()
-
-    def _resume(self, route: "Route") -> None:
-        self._waiting.discard(route)
-        self._watch(route)
-
-    def _resume_all(self) -> None:
-        for route in list(self._waiting):
-            self._resume(route)
-
-    # Connections.
-
-    def _adopt(self, route: "Route", sock: "socket", peer: object = None) -> None:
-        release = None
-        if self._sources and not self._connected:
-            release = self._admit(self._sources, sock)
-            if release is None:
-                return
-        life = self._life
-        life.accepted += 1
-        route.listener.accepted += 1
-        if route.sort in WITH_TRANSPORT:
-            self._connect(route, sock, release)
-        elif route.is_async:
-            task = self._loop.create_task(conversation(route, sock, self._loop, peer))
-            self._tasks.add(task)
-            task.add_done_callback(self._task_ended)
-            if release:
-                task.add_done_callback(lambda _: release())
-        elif self._pool:
-            self._pool.submit(route, sock, release)
-        life.note()
-
-    def _admit(self, sources: Sources, sock: "socket") -> "Callable[[], object] | None":
-        source = sources.admit(sock)
-        if source:
-            return lambda: sources.release(source)
-        self._life.refused += 1
-        self._life.note()
-        sock.close()
-        return None
-
-    def _connect(
-        self, route: "Route", sock: "socket", release: "Callable[[], object] | None"
-    ) -> None:
-        connection = sock
-        if not isinstance(connection, Connection):
-            connection = Connection(sock.family, sock.type, sock.proto, sock.detach())
-        connection.ended = self._connection_ended
-        connection.release = release
-        self._connections.add(connection)
-        if not connect(route, connection, self._loop) and self._connected:
-            self.status = 1
-
-    def _connection_ended(self, connection: "Connection | Accepted") -> None:
-        self._connections.discard(connection)
-        if connection.release:
-            connection.release()
-        self._ended()
-
-    def _task_ended(self, task: "asyncio.Task[int]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            error = task.exception()
-            if error:  # no Exception, the handler's are all caught
-                failure("a handler failed", error)
-            elif self._connected:
-                self.status = task.result()
-        self._ended()
-
-    def _ended(self) -> None:
-        if self._draining or self._connected:
-            self._check_over()
-            return
-        self._life.note()
-        if self._waiting:
-            self._resume_all()
-
-    def _announce_freed(self) -> None:
-        # A straggler may end when the loop is closed already.
-        with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._ended)
 
     # Messages.
 
@@ -481,29 +270,20 @@ class _Service:
         self._life.messages += messages
         self._life.note()
 
-    def _take(self, route: "Route") -> None:
-        if self._pool and not self._full(route):
-            self._unwatch(route)
-            self._inboxes[route].submit(self._pool, lambda _: self._announce_answered(route))
-        else:
-            self._hold(route)
+    def _begin_calling(self, route: "Route") -> None:
+        if not self._boxes:
+            from activator.serving.boxes import Boxes  # noqa: PLC0415 - rarely needed
 
-    def _announce_answered(self, route: "Route") -> None:
-        with suppress(RuntimeError):  # as above
-            self._loop.call_soon_threadsafe(self._answered, route)
-
-    def _answered(self, route: "Route") -> None:
-        box = self._inboxes[route]
-        self._count(box.count)
-        if box.broken:
-            self._break(box.broken)
-        elif box.over:
-            self._leave(route)
-        elif box.scarce:
-            self._pause(route, box.scarce)
-        else:
-            self._watch(route)
-        self._ended()
+            self._boxes = Boxes(
+                self._loop,
+                self._gates,
+                self._connections,
+                traffic=self._count,
+                broken=self._break,
+                left=self._leave,
+                ended=self._ended,
+            )
+        self._boxes.open(route, self._settings.message_max)
 
     # Files.
 
@@ -511,7 +291,7 @@ class _Service:
         from activator.serving.readers import Reading  # noqa: PLC0415 - rarely needed
 
         def ended() -> None:
-            if reading.over and not self._draining:
+            if reading.over and not self._gates.closed:
                 self._leave(route)
             self._check_over()
 

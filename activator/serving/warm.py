@@ -19,6 +19,7 @@ from os import close
 from socket import SOCK_STREAM, socket
 from time import monotonic
 
+from activator import notify
 from activator.serving.accept import PAUSE, BrokenListenerError, ScarceError, sort_out
 from activator.serving.children import GRACE, NEVER, Children
 from activator.serving.life import Life
@@ -57,7 +58,9 @@ def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
     return _run(
         [route.listener for route in routes],
         settings,
-        lambda service: Handlers(routes, settings, service.wakeup, service.groups),
+        lambda service: Handlers(
+            routes, settings, (*service.wakeup, *notify.descriptors()), service.groups
+        ),
     )
 
 
