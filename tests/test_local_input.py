@@ -322,3 +322,27 @@ def test_strict(tmp_path: Path, activate: Activate) -> None:
     run = activate("--strict", "x.socket")
     run.until("listening")
     assert 0 == run.stop()
+
+
+def test_units_of_the_system_that_are_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service of the system's packages runs if it is named; otherwise it is taken as there."""
+    monkeypatch.setattr("activator.local.units.load.VENDOR_PATH", (str(tmp_path),))
+    for name, needs in (("web", "Requires=base.service"), ("base", ""), ("other", "")):
+        text = f"[Unit]\n{needs}\n[Service]\nExecStart=/bin/cat\n"
+        (tmp_path / f"{name}.service").write_text(text)
+    (tmp_path / "web.socket").write_text("[Socket]\nListenStream=1234\n")
+    paths = [str(tmp_path / name) for name in ("web.socket", "base.service", "other.service")]
+
+    plan = load(paths[:1])
+    assert ["web.service"] == list(plan.services)
+    (note,) = plan.notes
+    assert "needs base.service, which is the system's: taken as there" in note
+    plan = load(paths[:2])
+    assert (["web.service", "base.service"], ()) == (list(plan.services), plan.notes)
+    plan = load(paths)
+    assert ["web.service", "base.service"] == list(plan.services)
+    (note,) = plan.notes
+    assert note.startswith("other.service is not run: no socket here starts it, and no unit needs")
+    assert not load([paths[0], str(tmp_path / "web.service"), paths[1]]).notes

@@ -1,12 +1,12 @@
 """From the files that were named to a plan of what runs: units found, read and joined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from activator.errors import ActivatorError, combine
 from activator.local.units.command import find_program, search_path
-from activator.local.units.find import SUFFIXES, VENDOR_PATH, Units, is_template
+from activator.local.units.find import SUFFIXES, VENDOR_PATH, Units, is_template, template_of
 from activator.local.units.models import Plan, SocketUnit, Template
 from activator.local.units.paths import RuntimeDir
 from activator.local.units.reader import Reader
@@ -28,9 +28,10 @@ def load(
     """Read the named units, and those that belong to them or are needed by them.
 
     Args:
-        paths: Unit files: sockets, and services that are needed by them. A service alone
-            stands for the socket of its name beside it, a folder for all sockets in it, and a
-            name that is no file for the unit that the system has.
+        paths: Unit files: sockets, and services that are needed by them, which those of the
+            system's packages are only when they are named. A service alone stands for the
+            socket of its name beside it, a folder for all sockets in it, and a name that is no
+            file for the unit that the system has.
         texts: More units: name → text and what to call it in messages. All their sockets
             run, too.
         runtime: Where paths below /run go.
@@ -41,10 +42,11 @@ def load(
     """
     units = Units(texts or {})
     names = [*units_in(texts or {}), *_named(paths, units)]
-    loader = _Loader(units, runtime or RuntimeDir())
+    loader = _Loader(units, runtime or RuntimeDir(), {Path(path).name for path in paths})
     for name in names:
         loader.add_socket(name)
     loader.add_services()
+    loader.look_for_unused()
     return loader.plan()
 
 
@@ -112,11 +114,13 @@ class _Loader:
     Args:
         units: Where units are found.
         runtime: Where paths below /run go.
+        named: The units that were asked for.
     """
 
-    def __init__(self, units: Units, runtime: RuntimeDir) -> None:
+    def __init__(self, units: Units, runtime: RuntimeDir, named: Collection[str]) -> None:
         self._units = units
         self._runtime = runtime
+        self._named = named
         self._sockets: dict[str, SocketUnit] = {}
         self._services: dict[str, ServiceUnit] = {}
         self._templates: dict[str, Template] = {}
@@ -160,6 +164,14 @@ class _Loader:
                     open_ends.append((other, reader.place, False))
         for name in (*self._services, *self._templates):
             self._check_streams(name)
+
+    def look_for_unused(self) -> None:
+        """Note the services that were asked for and that nothing here would start."""
+        for name in sorted(set(self._named) - self._tried):
+            known = {name, template_of(name)} & {*self._services, *self._templates}
+            if name.endswith(".service") and not known and not self._problems:
+                why = "no socket here starts it, and no unit needs it"
+                self._missing.append(f"{name} is not run: {why}; name its socket, or leave it out")
 
     def plan(self) -> Plan:
         """Return the plan.
@@ -217,14 +229,16 @@ class _Loader:
     def _needed(self, relations: Relations, reader: Reader, sockets: tuple[str, ...]) -> list[str]:
         """Return the units that a service needs and that are there; note those that are not.
 
-        What the system's packages brought is taken as running: it is not ours to start.
+        What the system's packages brought is taken as running, unless it was asked for: it is
+        not ours to start.
         """
         found = []
         for name in dict.fromkeys((*relations.requires, *relations.wants, *sockets)):
             if not name.endswith((".service", ".socket")) or "@." in name:
                 continue
             files = self._units.find(name)
-            if files is not None and not files[0].name.startswith(VENDOR_PATH):
+            ours = name in self._named or not (files and files[0].name.startswith(VENDOR_PATH))
+            if files is not None and ours:
                 found.append(name)
             elif name in relations.requires and name not in self._tried:
                 why = "is the system's" if files is not None else "is not beside it"
