@@ -160,7 +160,7 @@ def command(
     read = partial(run_input.read, files, runtime, app_dir, strict=strict, **adhoc)
     plan = read()
     environment = _environment(variables)
-    options = _options(more, [] if adhoc["addresses"] else files, plan)
+    options = _options(more, [] if adhoc["addresses"] else files)
     reporter, streams = _reporter(log, quiet=quiet)
     for note in plan.notes:
         reporter.note(note)
@@ -208,7 +208,7 @@ def _reporter(form: str, *, quiet: bool) -> "tuple[Report, set[Log]]":
     return Reporter(out, err, quiet=quiet), {out, err}
 
 
-def _options(given: dict[str, Any], files: "Sequence[str]", plan: "Plan") -> "Options":
+def _options(given: dict[str, Any], files: "Sequence[str]") -> "Options":
     """Return how the run is to be."""
     from activator.local.control import default_path
     from activator.local.session import Options
@@ -221,7 +221,7 @@ def _options(given: dict[str, Any], files: "Sequence[str]", plan: "Plan") -> "Op
         exit_idle=given["exit_idle"],
         now=given["now"],
         follow=given["follow"],
-        watch=tuple(paths_of(plan, files)) if given["reload"] else (),
+        watch=partial(paths_of, files=files) if given["reload"] else None,
     )
 
 

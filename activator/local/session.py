@@ -47,7 +47,8 @@ class Options:
         exit_idle: Seconds without any process after which the run ends; 0 for never.
         now: Whether the services start at once.
         follow: Whether the run ends with the first service that does, and with its status.
-        watch: Files and directories whose changes restart what runs; empty for none.
+        watch: Gives the files and directories of a plan whose changes restart what runs; None
+            for none.
     """
 
     control: str = ""
@@ -55,7 +56,7 @@ class Options:
     exit_idle: float = 0.0
     now: bool = False
     follow: bool = False
-    watch: tuple[str, ...] = ()
+    watch: Callable[[Plan], list[str]] | None = None
 
 
 class Session:
@@ -87,6 +88,7 @@ class Session:
         self._idle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._opened = asyncio.Event()
+        self._watch: Watch | None = None
         self._stopping = False
         self._deadline = 0.0
         self._terminal = _has_terminal()
@@ -111,8 +113,9 @@ class Session:
             self._show(Event("open"))
             if self._options.now:
                 self._start_all()
-            if self._options.watch:
-                self._spawn(Watch(self._options.watch).run(self._on_change))
+            if self._options.watch is not None:
+                self._watch = Watch(self._options.watch(self._plan))
+                self._spawn(self._watch.run(self._on_change))
             self._look()
             asked = await self._supervisor.run()
         finally:
@@ -194,26 +197,33 @@ class Session:
         plan = self._load()
         told = await self._supervisor.reload(plan)
         self._plan = plan
+        if self._watch is not None and self._options.watch is not None:
+            self._watch.follow(self._options.watch(plan))
         return told
 
     async def _reload_all(self) -> None:
         """Read the units again and let services reload; tell what comes of it."""
+        if await self._read_again():
+            for service in self._supervisor.services.values():
+                service.reload()
+
+    async def _read_again(self) -> bool:
+        """Read the units again; tell what comes of it, and return whether that went well."""
         try:
             told = await self.reload()
         except ActivatorError as error:
             for line in error.lines():
                 self._show(Event("failed", text=f"not reloaded: {line}"))
-            return
+            return False
         self._show(Event("reloaded", text=", ".join(told) or "no unit has changed"))
-        for service in self._supervisor.services.values():
-            service.reload()
+        return True
 
     async def _on_change(self, paths: list[str]) -> None:
         """Take up changed files: units first, then whatever runs starts again."""
         self._show(Event("changed", text=", ".join(paths)))
         for each in self._supervisor.services.values():
             each.forgive()  # what has failed so far was other code
-        await self._reload_all()
+        await self._read_again()
         for name in self._plan.services:
             service = self._supervisor.services.get(name)
             if service is not None and service.state not in GONE:

@@ -1,0 +1,139 @@
+"""--reload: what is watched follows the units, and a burst of saves is one restart."""
+
+import contextlib
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.local import PATIENCE, PRELUDE, Activate, Running, ask, python, write_units
+
+pytest.importorskip("watchfiles")
+
+# Tells each client what is in its code and in its environment.
+SERVER = """
+TEXT = "%s"
+while True:
+    with accept() as client:
+        send(client, [TEXT, os.environ.get("WORD", ""), os.getcwd()])
+"""
+
+
+def serve(text: str) -> str:
+    """Return the text of a service's script."""
+    return PRELUDE + SERVER % text
+
+
+def units(tmp_path: Path, service: str) -> None:
+    """Write a socket and a service with some lines."""
+    write_units(
+        tmp_path,
+        {
+            "web.socket": f"[Socket]\nListenStream={tmp_path}/web\n",
+            "web.service": f"[Service]\n{service}\n",
+        },
+    )
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file as editors do: another one takes its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    other = path.with_name(f"{path.name}.tmp")
+    other.write_text(text)
+    other.rename(path)
+
+
+def answer(tmp_path: Path, expected: str, *, of: int = 0) -> Any:
+    """Ask until an answer is as expected; a server that ends may have taken a client along."""
+    end = time.monotonic() + PATIENCE
+    said = None
+    while said is None or said[of] != expected:
+        assert time.monotonic() < end, (said, expected)
+        time.sleep(0.02)
+        with contextlib.suppress(ValueError, ConnectionResetError):
+            said = ask(f"{tmp_path}/web")
+    return said
+
+
+def watching(run: Running) -> None:
+    """Wait until the first look is over."""
+    run.until("listening")
+    time.sleep(0.3)
+
+
+def test_what_units_name_is_followed(tmp_path: Path, activate: Activate) -> None:
+    """Another script, a drop-in, a file of variables: each is watched once a unit names it."""
+    start = python(tmp_path, SERVER % "1")
+    interpreter = start.split()[0]
+    units(tmp_path, f"ExecStart={start}")
+    run = activate("--reload", "web.socket")
+    watching(run)
+    answer(tmp_path, "1")
+
+    far = tmp_path / "far" / "other.py"
+    replace(far, serve("2"))
+    units(tmp_path, f"ExecStart={interpreter} {far}")
+    answer(tmp_path, "2")
+    replace(far, serve("3"))
+    answer(tmp_path, "3")
+
+    words = tmp_path / "etc" / "words"
+    drop_in = f"[Service]\nEnvironmentFile=-{words}\nWorkingDirectory=-{tmp_path}/home\n"
+    replace(tmp_path / "web.service.d" / "10-words.conf", drop_in)
+    run.until("units read again: web.service changed", count=2)
+    replace(words, "WORD=one\n")
+    answer(tmp_path, "one", of=1)
+    replace(words, "WORD=two\n")
+    answer(tmp_path, "two", of=1)
+    # A directory that comes later, and then its files.
+    (tmp_path / "home").mkdir()
+    replace(tmp_path / "home" / "module.py", "")
+    run.until(rf"^changed: .*{tmp_path}/home/module\.py$")
+    answer(tmp_path, f"{tmp_path}/home", of=2)
+    assert 0 == run.stop()
+
+
+def test_burst_is_one_restart(tmp_path: Path, activate: Activate) -> None:
+    """Many saves in a row, with what editors write beside them, are one change."""
+    (tmp_path / "code").mkdir()
+    start = python(tmp_path / "code", SERVER % "0")
+    units(tmp_path, f"ExecStart={start}\nWorkingDirectory={tmp_path}/code")
+    run = activate("--reload", "web.socket")
+    watching(run)
+    answer(tmp_path, "0")
+    code = tmp_path / "code"
+    for name in ("4913", ".service.py.swp", "service.py~", ".#service.py", "#service.py#",
+                 "__pycache__/service.py", "node_modules/x.py", ".git/x.py"):  # fmt: skip
+        (code / name).parent.mkdir(exist_ok=True)
+        (code / name).write_text("")
+    for number in range(8):
+        replace(code / "service.py", serve(str(number)))
+        replace(code / "more.py", str(number))
+        time.sleep(0.08)
+    answer(tmp_path, "7")
+    run.until(rf"^changed: {code}/more\.py, {code}/service\.py$")
+    assert 0 == run.stop()
+    assert 1 == run.text.count("changed: ")
+    assert 2 == len(run.pids())
+
+
+def test_directory_that_is_replaced(tmp_path: Path, activate: Activate) -> None:
+    """Also after its directory was removed and made again, a file is watched."""
+    code = tmp_path / "code"
+    code.mkdir()
+    units(tmp_path, f"ExecStart={python(code, SERVER % 'old')}")
+    run = activate("--reload", "web.socket")
+    watching(run)
+    answer(tmp_path, "old")
+    for text in ("new", "newer"):
+        other = tmp_path / "other"
+        other.mkdir()
+        (other / "service.py").write_text(serve(text))
+        shutil.rmtree(code)
+        other.rename(code)
+        answer(tmp_path, text)
+        replace(code / "service.py", serve(f"{text} still"))
+        answer(tmp_path, f"{text} still")
+    assert 0 == run.stop()
