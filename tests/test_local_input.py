@@ -18,6 +18,7 @@ from tests.support.local import (
     Activate,
     Running,
     ask,
+    command,
     connect,
     environment,
     failure,
@@ -346,3 +347,35 @@ def test_units_of_the_system_that_are_needed(
     (note,) = plan.notes
     assert note.startswith("other.service is not run: no socket here starts it, and no unit needs")
     assert not load([paths[0], str(tmp_path / "web.service"), paths[1]]).notes
+
+
+def test_enabled_units(tmp_path: Path) -> None:
+    """A link to a unit, as `systemctl enable` makes them, stands for the unit where it is."""
+    write_units(
+        tmp_path,
+        {
+            "units/web.socket": "[Socket]\nListenStream=1234\n",
+            "units/web.service": "[Service]\nExecStart=/bin/cat\n",
+        },
+    )
+    (tmp_path / "sockets.target.wants").mkdir()
+    (tmp_path / "sockets.target.wants/web.socket").symlink_to(tmp_path / "units/web.socket")
+    for path in ("sockets.target.wants", "sockets.target.wants/web.socket"):
+        assert ["web.service"] == list(load([str(tmp_path / path)]).services)
+
+
+def test_lost_directory(tmp_path: Path) -> None:
+    """Where the current directory has gone, it says so."""
+    (gone := tmp_path / "gone").mkdir()
+    script = f'rmdir {gone}; exec "$@"'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", *command("-l", "7777", "--", "cat")],
+        cwd=gone,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    told = "the current directory has been removed; change to another one\n"
+    assert (1, told) == (done.returncode, done.stderr)

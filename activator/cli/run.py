@@ -155,6 +155,7 @@ def command(
     from activator.local.reload import LiveSupervisor
     from activator.local.session import Session
 
+    _refuse_lost_directory()
     runtime = _runtime(runtime_dir, free_ports=free_ports)
     adhoc = {name: more.pop(name) for name in run_input.ADHOC}
     read = partial(run_input.read, files, runtime, app_dir, strict=strict, **adhoc)
@@ -223,6 +224,19 @@ def _options(given: dict[str, Any], files: "Sequence[str]") -> "Options":
         follow=given["follow"],
         watch=partial(paths_of, files=files) if given["reload"] else None,
     )
+
+
+def _refuse_lost_directory() -> None:
+    """Raise if the directory that we are in has been removed, as relative paths mean nothing."""
+    import os
+
+    from activator.errors import ActivatorError
+
+    try:
+        os.getcwd()  # noqa: PTH109 - asked for its error alone
+    except OSError:
+        what = "the current directory has been removed"
+        raise ActivatorError(what, "change to another one") from None
 
 
 def _runtime(directory: str | None, *, free_ports: bool) -> "RuntimeDir":

@@ -61,6 +61,9 @@ def _named(paths: Sequence[str], units: Units) -> list[str]:
     places: dict[str, Path] = {}
     for path in found:
         units.search(path.parent)
+        # As in sockets.target.wants/: what belongs to it is where it points to.
+        if path.is_symlink() and (target := path.resolve()).name == path.name:
+            units.search(target.parent)
         other = places.setdefault(path.name, path)
         if path.exists() and other.absolute() != path.absolute():
             raise ActivatorError(f"{other} and {path} have one name", "give one of them")
