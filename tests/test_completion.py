@@ -120,6 +120,17 @@ def test_values_of_options() -> None:
     assert ["bash", "zsh", "fish"] == offered("completion", "")
 
 
+def test_sockets_of_the_system(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`activator run` is offered files, and by name what the system has."""
+    (system := folder / "system").mkdir()
+    for name in ("echoing.socket", "echo@.socket", "echo.socket", "echoing.service"):
+        (system / name).touch()
+    monkeypatch.setattr("activator.local.units.find.SYSTEM_PATH", (str(system),))
+    assert "echoing.socket" not in offered("run", "")
+    assert ["echo.socket", "echo.toml", "echoing.socket"] == sorted(offered("run", "echo"))
+    assert ["system/echoing.socket"] == offered("run", "system/echoing.so")
+
+
 def test_units_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """`activator ctl` is offered the units that run; nothing where none do."""
     with Activate() as activate, tempfile.TemporaryDirectory() as directory:

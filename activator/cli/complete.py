@@ -32,6 +32,21 @@ def units(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     return _files(incomplete, (".toml", ".socket", ".service"))
 
 
+def runnable(context: click.Context, parameter: click.Parameter, incomplete: str) -> "Items":
+    """Offer specs and unit files, and the sockets of the system once a word has begun."""
+    items = units(context, parameter, incomplete)
+    if not incomplete or "/" in incomplete:
+        return items
+    from pathlib import Path
+
+    from activator.local.units.find import SYSTEM_PATH, is_template
+
+    here = {item.value for item in items}
+    names = {path.name for place in SYSTEM_PATH for path in Path(place).glob("*.socket")}
+    known = sorted(name for name in names - here if not is_template(name))
+    return items + _beginning(incomplete, known)
+
+
 def checked(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer specs and units of all types."""
     from activator.search import UNIT_TYPES

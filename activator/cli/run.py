@@ -34,7 +34,9 @@ def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> 
     short_help="Run specs or unit files without systemd.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.argument("files", nargs=-1, metavar="FILE... | -- COMMAND...", shell_complete=complete.units)
+@click.argument(
+    "files", nargs=-1, metavar="FILE... | -- COMMAND...", shell_complete=complete.runnable
+)
 @click.option(
     "-l",
     "--listen",
