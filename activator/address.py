@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from activator.address_refusal import RefusedError, explained, packed, refuse_misplaced_scope
 from activator.errors import ActivatorError
 from activator.integers import ENDLESS, bounded
 
@@ -218,17 +219,8 @@ def parse(directive: str, text: str) -> Address:
         if kind in ("fifo", "special", "mqueue", "usb"):
             return Address(kind, path=_plain_path(kind, text))
         return _socket(kind, text)
-    except _Refused as error:
+    except RefusedError as error:
         raise ActivatorError(f"{directive}={text}: {error.what}", error.hint) from None
-
-
-class _Refused(Exception):  # noqa: N818 - never leaves this module
-    """The text is no address: what is wrong, and the right form."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
 
 
 def _socket(kind: str, text: str) -> Address:
@@ -238,7 +230,7 @@ def _socket(kind: str, text: str) -> Address:
     scheme, colon, rest = text.partition(":")
     address = _vsock(kind, rest) if colon and scheme in _VSOCK_SCHEMES else _ip(kind, text)
     if kind == "seqpacket":
-        raise _Refused(
+        raise RefusedError(
             "sequential packets exist on Unix sockets only",
             "give a path such as /run/NAME.sock, or use ListenStream=",
         )
@@ -248,14 +240,14 @@ def _socket(kind: str, text: str) -> Address:
 def _unix_path(text: str) -> str:
     """Check the path or abstract name of a Unix socket."""
     if len(text) < _SHORTEST:
-        raise _Refused("the name is missing", f"write {text}NAME")
+        raise RefusedError("the name is missing", f"write {text}NAME")
     if text[0] == "/":
         if text.endswith("/"):
-            raise _Refused("a socket's path does not end in /", f"write {text.rstrip('/')}")
+            raise RefusedError("a socket's path does not end in /", f"write {text.rstrip('/')}")
         text = _simplified(text)
     size = len(os.fsencode(text))
     if size > MAX_PATH_BYTES:
-        raise _Refused(
+        raise RefusedError(
             f"the name has {size} bytes, and a Unix socket takes {MAX_PATH_BYTES}",
             "give a shorter name",
         )
@@ -265,21 +257,21 @@ def _unix_path(text: str) -> str:
 def _plain_path(kind: str, text: str) -> str:
     """Check the path of what is opened and not bound."""
     if text[0] != "/":
-        raise _Refused(
+        raise RefusedError(
             "the path is not absolute", f"write /run/{text}" if kind == "fifo" else f"write /{text}"
         )
     path = _simplified(text)
     if path == "/":
-        raise _Refused("this is the root directory", "give the whole path")
+        raise RefusedError("this is the root directory", "give the whole path")
     if kind == "mqueue":
         if "/" in path[1:]:
-            raise _Refused(
+            raise RefusedError(
                 "a message queue's name has one slash, in front",
                 f"write /{path.rsplit('/', 1)[1]}",
             )
     # systemd 254 still took these; 257 skips the line.
     elif kind != "special" and any(path == t or path.startswith(t + "/") for t in _API_TREES):
-        raise _Refused(
+        raise RefusedError(
             "systemd 257 and later skip a path below /proc, /sys or /dev",
             "choose a path below /run",
         )
@@ -290,9 +282,9 @@ def _simplified(text: str) -> str:
     """Drop repeated slashes and `.`, and turn /var/run into /run, as systemd does."""
     parts = [part for part in text.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise _Refused("the path contains ..", "write the path without it")
+        raise RefusedError("the path contains ..", "write the path without it")
     if len(os.fsencode(text)) > _PATH_MAX or any(len(os.fsencode(p)) > _NAME_MAX for p in parts):
-        raise _Refused("the path is too long", "give a shorter path")
+        raise RefusedError("the path is too long", "give a shorter path")
     if parts[:2] == ["var", "run"] and len(parts) > 2:  # noqa: PLR2004 - something below it
         parts = parts[1:]
     return "/" + "/".join(parts)
@@ -304,11 +296,11 @@ def _vsock(kind: str, text: str) -> Address:
     cid = _integer(cid_text.lstrip()) if cid_text else VSOCK_ANY
     port = _integer(port_text.lstrip())
     if not colon or cid is None or port is None:
-        raise _Refused(
+        raise RefusedError(
             "this is no vsock address", "write vsock:CID:PORT, or vsock::PORT for every CID"
         )
     if max(cid, port) > _MAX_UNSIGNED:
-        raise _Refused(f"a CID or port ends at {_MAX_UNSIGNED}", "write vsock:CID:PORT")
+        raise RefusedError(f"a CID or port ends at {_MAX_UNSIGNED}", "write vsock:CID:PORT")
     return Address(kind, socket.AF_VSOCK, port=port, cid=cid)
 
 
@@ -317,72 +309,31 @@ def _ip(kind: str, text: str) -> Address:
     if (number := _integer(text)) is not None:
         return Address(kind, socket.AF_INET6, port=_checked_port(number))
     if not text.strip("-+0123456789"):
-        raise _Refused("this is no port", "write 1 to 65535 in decimal, without a leading 0")
-    _refuse_misplaced_scope(text)
+        raise RefusedError("this is no port", "write 1 to 65535 in decimal, without a leading 0")
+    refuse_misplaced_scope(text)
     rest, percent, scope = text.partition("%")
     if percent and not re.fullmatch(_SCOPE, scope):
-        raise _Refused(f"'{scope}' is no interface", "write [ADDRESS]:PORT%INTERFACE")
+        raise RefusedError(f"'{scope}' is no interface", "write [ADDRESS]:PORT%INTERFACE")
     host, _, port_text = rest.rpartition(":")
     number = _integer(port_text)
-    if host.startswith("[") and host.endswith("]") and (v6 := _packed(socket.AF_INET6, host[1:-1])):
+    if host.startswith("[") and host.endswith("]") and (v6 := packed(socket.AF_INET6, host[1:-1])):
         if number is None:
-            raise _Refused(f"'{port_text}' is no port", f"write {host}:PORT")
+            raise RefusedError(f"'{port_text}' is no port", f"write {host}:PORT")
         canonical = socket.inet_ntop(socket.AF_INET6, v6)
         return Address(
             kind, socket.AF_INET6, host=canonical, port=_checked_port(number), scope=scope
         )
-    if v4 := _packed(socket.AF_INET, host):
+    if v4 := packed(socket.AF_INET, host):
         if number is None:
-            raise _Refused(f"'{port_text}' is no port", f"write {host}:PORT")
+            raise RefusedError(f"'{port_text}' is no port", f"write {host}:PORT")
         if percent:
             # Read by systemd, then not used.
-            raise _Refused("an IPv4 address has no scope", f"write {rest} and BindToDevice={scope}")
+            raise RefusedError(
+                "an IPv4 address has no scope", f"write {rest} and BindToDevice={scope}"
+            )
         canonical = socket.inet_ntop(socket.AF_INET, v4)
         return Address(kind, socket.AF_INET, host=canonical, port=_checked_port(number))
-    raise _explained(text, rest, host, port_text)
-
-
-def _refuse_misplaced_scope(text: str) -> None:
-    """Refuse ``[fe80::1%eth0]:80``: systemd wants the scope after the port."""
-    host, bracket, port = text.partition("]:")
-    host, percent, scope = host.removeprefix("[").partition("%")
-    if text[0] == "[" and bracket and percent and "]" not in host + scope:
-        raise _Refused(
-            "the scope follows the port", f"write [{host}]:{port}%{scope} (in a unit, %%{scope})"
-        )
-
-
-def _explained(  # noqa: PLR0911 - one return a shape
-    text: str, rest: str, host: str, port: str
-) -> _Refused:
-    """Say why a text is no IP address, by its shape."""
-    if _packed(socket.AF_INET6, rest):
-        return _Refused("an IPv6 address needs brackets and a port", f"write [{rest}]:PORT")
-    if _packed(socket.AF_INET6, host):
-        return _Refused("an IPv6 address needs brackets", f"write [{host}]:{port}")
-    if _packed(socket.AF_INET, rest) or re.fullmatch(r"\[[^]]*\]", rest):
-        return _Refused("the port is missing", f"write {rest}:PORT")
-    if host.startswith("[") and _packed(socket.AF_INET, host[1:-1]):
-        return _Refused("brackets are for IPv6", f"write {host[1:-1]}:{port}")
-    if host == "*":
-        return _Refused(
-            "a star is no address", f"write {port} for every address, or 0.0.0.0:{port}"
-        )
-    if re.fullmatch(r"[0-9.]+", host):
-        return _Refused(
-            "this is no IPv4 address", "write four numbers from 0 to 255 without a leading 0"
-        )
-    if "/" in text:
-        return _Refused("the path is not absolute", f"write /run/{text.rsplit('/', 1)[-1]}")
-    if host and ":" not in host and "[" not in host:
-        local = "127.0.0.1" if host == "localhost" else "ADDRESS"
-        return _Refused(
-            "systemd takes no host names",
-            f"write the number, such as {local}:{port}, or {port} for every address",
-        )
-    return _Refused(
-        "this is no address", "give /PATH, @NAME, PORT, a.b.c.d:PORT, [v6]:PORT or vsock:CID:PORT"
-    )
+    raise explained(text, rest, host, port_text)
 
 
 def _netlink(text: str) -> Address:
@@ -391,12 +342,12 @@ def _netlink(text: str) -> Address:
     group_text = group_text.strip(" \t")
     number = NETLINK_FAMILIES.get(name, _integer(name))
     if number is None or number >= 1 << 31:
-        raise _Refused(
+        raise RefusedError(
             f"'{name}' is no netlink family", f"use one of {', '.join(NETLINK_FAMILIES)}"
         )
     group = _integer(group_text) if group_text else 0
     if group is None or group > _MAX_UNSIGNED:
-        raise _Refused(
+        raise RefusedError(
             f"'{group_text}' is no multicast group", f"write {name}, or {name} and one number"
         )
     return Address("netlink", socket.AF_NETLINK, protocol=number, group=group)
@@ -416,16 +367,8 @@ def _checked_port(number: int) -> int:
     """Refuse what is no IP port."""
     if not 1 <= number <= _MAX_PORT:
         shown = "" if number == ENDLESS else f" {number}"
-        raise _Refused(f"port{shown} is out of range", "give a port from 1 to 65535")
+        raise RefusedError(f"port{shown} is out of range", "give a port from 1 to 65535")
     return number
-
-
-def _packed(family: int, text: str) -> bytes | None:
-    """Return an address's bytes, or None for what is no address."""
-    try:
-        return socket.inet_pton(family, text)
-    except (OSError, ValueError):
-        return None
 
 
 def _scope_id(address: Address) -> int:
