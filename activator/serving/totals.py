@@ -1,5 +1,6 @@
 """What all workers have done together, for ``systemctl status``."""
 
+import os
 from time import monotonic
 
 from activator import notify
@@ -58,9 +59,12 @@ class Totals:
     def show(self, text: str, now: float) -> None:
         """Show the line, unless it is what was shown last."""
         self.show_at = NEVER
-        if text != self._shown:
+        if text == self._shown:
+            return
+        if notify.status(text):
             self.shown(text, now)
-            notify.status(text)
+        elif "NOTIFY_SOCKET" in os.environ:
+            self.show_at = now + INTERVAL  # the manager has had no room for it
 
     def shown(self, text: str, now: float) -> None:
         """Note what was shown, with another message."""

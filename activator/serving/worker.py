@@ -8,6 +8,7 @@ from that process, as with NotifyAccess=main.
 import os
 import signal
 import sys
+from contextlib import suppress
 from socket import (
     AF_UNIX,
     CMSG_SPACE,
@@ -19,16 +20,18 @@ from socket import (
     SOL_SOCKET,
     socket,
 )
+from time import monotonic
 
 from activator.serving.channels import VARIABLE as CHANNELS
 from activator.serving.channels import Channels
+from activator.serving.life import COUNTS, IDLE
 from activator.serving.report import line
 from activator.serving.stop import SIGNALS
 from activator.serving.tether import Tether
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import NoReturn
 
     from activator.listen import Listener
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 # Set for a worker to its process id, so that the same command line is one, and to the descriptor
 # that ties it to its parent.
 VARIABLE = "ACTIVATOR_WORKER"
+COUNTS_FIELD = f"X_{COUNTS}"
+IDLE_FIELD = f"X_{IDLE}"
 # How long to wait before a worker is replaced: the first time, and at most, in seconds.
 BACK_OFF = 0.1
 BACK_OFF_MAX = 5.0
@@ -201,6 +206,23 @@ class Worker:
             lines = data.decode(errors="replace").split("\n")
             fields = (text.partition("=") for text in lines if "=" in text)
             yield {name: value for name, _, value in fields}, fds
+
+    def heed(self, fields: "Mapping[str, str]") -> bool:
+        """Take up what it has said of itself; return whether there are new counts."""
+        if "READY" in fields:
+            self.is_ready = True
+        if "STOPPING" in fields:
+            self.is_stopping = True
+        if "WATCHDOG" in fields:
+            self.alive = monotonic()
+        if IDLE_FIELD in fields:
+            self.is_idle = fields[IDLE_FIELD] == "1"
+        if COUNTS_FIELD not in fields:
+            return False
+        with suppress(ValueError):
+            busy, accepted, refused, messages = map(int, fields[COUNTS_FIELD].split())
+            self.counts = busy, accepted, refused, messages
+        return True
 
     def _forget(self, now: float) -> None:
         self.began = now

@@ -27,14 +27,7 @@ from time import monotonic
 from activator import fdstore, notify
 from activator.serving.channels import Orphans
 from activator.serving.handlers import CONNECTED, UNNAMED
-from activator.serving.life import (
-    COUNTS,
-    DRAINING,
-    IDLE,
-    READY,
-    RELOADING,
-    STARTING,
-)
+from activator.serving.life import DRAINING, READY, RELOADING, STARTING
 from activator.serving.reloads import Requests
 from activator.serving.report import line
 from activator.serving.stop import StopSignals
@@ -54,10 +47,6 @@ if TYPE_CHECKING:
 MARGIN = 3.0
 # Fields of messages that are for the manager whenever they come.
 STORING = frozenset({"FDSTORE", "FDSTOREREMOVE"})
-COUNTS_FIELD = f"X_{COUNTS}"
-IDLE_FIELD = f"X_{IDLE}"
-
-
 # How long to wait for workers that leave to say that they take nothing more, in seconds.
 RETIRING = 2.0
 # How often to try again to pass on a connection, in seconds.
@@ -280,18 +269,7 @@ class _Parent:
 
     def _take_message(self, worker: Worker, message: "Message") -> None:
         fields, fds = message
-        if "READY" in fields:
-            worker.is_ready = True
-        if "STOPPING" in fields:
-            worker.is_stopping = True
-        if "WATCHDOG" in fields:
-            worker.alive = monotonic()
-        if IDLE_FIELD in fields:
-            worker.is_idle = fields[IDLE_FIELD] == "1"
-        if COUNTS_FIELD in fields:
-            with suppress(ValueError):
-                busy, accepted, refused, messages = map(int, fields[COUNTS_FIELD].split())
-                worker.counts = busy, accepted, refused, messages
+        if worker.heed(fields):
             self._totals.change()
         if not STORING.isdisjoint(fields):
             if "FDSTORE" in fields and worker in self._leaving and self._state != DRAINING:
