@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activator.cli import complete
+from activator.cli import complete, options
 from activator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,19 +25,10 @@ SEVERITIES = ("error", "warning", "info")
     shell_complete=complete.directories,
 )
 @click.option("--user", is_flag=True, help="The units are for a user's manager.")
-@click.option(
-    "--systemd",
-    metavar="VERSION",
-    help="The systemd they are for, as 257 or trixie; that of the system, or of the spec.",
-    shell_complete=complete.versions,
+@options.for_systemd(
+    "The systemd they are for, as 257 or trixie; that of the system, or of the spec."
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json", "sarif", "github"]),
-    default="text",
-    help="How to tell the findings.",
-)
+@options.told_as(("text", "json", "sarif", "github"), "How to tell the findings.")
 @click.option(
     "--fail-on",
     type=click.Choice([*SEVERITIES, "never"]),

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activator.cli import complete
+from activator.cli import complete, options
 from activator.errors import ActivatorError, UsageError, combine
 
 if TYPE_CHECKING:
@@ -32,16 +32,8 @@ if TYPE_CHECKING:
     type=click.Choice(["13", "14"]),
     help="debhelper's level; else as debian/control says, or 13.",
 )
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file would change.")
-@click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
-@click.option("--force", is_flag=True, help="Replace files that were edited or not ours.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How to tell the result.",
-)
+@options.writing
+@options.told_as()
 def command(
     specs: tuple[str, ...],
     output: str,

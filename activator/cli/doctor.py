@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activator.cli import complete
+from activator.cli import complete, options
 
 if TYPE_CHECKING:
     from activator.doctor import Finding
@@ -13,13 +13,7 @@ if TYPE_CHECKING:
 @click.command(short_help="Say why live sockets do not serve, and what mends it.")
 @click.argument("units", nargs=-1, metavar="[UNIT]...", shell_complete=complete.live_sockets)
 @click.option("--user", is_flag=True, help="Ask your own manager, not the system's.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How to tell the result.",
-)
+@options.told_as()
 def command(*, units: tuple[str, ...], user: bool, style: str) -> int:
     """Say why live sockets do not serve, with the evidence and the commands that mend it.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from activator.cli import complete
+from activator.cli import complete, options
 from activator.errors import ActivatorError, UsageError, combine
 
 if TYPE_CHECKING:
@@ -70,29 +70,11 @@ def directive_options(command: click.Command) -> click.Command:
     shell_complete=complete.directories,
 )
 @click.option("--stdout", is_flag=True, help="Print the units instead of writing them.")
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file would change.")
-@click.option("--diff", is_flag=True, help="Write nothing; show what would change.")
-@click.option("--force", is_flag=True, help="Replace files that were edited or not ours.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How to tell the result.",
-)
+@options.writing
+@options.told_as()
 @click.option("--explain", is_flag=True, help="Write the reason above each line.")
-@click.option(
-    "--templates",
-    metavar="DIR",
-    help="Templates that go before the built-in ones.",
-    shell_complete=complete.directories,
-)
-@click.option(
-    "--systemd",
-    metavar="VERSION",
-    help="The systemd to write for, as 257 or trixie.",
-    shell_complete=complete.versions,
-)
+@options.with_templates
+@options.for_systemd("The systemd to write for, as 257 or trixie.")
 @click.option(
     "--newer",
     type=click.Choice(["error", "drop"]),

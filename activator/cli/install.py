@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from activator.cli import complete
+from activator.cli import complete, options
 from activator.errors import ActivatorError
 
 if TYPE_CHECKING:
@@ -85,28 +85,12 @@ class Report:
     help="Into a system below DIR that does not run.",
     shell_complete=complete.directories,
 )
-@click.option(
-    "--systemd",
-    metavar="VERSION",
-    help="The systemd to write for, as 257 or installed.",
-    shell_complete=complete.versions,
-)
-@click.option(
-    "--templates",
-    metavar="DIR",
-    help="Templates that go before the built-in ones.",
-    shell_complete=complete.directories,
-)
+@options.for_systemd("The systemd to write for, as 257 or installed.")
+@options.with_templates
 @click.option("--now/--no-now", default=True, help="Start, restart and stop units as needed.")
 @click.option("--dry-run", is_flag=True, help="Only show the steps.")
 @click.option("--force", is_flag=True, help="Replace files that were edited or not ours, too.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How to tell the result.",
-)
+@options.told_as()
 def command(
     spec: str,
     root: str | None,

@@ -2,17 +2,12 @@
 
 import click
 
-from activator.cli import complete
+from activator.cli import options
 from activator.errors import ActivatorError
 
 
 @click.command(short_help="Print the spec's JSON Schema, for editors.")
-@click.option(
-    "--systemd",
-    metavar="VERSION",
-    help="Only what this one knows, as 257 or trixie.",
-    shell_complete=complete.versions,
-)
+@options.for_systemd("Only what this one knows, as 257 or trixie.")
 def command(systemd: str | None) -> None:
     """Print the JSON Schema of specs, from which editors complete and check them.
 

@@ -2,7 +2,7 @@
 
 import click
 
-from activator.cli import complete
+from activator.cli import complete, options
 
 
 @click.command(short_help="Show live sockets: queues, connections, buffers, and their services.")
@@ -16,12 +16,8 @@ from activator.cli import complete
     metavar="SECONDS",
     help="Show it again and again, every 2 seconds or as given (--watch=5), until Ctrl-C.",
 )
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="Print for people or for programs; json has a line for each turn of --watch.",
+@options.told_as(
+    help_text="Print for people or for programs; json has a line for each turn of --watch."
 )
 def command(*, units: tuple[str, ...], user: bool, watch: float | None, style: str) -> int:
     """Show live sockets: connections, queues, drops, buffers, and the state of their services.

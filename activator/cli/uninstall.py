@@ -2,6 +2,7 @@
 
 import click
 
+from activator.cli import options
 from activator.cli.install import Report
 
 
@@ -10,13 +11,7 @@ from activator.cli.install import Report
 @click.option("--user", is_flag=True, help="From your own manager instead of the system's.")
 @click.option("--root", metavar="DIR", help="From a system below DIR that does not run.")
 @click.option("--force", is_flag=True, help="Remove files that were edited, too.")
-@click.option(
-    "--format",
-    "style",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    help="How to tell the result.",
-)
+@options.told_as()
 def command(name: str, root: str | None, style: str, *, user: bool, force: bool) -> None:
     """Stop and remove all that was installed under a name.
 

@@ -1,0 +1,47 @@
+"""Options that several commands have, so that they are named and told alike."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import click
+
+from activator.cli import complete
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+def told_as(
+    formats: Sequence[str] = ("text", "json"), help_text: str = "How to tell the result."
+) -> Callable[[_Command], _Command]:
+    """Return --format, whose value is the argument ``style``; the first format is the default."""
+    return click.option(
+        "--format", "style", type=click.Choice(formats), default=formats[0], help=help_text
+    )
+
+
+def for_systemd(help_text: str) -> Callable[[_Command], _Command]:
+    """Return --systemd, for a version of it."""
+    return click.option(
+        "--systemd", metavar="VERSION", help=help_text, shell_complete=complete.versions
+    )
+
+
+def with_templates(command: _Command) -> _Command:
+    """Add --templates, for those of the user."""
+    return click.option(
+        "--templates",
+        metavar="DIR",
+        help="Templates that go before the built-in ones.",
+        shell_complete=complete.directories,
+    )(command)
+
+
+def writing(command: _Command) -> _Command:
+    """Add --check, --diff and --force, for commands that write files."""
+    for flag, text in (
+        ("--force", "Replace files that were edited or not ours."),
+        ("--diff", "Write nothing; show what would change."),
+        ("--check", "Write nothing; exit 1 if a file would change."),
+    ):
+        command = click.option(flag, is_flag=True, help=text)(command)
+    return command
