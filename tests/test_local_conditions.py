@@ -123,3 +123,57 @@ def test_asserted_socket(tmp_path: Path, activate: Activate) -> None:
     assert run.wait() == 1
     assert "b.socket:2: not started, as AssertUser=nobody_here does not hold" in run.text
     assert not (tmp_path / "a").exists()
+
+
+def test_followers(tmp_path: Path, activate: Activate) -> None:
+    """What follows a unit starts once it has failed, also a socket; what is missing is told."""
+    write_units(
+        tmp_path,
+        {
+            "a.socket": f"""
+                [Unit]
+                OnFailure=call@%p.service
+                [Socket]
+                ListenStream={tmp_path}/sock
+                TriggerLimitBurst=1
+                """,
+            "a.service": """
+                [Unit]
+                OnFailure=none.service
+                [Service]
+                Type=dbus
+                ExecStart=/bin/true
+                """,
+            "call@.service": "[Service]\nType=oneshot\nExecStart=/bin/echo called for %i\n",
+        },
+    )
+    run = activate("a.socket")
+    run.until("listening")
+    knock(f"{tmp_path}/sock")
+
+    assert run.wait() == 1
+    assert "called for a" in run.text
+    assert "none.service would follow it, which is not beside it: not started then" in run.text
+    assert "Type=dbus counts as started at once: there is no bus here" in run.text
+
+
+def test_upholds(tmp_path: Path, activate: Activate) -> None:
+    """What is upheld starts again as long as what upholds it runs, but not without end."""
+    write_units(
+        tmp_path,
+        {
+            "a.socket": f"[Socket]\nListenStream={tmp_path}/sock\n",
+            "a.service": "[Unit]\nUpholds=b.service\n[Service]\nExecStart=/bin/sleep 1000\n",
+            "b.service": """
+                [Unit]
+                StartLimitIntervalSec=0
+                [Service]
+                ExecStart=/bin/echo up
+                """,
+        },
+    )
+    run = activate("--now", "a.socket")
+    run.until(r"b\[\d+\] \| up$", count=17)
+
+    assert run.stop() == 0
+    assert run.text.count(" | up\n") == 17

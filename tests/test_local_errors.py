@@ -201,7 +201,7 @@ def test_notes(tmp_path: Path, activate: Activate) -> None:
                 [Unit]
                 Description=A
                 After=network.target
-                ConditionPathExists=/nowhere
+                ConditionSecurity=nothing
                 [Socket]
                 ListenStream=@activator-notes-%p
                 Acept=yes
@@ -217,7 +217,7 @@ def test_notes(tmp_path: Path, activate: Activate) -> None:
     run.until("listening")
 
     assert run.stop() == 0
-    ignored = "ConditionPathExists=, SELinuxContextFromNet=, ProtectSystem=, DynamicUser="
+    ignored = "ConditionSecurity=, SELinuxContextFromNet=, ProtectSystem=, DynamicUser="
     assert f"ignored here: {ignored}\n" in run.text
     assert "a.socket:7: systemd skips Acept= in [Socket]; did you mean Accept=?\n" in run.text
 

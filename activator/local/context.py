@@ -24,6 +24,7 @@ class Context:
         family: Knows the processes below ours.
         changed: Called when a service has gone to another state, with the one before.
         notify_path: What NOTIFY_SOCKET is set to; empty while nobody needs it.
+        told: Returns what the service of a name is told of another that it follows.
         extra: Environment variables for every service.
         intake: Reads what the processes write.
         descriptors: The limit of descriptors of this process.
@@ -33,6 +34,7 @@ class Context:
     family: Family
     changed: "Callable[[ServiceBase, State], None]"
     notify_path: str = ""
+    told: Callable[[str], Mapping[str, str]] = lambda _: {}
     extra: Mapping[str, str] = field(default_factory=dict)
     intake: Intake = field(default_factory=Intake)
     descriptors: DescriptorLimit = field(default_factory=DescriptorLimit)

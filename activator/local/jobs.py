@@ -7,18 +7,23 @@ the unit has started or stopped::
             waiting --something it requires has failed or stopped--> failed
     stop:   waiting --all that are After= it have stopped--> running --inactive--> done
 
-Source: systemd.unit(5), Requires=, BindsTo=, After=, PartOf=, StopWhenUnneeded=, Conflicts=.
+Source: systemd.unit(5), Requires=, BindsTo=, After=, PartOf=, Upholds=, StopWhenUnneeded=,
+Conflicts=.
 Units that are not loaded are taken as started.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
+from activator.local.limits import RateLimit
 from activator.local.services.base import ServiceBase
 from activator.local.services.service import Service
 from activator.local.services.states import GONE, ROWS, State
+from activator.local.units.models import Rate
 
 START, STOP, RESTART = "start", "stop", "restart"
+# How often a unit is started for the sake of Upholds=: systemd's own limit.
+_UPHOLDING = Rate(10.0, 16)
 _UP = ("active", "reloading", "activating")
 
 
@@ -40,17 +45,11 @@ class Jobs:
         self._jobs: dict[str, str] = {}
         self._running: set[str] = set()
         self._planned = False
+        self._upholding: dict[str, RateLimit] = {}
 
     def start(self, name: str) -> None:
         """Start a service, and first what it requires or wants."""
-        for each in self._pulled(name):
-            service = self._services[each]
-            if self._jobs.get(each) == STOP:
-                self._jobs[each] = RESTART
-            elif service.activity not in ("active", "reloading") and each not in self._jobs:
-                self._jobs[each] = START
-        for other in self._conflicting(name):
-            self.stop(other)
+        self._want(name)
         self._look()
 
     def stop(self, name: str) -> None:
@@ -95,6 +94,17 @@ class Jobs:
 
     # --- inside ------------------------------------------------------------------------
 
+    def _want(self, name: str) -> None:
+        """Add the jobs that start a service."""
+        for each in self._pulled(name):
+            service = self._services[each]
+            if self._jobs.get(each) == STOP:
+                self._jobs[each] = RESTART
+            elif service.activity not in ("active", "reloading") and each not in self._jobs:
+                self._jobs[each] = START
+        for other in self._conflicting(name):
+            self.stop(other)
+
     def _plan(self) -> None:
         """Look at all jobs soon: not within the change that calls for it."""
         if not self._planned:
@@ -105,6 +115,7 @@ class Jobs:
         """Run the jobs that need not wait any more."""
         self._planned = False
         self._stop_unneeded()
+        self._start_upheld()
         while ready := [name for name in self._jobs if self._may(name)]:
             for name in ready:
                 self._run(name)
@@ -155,7 +166,7 @@ class Jobs:
                 return
             seen.append(each)
             relations = self._services[each].unit.relations
-            for other in (*relations.requires, *relations.wants):
+            for other in (*relations.requires, *relations.wants, *relations.upholds):
                 visit(other)
 
         visit(name)
@@ -228,10 +239,23 @@ class Jobs:
             if not any(self._needs(other, name) for other in self._services):
                 self._jobs[name] = STOP
 
+    def _start_upheld(self) -> None:
+        """Start what something that is up upholds, and is not up."""
+        up = [each for each in self._services.values() if each.activity in ("active", "reloading")]
+        for service in up:
+            for other in service.unit.relations.upholds:
+                if (
+                    other in self._services
+                    and other not in self._jobs
+                    and self._services[other].state in GONE
+                    and self._upholding.setdefault(other, RateLimit(_UPHOLDING)).allows()
+                ):
+                    self._want(other)
+
     def _needs(self, other: str, name: str) -> bool:
         """Tell whether a service that is up, or will be, requires or wants another."""
         service = self._services[other]
         relations = service.unit.relations
-        named = name in relations.requires or name in relations.wants
+        named = name in (*relations.requires, *relations.wants, *relations.upholds)
         up = service.activity in (*_UP, "deactivating") or self._jobs.get(other) in (START, RESTART)
         return named and up

@@ -21,6 +21,7 @@ from activator.errors import ActivatorError, combine
 from activator.local import messages
 from activator.local.context import Context
 from activator.local.events import Event
+from activator.local.followers import Followers
 from activator.local.jobs import Jobs
 from activator.local.notify import Message, NotifySocket
 from activator.local.services.base import ServiceBase
@@ -77,6 +78,7 @@ class Supervisor:
         # Those that were closed for a reload and whose connections are still served.
         self._retired: list[SocketLife] = []
         self._jobs: Jobs | None = None
+        self._followers = Followers(self.services, self._follow)
         self._context: Context | None = None
         self._notify: NotifySocket | None = None
         self._over = asyncio.Event()
@@ -226,6 +228,7 @@ class Supervisor:
             self._emit, Family(), self._changed, extra=self._environment, intake=self.intake
         )
         self._jobs = Jobs(self._linked, self._on_dependency)
+        context.told = self._followers.told
         if self._plan.notifies:
             self._listen_for_messages(context)
         for name, unit in self._plan.services.items():
@@ -267,7 +270,8 @@ class Supervisor:
         name = service.unit.name
         self.services[name] = service
         relations = service.unit.relations
-        if any(other in self._linked for other in (*relations.requires, *relations.wants)):
+        pulled = (*relations.requires, *relations.wants, *relations.upholds)
+        if any(other in self._linked for other in pulled):
             self._linked[name] = service
             self._all_jobs.start(name)
         else:
@@ -290,7 +294,8 @@ class Supervisor:
             self._all_jobs.changed(service, before)
         if name in self._plan.services:
             asyncio.get_running_loop().call_soon(self._tell_sockets, name)
-        elif service.state in GONE:
+        self._followers.changed(service, before)
+        if name not in self._plan.services and service.state in GONE:
             self._linked.pop(name, None)
             self.services.pop(name, None)
             for life in self.lives:
@@ -312,9 +317,15 @@ class Supervisor:
         self._emit(Event("failed", service.unit.name, f"{what}; see why"))
         self._tell_sockets(service.unit.name)
 
-    def _on_over(self, _: SocketLife) -> None:
+    def _on_over(self, life: SocketLife) -> None:
         """Take note that a socket unit listens no more."""
+        self._followers.socket_ended(life.unit, life.result)
         self._look()
+
+    def _follow(self, name: str) -> None:
+        """Start what follows a unit that has ended, unless all is to end."""
+        if self._serving and not self._stopping:
+            self._all_jobs.start(name)
 
     def _look(self) -> None:
         """See whether anything is left."""

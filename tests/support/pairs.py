@@ -16,6 +16,7 @@ from tests.support.pair import (
     say,
     serve,
 )
+from tests.support.pairs_starts import STARTS
 
 _CPU = min(os.sched_getaffinity(0))
 _ALL_KINDS = """
@@ -107,7 +108,7 @@ _LIMIT_LINES = "\n".join(
 SOCKETS += [
     Pair("commands-settings", f"""
          ExecStartPost=/bin/sh -c 'echo $A $B $C $D; pwd; umask; id; nice; ulimit -a; cat; cat $SCORE; echo $HOME >&2'
-         ExecStartPost=/bin/sh -c '{{ chrt -p $$$$; taskset -p $$$$; }} | cut -c10-; ionice -p $$$$; uname -m; cat /proc/self/coredump_filter /proc/self/timerslack_ns'
+         ExecStartPost=/bin/sh -c '{{ chrt -p $$$$; taskset -p $$$$; }} | sed s/^[^u]*.s//; ionice -p $$$$; uname -m; cat /proc/self/coredump_filter /proc/self/timerslack_ns'
          ListenStream=/run/pair/%p.sock
          Environment=A=one B=two SCORE=/proc/self/oom_score_adj
          EnvironmentFile=-/run/pair/settings.env
@@ -377,27 +378,4 @@ LIVES = [
     Pair("held", "Accept=yes", 'ExecStart=/usr/bin/python3 -c "import os,time; os.close(3); '
          "time.sleep(1); open('/run/pair/held.log','a').write('end '); time.sleep(0.3)\"", lines=0),
 ]  # fmt: skip
-_UNMET = "[Unit]\nConditionPathExists=/run/pair/not-there"
-_WRONG = "[Unit]\nAssertPathExists=/run/pair/not-there"
-_TRIGGERS = f"TriggerLimitBurst=3\nTriggerLimitIntervalSec=1min\nExecStopPost={say('closed')}"
-CONDITIONS = [
-    Pair("met", "", "[Unit]\nConditionPathExists=/run/pair\nConditionPathExists=|!/run/pair\n"
-         "ConditionGroup=|root\nConditionHost=!nowhere\nAssertPathIsDirectory=/run/%%p/..\n"
-         "AssertPathIsDirectory=\nConditionFirstBoot=no"),
-    Pair("unmet", _TRIGGERS, f"ExecStart={say('start')}\n{_UNMET}", lines=1),
-    Pair("asserted", _TRIGGERS, f"ExecStart={say('start')}\n{_WRONG}", lines=1),
-    Pair("each-unmet", "Accept=yes", f"ExecStart={say('start')}\n{_UNMET}"),
-    Pair("each-asserted", "Accept=yes", f"ExecStart={say('start')}\n{_WRONG}"),
-    Pair("unmet-socket", "", more={
-        "unmet-other.socket": "[Socket]\nListenDatagram=/run/pair/unmet-other.sock\n"
-        f"Service=unmet-socket.service\n{_UNMET}"}),
-    Pair("needs-unmet", "", "[Unit]\nRequires=unmet-back.service\nAfter=unmet-back.service",
-         more={"unmet-back.service": f"[Service]\nExecStart={say('never')}\n{_UNMET}"}),
-    Pair("binds-unmet", _TRIGGERS, f"ExecStart={say('never')}\n[Unit]\n"
-         "BindsTo=unbound-back.service\nAfter=unbound-back.service", lines=1,
-         more={"unbound-back.service": f"[Service]\nExecStart={say('never')}\n{_UNMET}"}),
-    Pair("needs-asserted", _TRIGGERS, f"ExecStart={say('never')}\n[Unit]\n"
-         "Requires=asserted-back.service\nAfter=asserted-back.service", lines=1,
-         more={"asserted-back.service": f"[Service]\nExecStart={say('never')}\n{_WRONG}"}),
-]  # fmt: skip
-PAIRS = [*SOCKETS, *SERVICES, *LIVES, *CONDITIONS]
+PAIRS = [*SOCKETS, *SERVICES, *LIVES, *STARTS]

@@ -42,6 +42,7 @@ class ServiceBase:
         result: systemd's Result, such as ``exit-code``.
         client: The client it serves, for people; empty in the shared mode.
         status_text: What it said with STATUS= last.
+        dumped: Whether its main process left a core dump.
         main_status: How its main process ended: the exit status, negative for a signal;
             None if none has.
         restarts: How often it was started again by itself since it was started by others.
@@ -83,7 +84,7 @@ class ServiceBase:
         self._become(unit)
         self._main_pid = 0
         self._early = False
-        self._dumped = False
+        self.dumped = False
         self._may_restart = True
         self._restarting = False
 
@@ -172,7 +173,7 @@ class ServiceBase:
         """
         given = self._given(control=True)
         if self.state in (State.STOP, State.STOP_POST):
-            given |= results.exit_variables(self.result, self.main_status, dumped=self._dumped)
+            given |= results.exit_variables(self.result, self.main_status, dumped=self.dumped)
         return self._spawner.start(command, given)
 
     def _descriptors(self) -> list[Passed]:
@@ -182,6 +183,7 @@ class ServiceBase:
     def _given(self, *, control: bool = False) -> dict[str, str]:
         """Return what a process is told besides its unit's environment."""
         given = {"INVOCATION_ID": self.processes.invocation} | self._connection
+        given |= self._context.told(self.unit.name)
         needed = ("exec", "all") if control else ("main", "exec", "all")
         if self._context.notify_path and self.notify_access in needed:
             given["NOTIFY_SOCKET"] = self._context.notify_path

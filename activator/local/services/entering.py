@@ -93,7 +93,7 @@ class ServiceStates(ServiceBase):
         self.status_text = self.notify_state = ""
         self.notify_access = self.unit.notify
         self._main_pid = 0
-        self._early = self._dumped = False
+        self._early = self.dumped = False
         self._may_restart = True
         self._restarting = False
         self.processes.begin()

@@ -89,8 +89,10 @@ class Processes:
 
     def alive(self) -> bool:
         """Tell whether the service still runs: its main process, or any if that is unknown."""
-        if self._main_known:
+        if self._main_known and self._unit.exit_type == "main":
             return self.main is not None
+        if self.main is not None:
+            return True
         return bool(self.members())
 
     def members(self) -> list[int]:

@@ -5,7 +5,8 @@
 ======================  =====================================================================
 the main process ends   START: oneshot goes on, others fail or leave RUNNING at once;
                         START_POST, reloading: STOP; RUNNING: STOP, or EXITED with
-                        RemainAfterExit=; stopping: the next state, once no control process is
+                        RemainAfterExit=; with ExitType=cgroup not before the last process
+                        has ended; stopping: the next state, once no control process is
                         left
 a control process ends  the next command of the line, then ``done`` or ``failed``
 READY=1                 START: START_POST; RELOAD_NOTIFY: RUNNING
@@ -135,7 +136,7 @@ class Service(ServiceStates):
     def _on_main(self, child: Child, status: int | None) -> None:
         """Take note of the main process's end."""
         command = self._main_command
-        self.main_status, self._dumped = status, child.dumped
+        self.main_status, self.dumped = status, child.dumped
         daemon = self.unit.type != "oneshot"
         result = results.judge(
             status, self.unit.restarting.success, daemon=daemon, dumped=child.dumped
@@ -144,7 +145,10 @@ class Service(ServiceStates):
             result = SUCCESS
         self._note(result)
         control = self.processes.control is not None
-        if self.state is State.START:
+        if self.unit.exit_type == "cgroup" and self.processes.members():
+            if not control:
+                self._look.set(SLOW_LOOK)  # it lasts as long as they do
+        elif self.state is State.START:
             self._main_ended_early(result)
         elif self.state is State.RUNNING:
             self._enter(State.RUNNING, result)
@@ -258,10 +262,12 @@ class Service(ServiceStates):
 
     def _on_look(self) -> None:
         """Look whether what has no descriptor to wait for has happened: the last one has gone."""
-        if self.state is State.START:
+        if self.state is State.START and self.unit.type == "forking":
             self._forked()
         elif self.processes.members():
             self._look.set(SLOW_LOOK if self.state is State.RUNNING else LOOK)
+        elif self.state is State.START:
+            self._main_ended_early(self.result)
         elif self.state is State.RUNNING:
             self._enter(State.RUNNING)
         else:

@@ -17,6 +17,8 @@ from activator.local.units.specifier_table import table_of
 
 # What %i looks like, to read a template before its first connection.
 SAMPLE_INSTANCE = "0-127.0.0.1:1-127.0.0.1:2"
+# What these types would wait for.
+_AT_ONCE = {"dbus": "bus", "idle": "queue of jobs"}
 _STREAMS = ("StandardInput", "StandardOutput", "StandardError")
 
 
@@ -147,6 +149,11 @@ class _Loader:
     def add_services(self) -> None:
         """Read the services of all sockets, and what these need, and so on."""
         open_ends = [(unit.service, unit.place, unit.accept) for unit in self._sockets.values()]
+        open_ends += [
+            (name, unit.place, False)
+            for unit in self._sockets.values()
+            for name in self._following(unit.relations, unit.place)
+        ]
         while open_ends:
             name, place, accept = open_ends.pop(0)
             if name in self._tried:
@@ -217,6 +224,9 @@ class _Loader:
         unit = read_service(reader)
         _check_program(unit)
         self._readers.append(reader)
+        if unit.type in _AT_ONCE:
+            what = f"{unit.place}: Type={unit.type} counts as started at once"
+            self._missing.append(f"{what}: there is no {_AT_ONCE[unit.type]} here")
         if not accept:
             self._services[name] = unit
             return unit, reader
@@ -236,7 +246,9 @@ class _Loader:
         not ours to start.
         """
         found = []
-        for name in dict.fromkeys((*relations.requires, *relations.wants, *sockets)):
+        pulled = (*relations.requires, *relations.wants, *relations.upholds, *sockets)
+        following = self._following(relations, reader.place)
+        for name in dict.fromkeys((*pulled, *following)):
             if not name.endswith((".service", ".socket")) or "@." in name:
                 continue
             files = self._units.find(name)
@@ -247,6 +259,17 @@ class _Loader:
                 why = "is the system's" if files is not None else "is not beside it"
                 what = f"{reader.place}: needs {name}, which {why}"
                 self._missing.append(f"{what}: taken as there; name it too to have it started")
+        return found
+
+    def _following(self, relations: Relations, place: str) -> list[str]:
+        """Return the services that follow a unit and are there; note those that are not."""
+        found = []
+        for name in dict.fromkeys((*relations.on_failure, *relations.on_success)):
+            if not name.endswith(".service") or self._units.find(name) is None:
+                what = f"{place}: {name} would follow it, which is not beside it"
+                self._missing.append(f"{what}: not started then")
+            else:
+                found.append(name)
         return found
 
     def _check_streams(self, name: str) -> None:

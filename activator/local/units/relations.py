@@ -24,6 +24,9 @@ def read_relations(reader: Reader) -> Relations:
         after=_names(reader, "After"),
         before=_names(reader, "Before"),
         conflicts=_names(reader, "Conflicts"),
+        upholds=_names(reader, "Upholds"),
+        on_failure=_names(reader, "OnFailure"),
+        on_success=_names(reader, "OnSuccess"),
         stop_when_unneeded=reader.value("Unit", "StopWhenUnneeded", values.boolean, default=False),
     )
 

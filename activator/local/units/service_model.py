@@ -261,6 +261,9 @@ class Relations:
         after: It starts after they have, and stops before they do.
         before: The other way round.
         conflicts: They are stopped first.
+        upholds: Upholds=: they are started whenever it is up and they are not.
+        on_failure: OnFailure=: started when it has failed.
+        on_success: OnSuccess=: started when it has ended well.
         stop_when_unneeded: Whether it stops once nothing that is up requires it.
     """
 
@@ -271,6 +274,9 @@ class Relations:
     after: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+    upholds: tuple[str, ...] = ()
+    on_failure: tuple[str, ...] = ()
+    on_success: tuple[str, ...] = ()
     stop_when_unneeded: bool = False
 
 
@@ -293,6 +299,7 @@ class ServiceUnit:
         sockets: Sockets=: sockets whose descriptors it gets besides those that name it.
         open_files: OpenFile=: what is opened and passed behind the sockets.
         nonblocking: Whether the descriptors are passed with O_NONBLOCK.
+        exit_type: ``main``, or ``cgroup`` if it lasts as long as any of its processes.
         remain_after_exit: Whether it counts as active when its processes have ended.
         pid_file: Where a forking service writes its PID; may be empty.
         guess_main_pid: Whether the only process left is taken for the main one.
@@ -317,6 +324,7 @@ class ServiceUnit:
     sockets: tuple[str, ...] = ()
     open_files: tuple[OpenFile, ...] = ()
     nonblocking: bool = False
+    exit_type: str = "main"
     remain_after_exit: bool = False
     pid_file: str = ""
     guess_main_pid: bool = True

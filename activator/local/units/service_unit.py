@@ -73,6 +73,7 @@ def read_service(reader: Reader) -> ServiceUnit:
         sockets=tuple(word for word, _ in reader.words("Service", "Sockets")),
         open_files=read_open_files(reader),
         nonblocking=reader.value("Service", "NonBlocking", values.boolean, default=False),
+        exit_type=_exit_type(reader, kind),
         remain_after_exit=remains,
         pid_file=_pid_file(reader),
         guess_main_pid=reader.value("Service", "GuessMainPID", values.boolean, default=True),
@@ -147,6 +148,16 @@ def _restarting(reader: Reader, kind: str) -> Restarting:
         interval=interval,
         burst=burst,
     )
+
+
+def _exit_type(reader: Reader, kind: str) -> str:
+    """Return ExitType=."""
+    text = reader.value("Service", "ExitType", one_of("main", "cgroup"), "main")
+    if text == "cgroup" and kind == "oneshot":
+        place = reader.entries("Service", "ExitType")[-1].place
+        what = "ExitType=cgroup does not go with Type=oneshot"
+        raise ActivatorError(what, "remove it: a oneshot is done with its command", place=place)
+    return text
 
 
 def _pid_file(reader: Reader) -> str:

@@ -1,0 +1,89 @@
+"""Pairs of units around what starts with, after or instead of what: for tests.support.pairs."""
+
+from tests.support.pair import POST, WAIT, Pair, life, say, serve
+
+_UNMET = "[Unit]\nConditionPathExists=/run/pair/not-there"
+_WRONG = "[Unit]\nAssertPathExists=/run/pair/not-there"
+_TRIGGERS = f"TriggerLimitBurst=3\nTriggerLimitIntervalSec=1min\nExecStopPost={say('closed')}"
+_CONDITIONS = [
+    Pair("met", "", "[Unit]\nConditionPathExists=/run/pair\nConditionPathExists=|!/run/pair\n"
+         "ConditionGroup=|root\nConditionHost=!nowhere\nAssertPathIsDirectory=/run/%%p/..\n"
+         "AssertPathIsDirectory=\nConditionFirstBoot=no"),
+    Pair("unmet", _TRIGGERS, f"ExecStart={say('start')}\n{_UNMET}", lines=1),
+    Pair("asserted", _TRIGGERS, f"ExecStart={say('start')}\n{_WRONG}", lines=1),
+    Pair("each-unmet", "Accept=yes", f"ExecStart={say('start')}\n{_UNMET}"),
+    Pair("each-asserted", "Accept=yes", f"ExecStart={say('start')}\n{_WRONG}"),
+    Pair("unmet-socket", "", more={
+        "unmet-other.socket": "[Socket]\nListenDatagram=/run/pair/unmet-other.sock\n"
+        f"Service=unmet-socket.service\n{_UNMET}"}),
+    Pair("needs-unmet", "", "[Unit]\nRequires=unmet-back.service\nAfter=unmet-back.service",
+         more={"unmet-back.service": f"[Service]\nExecStart={say('never')}\n{_UNMET}"}),
+    Pair("binds-unmet", _TRIGGERS, f"ExecStart={say('never')}\n[Unit]\n"
+         "BindsTo=unbound-back.service\nAfter=unbound-back.service", lines=1,
+         more={"unbound-back.service": f"[Service]\nExecStart={say('never')}\n{_UNMET}"}),
+    Pair("needs-asserted", _TRIGGERS, f"ExecStart={say('never')}\n[Unit]\n"
+         "Requires=asserted-back.service\nAfter=asserted-back.service", lines=1,
+         more={"asserted-back.service": f"[Service]\nExecStart={say('never')}\n{_WRONG}"}),
+]  # fmt: skip
+# A child that goes on for a while, says so, and ends.
+_SPAWN = (
+    "os.fork() or (time.sleep(0.5),"
+    " os.write(os.open('LOG', 1089), b'child' + bytes([10])), sys.exit(7))"
+)
+_TELLS = (
+    "echo $MONITOR_UNIT $MONITOR_SERVICE_RESULT $MONITOR_EXIT_CODE $MONITOR_EXIT_STATUS "
+    '$(test -n "$MONITOR_INVOCATION_ID" && echo invoked)'
+)
+_FOLLOWED = "[Unit]\nOnFailure={name}-bad.service\nOnSuccess={name}-good.service"
+
+
+def _followed(
+    name: str, *lines: str, socket: str = "", count: int = 1, unit: str = "", since: int = 0
+) -> Pair:
+    """Return a pair that another service follows in good and in bad."""
+    more = {
+        f"{name}-{word}.service": f"[Service]\nType=oneshot\n"
+        f"ExecStart=/bin/sh -c '{_TELLS} {word} | sed s/@.*ice/@/ >>LOG'\n"
+        for word in ("bad", "good")
+    }
+    service = "\n".join([*lines, _FOLLOWED.format(name=name), unit])
+    return Pair(name, socket, service, lines=count, more=more, since=since)
+
+
+_RELATIONS = [
+    _followed("followed-well", f"ExecStart={serve('0')}"),
+    _followed("followed-badly", f"ExecStart={serve('sys.exit(3)')}"),
+    _followed("followed-killed", f"ExecStart={serve('os.kill(os.getpid(),9)')}"),
+    _followed("followed-late", f"ExecStart={serve(WAIT)}", "RuntimeMaxSec=200ms"),
+    _followed("followed-restarts", f"ExecStart={say('run')}", "RestartSec=500ms",
+              "Restart=always", unit="StartLimitBurst=2", count=5, since=254),
+    _followed("followed-retries", "ExecStart=/bin/sh -c 'echo run >>LOG; "
+              f"mkdir /run/pair/again && exit 3; exec {serve('0')}'", "RestartSec=300ms",
+              "Restart=on-failure", count=4, since=254),
+    _followed("followed-skipped", f"ExecStart={say('run')}", "ExecCondition=/bin/false",
+              socket="TriggerLimitBurst=1\nTriggerLimitIntervalSec=1min"),
+    _followed("followed-each", f"ExecStart={say('run')}", "ExecStopPost=/bin/false",
+              socket="Accept=yes", count=2),
+    Pair("followed-socket", f"ListenStream=/run/pair/%p.sock\n{_TRIGGERS}\n[Unit]\n"
+         "OnFailure=socket-bad.service",
+         f"ExecStart={say('start')}\n[Unit]\nStartLimitBurst=9", lines=5,
+         more={"socket-bad.service": f"[Service]\nExecStart={say('bad $MONITOR_UNIT')}\n"}),
+    Pair("upholds", "", f"ExecStart={serve('time.sleep(0.8)')}\n{POST}\n[Unit]\n"
+         "Upholds=upheld.service\nAfter=upheld.service", lines=3,
+         more={"upheld.service": """\
+             [Unit]
+             StopWhenUnneeded=yes
+             [Service]
+             ExecStart=/bin/sh -c 'echo up >>LOG; sleep 0.5'
+             """}),
+]  # fmt: skip
+_GROUPS = [
+    life("group", f"{_SPAWN}; sys.exit(3)", "ExitType=cgroup",
+         f"ExecStop={say('stop')}", count=2),
+    life("group-well", f"{_SPAWN}", "ExitType=cgroup", f"ExecStop={say('stop')}", count=3),
+    life("group-notify", f"{_SPAWN}; sys.exit(3)", "ExitType=cgroup", "Type=notify", count=2),
+    life("group-late", f"os.fork() or {WAIT}", "ExitType=cgroup", "RuntimeMaxSec=400ms"),
+    life("group-alone", "sys.exit(4)", "ExitType=cgroup", f"ExecStop={say('stop')}"),
+    life("group-restart", "os.fork() or sys.exit(0)", "ExitType=main", "Restart=on-abort"),
+]  # fmt: skip
+STARTS = [*_CONDITIONS, *_RELATIONS, *_GROUPS]
