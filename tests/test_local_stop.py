@@ -3,6 +3,7 @@
 import os
 import signal
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from tests.support.local import (
     Activate,
     alive,
     ask,
+    command,
     connect,
+    environment,
     knock,
     python,
     write_units,
@@ -183,3 +186,50 @@ def test_reader_of_our_output_goes(tmp_path: Path, activate: Activate) -> None:
     assert run.process.returncode == 1
     assert not Path(path).exists()
     assert [pid for pid in run.pids() if alive(pid)] == []
+
+
+def test_what_escaped_its_service_ends_with_all(tmp_path: Path, activate: Activate) -> None:
+    """A process of a new session, without a parent and with another environment, ends at last."""
+    script = tmp_path / "escape"
+    # Only once it has escaped, the service ends.
+    script.write_text(
+        """env -i setsid -f /bin/sh -c 'echo $$; exec sleep 1000 <&- >&- 2>&-'\nread line\n"""
+    )
+    write_units(
+        tmp_path,
+        {
+            "web.socket": f"[Socket]\nListenStream={tmp_path}/sock\nAccept=yes\n",
+            "web@.service": f"""
+                [Service]
+                ExecStart=/bin/sh {script}
+                StandardInput=socket
+                """,
+        },
+    )
+    run = activate("web.socket")
+    run.until("listening")
+    with connect(f"{tmp_path}/sock") as client:
+        pid = int(client.recv(100))
+        client.sendall(b"\n")
+    run.until("exited")
+    assert alive(pid)
+    assert 0 == run.stop()
+    assert not alive(pid)
+
+
+def test_children_from_before_are_left_alone(tmp_path: Path) -> None:
+    """Who became `activator run` by exec may have had processes, which go on."""
+    script = 'sleep 1000 >/dev/null & echo $!; exec "$@"'
+    with subprocess.Popen(
+        ["/bin/sh", "-c", script, "sh", *command("-l", f"{tmp_path}/sock", "--", "cat")],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert "listening" in process.stdout.readline()
+        process.terminate()
+        process.stdout.read()
+    assert alive(pid)
+    os.kill(pid, signal.SIGKILL)

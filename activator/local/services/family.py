@@ -2,7 +2,8 @@
 
 We become the subreaper (prctl(2)): whatever loses its parent becomes our child. Such a stray
 belongs to the run in whose session it is or whose INVOCATION_ID it carries, so that also a
-process that made itself a daemon is found. One that cleared its environment too escapes.
+process that made itself a daemon is found. One that cleared its environment too escapes its
+service, but not the end of all.
 """
 
 import ctypes
@@ -37,6 +38,8 @@ class Family:
         self._random: list[str] = []
         self._main: set[int] = set()
         self._children = -1
+        # Of whoever became us by exec.
+        self._others = _children()
         self._libc = ctypes.CDLL(None, use_errno=True)
         before = ctypes.c_int()
         self._libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
@@ -133,8 +136,13 @@ class Family:
         return ""
 
     def signal(self, number: int) -> bool:
-        """Signal all strays of all runs; tell whether there were any."""
-        strays = self.strays((), "")
+        """Signal all that was left to us, also what none can be told to have left.
+
+        Returns:
+            Whether there was any.
+        """
+        left = _children() - self._main - self._others
+        strays = [pid for pid in left if not _reaped(pid)]
         for pid in strays:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)

@@ -14,6 +14,8 @@ from activator.local.services.states import SIGNALS
 from activator.local.units.service_model import ServiceUnit
 
 _OnExit = Callable[[Child, int | None], None]
+# How often we look for processes that came while others were signalled.
+_ROUNDS = 10
 
 
 class Processes:
@@ -134,13 +136,20 @@ class Processes:
         if signal.SIGKILL not in numbers:
             numbers.append(signal.SIGCONT)  # a stopped process would never get the others
         whole = killing.mode == "control-group" or (killing.mode == "mixed" and operation == "kill")
-        pids = [child.pid for child in self.watched]
-        pids += self.members() if whole else []
-        for pid in pids:
-            for number in numbers:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, number)
-        return bool(pids)
+        signalled: set[int] = set()
+        pids = {child.pid for child in self.watched}
+        # One that forks and ends meanwhile leaves another behind, until all have the signal; but
+        # one that ignores it may go on and on.
+        for _ in range(_ROUNDS):
+            new = (pids | set(self.members() if whole else ())) - signalled
+            if not new:
+                break
+            for pid in new:
+                for number in numbers:
+                    with suppress(ProcessLookupError, PermissionError):
+                        os.kill(pid, number)
+            signalled |= new
+        return bool(signalled)
 
     def kill_control(self) -> None:
         """End the control process at once, and forget it."""
