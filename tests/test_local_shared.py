@@ -170,6 +170,48 @@ def test_service_keeps_serving(tmp_path: Path, activate: Activate) -> None:
     assert "was ended by SIGTERM" in run.text
 
 
+def test_not_in_the_path(tmp_path: Path, activate: Activate) -> None:
+    """Once the service runs, nothing wakes the activator, whatever its clients do."""
+    code = """
+        listener = socket.socket(fileno=3)
+        while True:
+            client, _ = listener.accept()
+            with client:
+                while data := client.recv(65536):
+                    client.sendall(data)
+        """
+    write_units(
+        tmp_path,
+        {
+            "path.socket": f"[Socket]\nListenStream={tmp_path}/path\n",
+            "path.service": f"[Service]\nExecStart={python(tmp_path, code)}\n",
+        },
+    )
+    run = activate("path.socket")
+    run.until("listening")
+
+    def ask() -> None:
+        with connect(f"{tmp_path}/path") as client:
+            for _ in range(5):
+                client.sendall(b"x")
+                assert b"x" == client.recv(1)
+
+    def switches() -> list[str]:
+        status = Path(f"/proc/{run.process.pid}/status").read_text(encoding="utf-8")
+        return [line for line in status.splitlines() if "ctxt_switches" in line]
+
+    ask()
+    run.until("started")
+    before: list[str] = []
+    while before != (now := switches()):  # until it sleeps again
+        before = now
+        ask()
+    for _ in range(200):
+        ask()
+    assert before == switches()
+    assert 0 == run.stop()
+
+
 def test_trigger_limit(tmp_path: Path, activate: Activate) -> None:
     """A service that never accepts is not started for ever: the socket fails with advice."""
     path = str(tmp_path / "sock")
