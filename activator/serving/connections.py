@@ -19,7 +19,7 @@ from activator.serving.streams import conversation
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from activator.serving.engine import Settings
@@ -73,15 +73,17 @@ class Connections:
         self._broken = broken
         self._limit = settings.max_connections or inf
         self._sources = Sources(settings.max_per_source) if settings.max_per_source else None
-        self._connections: set[Connection | Accepted] = set()
+        self._connections: set[Connection] = set()
         self._light: dict[Route, type[Accepted]] = {}
+        self._light_count = 0  # how many of those there are: a set would be most of their memory
         self._fresh: list[Accepted] = []
         self._is_light = is_uvloop(loop) and not (self._sources or settings.meter)
         if settings.meter:
             settings.meter.tallies.doubles = is_uvloop(loop)
 
     def __len__(self) -> int:
-        return len(self.tasks) + len(self._connections) + (self.pool.busy if self.pool else 0)
+        busy = self.pool.busy if self.pool else 0
+        return len(self.tasks) + len(self._connections) + self._light_count + busy
 
     def is_full(self, route: "Route") -> bool:
         """Tell whether a listener has to wait."""
@@ -95,8 +97,17 @@ class Connections:
             task.cancel()
         for connection in list(self._connections):
             connection.abort()
+        for accepted in self._find_light():
+            accepted.abort()
         if self.pool:
             self.pool.abandon()
+
+    def _find_light(self) -> "Sequence[Accepted]":
+        if not self._light_count:
+            return ()
+        from gc import get_objects  # noqa: PLC0415 - rarely needed
+
+        return [each for each in get_objects() if isinstance(each, Accepted)]
 
     # From the kernel's queue.
 
@@ -154,7 +165,7 @@ class Connections:
                     os.close(fd)
                     failure(f"{route} failed", error, skip=2)
                 else:
-                    self._connections.add(connection)
+                    self._light_count += 1
                     fresh.append(connection)
         except OSError as error:
             try:
@@ -169,8 +180,8 @@ class Connections:
             fresh.clear()
         life.note()
 
-    def _ended_lightly(self, connection: Accepted) -> None:
-        self._connections.discard(connection)
+    def _ended_lightly(self, _: Accepted) -> None:
+        self._light_count -= 1
         gates = self._gates
         if gates.closed or gates.waiting or self._life.quiet or self._settings.idle_exit:
             self._ended()
@@ -226,7 +237,7 @@ class Connections:
         if not connect(route, connection, self._loop) and self.alone:
             self.status = 1
 
-    def _connection_ended(self, connection: "Connection | Accepted") -> None:
+    def _connection_ended(self, connection: Connection) -> None:
         self._connections.discard(connection)
         if connection.release:
             connection.release()
