@@ -158,11 +158,20 @@ def comparable(pair: Pair, facts: Any, lines: dict[str, list[str]]) -> Any:
         journal = fd["kind"] == "AF_UNIX SOCK_STREAM 0" and fd["name"] == "''"
         if number != "0" and (fd["kind"] == "fifo" or journal):
             facts["fds"][number] = "journal"
+    compare_privileges(pair, facts)
     named = set(re.findall(r"^Limit([A-Z]+)=", pair.service, re.MULTILINE)) | {"NOFILE"}
     if "ExecStart=+" in pair.service:
         del facts["limits"]["NOFILE"]  # then it is the activator's own
     facts["limits"] = {name: facts["limits"][name] for name in named & facts["limits"].keys()}
     return facts | {"log": lines[pair.name]}
+
+
+def compare_privileges(pair: Pair, facts: Any) -> None:
+    """Leave out the capabilities that are the activator's own."""
+    if "CapabilityBoundingSet=" not in pair.service:
+        del facts["privileges"]  # we have more than systemd in its container
+    elif "AmbientCapabilities=" not in pair.service:
+        del facts["privileges"]["CapInh"]  # what the container has given to systemd
 
 
 def differences(theirs: Any, ours: Any, where: str = "") -> list[str]:

@@ -108,7 +108,7 @@ _LIMIT_LINES = "\n".join(
 SOCKETS += [
     Pair("commands-settings", f"""
          ExecStartPost=/bin/sh -c 'echo $A $B $C $D; pwd; umask; id; nice; ulimit -a; cat; cat $SCORE; echo $HOME >&2'
-         ExecStartPost=/bin/sh -c '{{ chrt -p $$$$; taskset -p $$$$; }} | sed s/^[^u]*.s//; ionice -p $$$$; uname -m; cat /proc/self/coredump_filter /proc/self/timerslack_ns'
+         ExecStartPost=/bin/sh -c '{{ chrt -p $$$$; taskset -p $$$$; }} | sed s/^[^u]*.s//; ionice -p $$$$; uname -m; grep ^Cap /proc/self/status; cat /proc/self/coredump_filter /proc/self/timerslack_ns'
          ListenStream=/run/pair/%p.sock
          Environment=A=one B=two SCORE=/proc/self/oom_score_adj
          EnvironmentFile=-/run/pair/settings.env
@@ -130,6 +130,9 @@ SOCKETS += [
          TimerSlackNSec=70us
          Personality=x86
          CoredumpFilter=elf-headers
+         CapabilityBoundingSet=CAP_NET_RAW CAP_KILL CAP_SETPCAP
+         AmbientCapabilities=CAP_NET_RAW
+         SecureBits=noroot
          NoNewPrivileges=yes
          IgnoreSIGPIPE=no
          StandardInput=data
@@ -205,6 +208,14 @@ SERVICES = [
          NonBlocking=yes
          User=nobody
          """, files={f"/run/pair/{name}": "old" for name in ("one", "two", "three")}, since=253),
+    Pair("capable", "", "User=daemon\nAmbientCapabilities=CAP_NET_BIND_SERVICE cap_chown\n"
+         "AmbientCapabilities=~CAP_CHOWN\nCapabilityBoundingSet=CAP_CHOWN CAP_SETUID\n"
+         "CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_KILL\nCapabilityBoundingSet=~CAP_KILL"),
+    Pair("incapable", "", "CapabilityBoundingSet=\nNoNewPrivileges=yes"),
+    Pair("bounded", "", "User=nobody\nCapabilityBoundingSet=CAP_CHOWN CAP_KILL 7\n"
+         "SecureBits=noroot noroot-locked"),
+    Pair("bits", "", "CapabilityBoundingSet=CAP_CHOWN CAP_SETPCAP\nSecureBits=no-setuid-fixup\n"
+         "AmbientCapabilities=CAP_CHOWN"),
     Pair("no-new", "", "NoNewPrivileges=yes"),
     Pair("user", "", "User=nobody"),
     Pair("user-group", "", "User=daemon\nGroup=mail\nSupplementaryGroups=audio www-data"),

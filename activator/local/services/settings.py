@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from activator.errors import ActivatorError
+from activator.local.services.privileges import privilege_settings
 from activator.local.services.process import Setting
 from activator.local.services.scheduling import scheduling_settings
 from activator.local.units.resource_limits import DEFAULT_LIMITS, LIMITS
@@ -93,7 +94,9 @@ def settings_for(
         yield Setting("Group", os.setgroups, (identity.groups,))
     if identity is not None and not command.keeps_privileges:
         yield Setting("Group", os.setresgid, (identity.gid,) * 3)
-        yield Setting("User", os.setresuid, (identity.uid,) * 3)
+        yield from privilege_settings(execution.privileges, identity.uid)
+    elif not full:
+        yield from privilege_settings(execution.privileges, None)
     if execution.no_new_privileges and not full:
         yield Setting("NoNewPrivileges", _libc.prctl, (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 
 from activator.errors import ActivatorError
 from activator.local.units import values
+from activator.local.units.privileges_unit import read_privileges
 from activator.local.units.reader import Reader, one_of
 from activator.local.units.resource_limits import LIMITS
 from activator.local.units.scheduling_unit import read_scheduling
@@ -80,6 +81,7 @@ def read_execution(reader: Reader, section: str) -> Execution:
         oom_score_adjust=reader.value(
             section, "OOMScoreAdjust", _within(-_MOST_SCORE, _MOST_SCORE), None
         ),
+        privileges=read_privileges(reader, section),
         scheduling=read_scheduling(reader, section),
         no_new_privileges=reader.value(section, "NoNewPrivileges", values.boolean, default=False),
         directories=_all_directories(reader, section),

@@ -265,8 +265,11 @@ class _Loader:
         """Return the services that follow a unit and are there; note those that are not."""
         found = []
         for name in dict.fromkeys((*relations.on_failure, *relations.on_success)):
-            if not name.endswith(".service") or self._units.find(name) is None:
-                what = f"{place}: {name} would follow it, which is not beside it"
+            files = self._units.find(name) if name.endswith(".service") else None
+            system = files is not None and files[0].name.startswith(VENDOR_PATH)
+            if files is None or (system and name not in self._named):
+                why = "is not beside it" if files is None else "is the system's"
+                what = f"{place}: {name} would follow it, which {why}"
                 self._missing.append(f"{what}: not started then")
             else:
                 found.append(name)

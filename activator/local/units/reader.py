@@ -101,6 +101,10 @@ class Reader:
             what = f"{entry.name}=: {error.message}"
             raise ActivatorError(what, error.hint, place=entry.place) from None
 
+    def lines(self, section: str, name: str) -> list[Entry]:
+        """Return all assignments of a directive, the empty ones too."""
+        return [each for each in self._entries if (each.section, each.name) == (section, name)]
+
     def checked(self, section: str, *names: str) -> list[Entry]:
         """Return the assignments that count, each looked at by what knows systemd's values.
 

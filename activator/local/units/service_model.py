@@ -79,6 +79,21 @@ class Scheduling:
 
 
 @dataclass(frozen=True)
+class Privileges:
+    """What processes keep of root's privileges: sets as in capabilities(7).
+
+    Attributes:
+        bounding: CapabilityBoundingSet=, None for ours.
+        ambient: AmbientCapabilities=.
+        secure_bits: SecureBits=.
+    """
+
+    bounding: int | None = None
+    ambient: int = 0
+    secure_bits: int = 0
+
+
+@dataclass(frozen=True)
 class Execution:
     """How processes are run: what systemd.exec(5) describes.
 
@@ -104,6 +119,7 @@ class Execution:
         nice: The nice level, None for ours.
         oom_score_adjust: The kernel's badness, None for ours.
         scheduling: How the kernel schedules it.
+        privileges: What it keeps of root's.
         no_new_privileges: Whether an exec may never gain privileges.
         directories: RUNTIME_DIRECTORY and its kin → the directories.
         preserve_runtime: ``no``, ``restart`` or ``yes``.
@@ -128,6 +144,7 @@ class Execution:
     nice: int | None = None
     oom_score_adjust: int | None = None
     scheduling: Scheduling = Scheduling()
+    privileges: Privileges = Privileges()
     no_new_privileges: bool = False
     directories: dict[str, Directories] = field(default_factory=dict)
     preserve_runtime: str = "no"

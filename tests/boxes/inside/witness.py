@@ -144,6 +144,13 @@ def directories() -> dict[str, object]:
     return found
 
 
+def privileges() -> dict[str, object]:
+    """Return what this process may do as the kernel has it."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    found = {line[:6]: line.split()[1] for line in lines if line.startswith("Cap")}
+    return found | {"bits": ctypes.CDLL(None).prctl(27, 0, 0, 0, 0)}  # PR_GET_SECUREBITS
+
+
 def scheduling() -> dict[str, object]:
     """Return how the kernel schedules this process."""
     libc = ctypes.CDLL(None)
@@ -185,6 +192,7 @@ def main() -> None:
         "score": Path("/proc/self/oom_score_adj").read_text(encoding="ascii").strip(),
         "directories": directories(),
         "scheduling": scheduling(),
+        "privileges": privileges(),
         "stdin": given(),
     }
     daemon.notify("READY=1")
