@@ -300,6 +300,39 @@ def test_units_that_go(tmp_path: Path, activate: Activate) -> None:
     assert 0 == run.stop()
 
 
+def test_directory_that_goes(tmp_path: Path) -> None:
+    """Without the directory that it was started in, it serves on as well."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "x").mkdir()
+    start = python(tmp_path / "x", SERVER)
+    write_units(
+        home,
+        {
+            "web.socket": f"[Socket]\nListenStream={tmp_path}/web\n",
+            "web.service": f"[Service]\nExecStart={start}\n",
+        },
+    )
+    process = subprocess.Popen(
+        command("web.socket"),
+        cwd=home,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    run = Running(process)
+    try:
+        run.until("listening")
+        shutil.rmtree(home)
+        process.send_signal(signal.SIGHUP)
+        run.until("^not reloaded: cannot read the units: No such file or directory; see whether")
+        assert isinstance(ask(f"{tmp_path}/web"), int)
+        assert 0 == run.stop()
+    finally:
+        run.clean_up()
+    assert "Traceback" not in run.text
+
+
 # --- a lack of descriptors ---------------------------------------------------------------
 
 

@@ -194,7 +194,12 @@ class Session:
         Raises:
             ActivatorError: They cannot be taken up; all stays as it is.
         """
-        plan = self._load()
+        try:
+            plan = self._load()
+        except OSError as error:
+            hint = "see whether the current directory is still there"
+            what = f"cannot read the units: {error.strerror or error}"
+            raise ActivatorError(what, hint) from None
         told = await self._supervisor.reload(plan)
         self._plan = plan
         if self._watch is not None and self._options.watch is not None:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 from activator.errors import ActivatorError
@@ -237,7 +236,7 @@ class Spawner:
             pid_names=pid_names,
             streams=streams,
             descriptors=[each.fd for each in descriptors if each.opened or not inetd],
-            directory=directory or str(Path.cwd()),
+            directory=directory or os.curdir,  # which may have been removed
             directory_optional=execution.working_directory_optional,
             umask=execution.umask,
             ignore_sigpipe=execution.ignore_sigpipe,
