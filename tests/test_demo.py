@@ -118,3 +118,10 @@ def test_long_directory(tmp_path: Path) -> None:
     run = demo(long, "--quiet", "2")
     assert ("", 0) == (run.stderr, run.returncode)
     assert " /tmp/activator-demo-" in run.stdout
+
+
+def test_a_minimal_system_is_enough() -> None:
+    """The foreign units call /bin/sh alone, which every Debian has: not even kill(1)."""
+    text = (ROOT / "activator/demo/quoted.service").read_text()
+    programs = re.findall(r"^Exec\w+=[-@:+!]*(\S+)", text, re.MULTILINE)
+    assert {"/bin/sh", "/usr/sbin/quoted"} == set(programs)
