@@ -108,7 +108,7 @@ _LIMIT_LINES = "\n".join(
 SOCKETS += [
     Pair("commands-settings", f"""
          ExecStartPost=/bin/sh -c 'echo $A $B $C $D; pwd; umask; id; nice; ulimit -a; cat; cat $SCORE; echo $HOME >&2'
-         ExecStartPost=/bin/sh -c '{{ chrt -p $$$$; taskset -p $$$$; }} | sed s/^[^u]*.s//; ionice -p $$$$; uname -m; grep ^Cap /proc/self/status; cat /proc/self/coredump_filter /proc/self/timerslack_ns'
+         ExecStartPost=/bin/sh -c '{{ chrt -p $$$$; taskset -p $$$$; }} | sed s/^[^u]*.s//; ionice -p $$$$; uname -m; grep ^Cap[PEBA] /proc/self/status; cat /proc/self/coredump_filter /proc/self/timerslack_ns'
          ListenStream=/run/pair/%p.sock
          Environment=A=one B=two SCORE=/proc/self/oom_score_adj
          EnvironmentFile=-/run/pair/settings.env
@@ -118,6 +118,7 @@ SOCKETS += [
          UMask=0037
          User=daemon
          Group=mail
+         DynamicUser=yes
          SupplementaryGroups=audio
          Nice=3
          OOMScoreAdjust=50
@@ -208,6 +209,10 @@ SERVICES = [
          NonBlocking=yes
          User=nobody
          """, files={f"/run/pair/{name}": "old" for name in ("one", "two", "three")}, since=253),
+    Pair("dynamic", "", "DynamicUser=yes\nSupplementaryGroups=audio"),
+    Pair("dynamic.odd", "", "DynamicUser=yes"),
+    Pair("dynamic-named", "", "DynamicUser=yes\nUser=someone-new"),
+    Pair("dynamic-real", "", "DynamicUser=yes\nUser=daemon\nGroup=mail"),
     Pair("capable", "", "User=daemon\nAmbientCapabilities=CAP_NET_BIND_SERVICE cap_chown\n"
          "AmbientCapabilities=~CAP_CHOWN\nCapabilityBoundingSet=CAP_CHOWN CAP_SETUID\n"
          "CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_KILL\nCapabilityBoundingSet=~CAP_KILL"),
