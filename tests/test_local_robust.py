@@ -139,7 +139,7 @@ def test_strange_requests(tmp_path: Path, activate: Activate) -> None:
             silent.append(client.dup())
     assert ["web.socket", "web.service"] == [row["unit"] for row in request(path, "list", [])]
     descriptors = len(list(Path(f"/proc/{run.process.pid}/fd").iterdir()))
-    assert descriptors < 100
+    assert descriptors < 300  # as many as asyncio accepts at a time, and some
     for client in silent:
         client.close()
     assert 0 == run.stop()
