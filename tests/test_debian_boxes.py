@@ -145,7 +145,7 @@ def test_life_of_the_packages(box: Box, packages: Path, tmp_path: Path) -> None:
     ).stdout
     assert "ListenStream=/run/x.sock" in generated
     shown = box.run("activator", "demo").stdout
-    assert "hello, socket" in shown
+    assert "was started for it, by systemd" in shown
     script = "source /usr/share/bash-completion/completions/activator; complete -p activator"
     assert "activator" in box.run("bash", "-c", script).stdout
 
