@@ -210,14 +210,14 @@ def test_notes(tmp_path: Path, activate: Activate) -> None:
                 [Install]
                 WantedBy=sockets.target
                 """.replace("%p", str(os.getpid())),
-            "a.service": f"{GOOD}ProtectSystem=strict\nPrivateTmp=yes\nProtectSystem=full\n",
+            "a.service": f"{GOOD}ProtectSystem=strict\nDynamicUser=yes\nProtectSystem=full\n",
         },
     )
     run = activate("a.socket")
     run.until("listening")
 
     assert run.stop() == 0
-    ignored = "ConditionSecurity=, SELinuxContextFromNet=, ProtectSystem=, PrivateTmp="
+    ignored = "ConditionSecurity=, SELinuxContextFromNet=, ProtectSystem=, DynamicUser="
     assert f"ignored here: {ignored}\n" in run.text
     assert "a.socket:7: systemd skips Acept= in [Socket]; did you mean Accept=?\n" in run.text
 

@@ -4,7 +4,6 @@ import os
 
 import pytest
 
-from activator.local.units.dynamic_user import dynamic_name, dynamic_uid, siphash
 from activator.local.units.load import load
 from activator.local.units.service_model import Privileges
 
@@ -47,31 +46,3 @@ def test_root_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     assert privileges("AmbientCapabilities=CAP_KILL") == Privileges()
-
-
-def test_siphash() -> None:
-    """The hash is that of its authors' test vector."""
-    assert siphash(bytes(range(15)), bytes(range(16))) == 0xA129CA6149BE45E5
-
-
-def test_dynamic_users() -> None:
-    """Names and numbers are those that systemd 252 to 262 give to units of these names."""
-    names = [
-        dynamic_name(unit) for unit in ("dy1.service", "dy-two@x.y.service", "dy.three.service")
-    ]
-
-    assert names == ["dy1", "dy-two", "_du806119021654c22c"]
-    assert [dynamic_uid(name) for name in names] == [65411, 63992, 63223]
-
-
-def test_dynamic_user_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A number that a user or a group has is not given away."""
-    taken = dynamic_uid("dy1")
-
-    def group(number: int) -> None:
-        if number != taken:
-            raise KeyError(number)
-
-    monkeypatch.setattr("grp.getgrgid", group)
-
-    assert dynamic_uid("dy1") == taken + 1

@@ -118,7 +118,6 @@ SOCKETS += [
          UMask=0037
          User=daemon
          Group=mail
-         DynamicUser=yes
          SupplementaryGroups=audio
          Nice=3
          OOMScoreAdjust=50
@@ -209,10 +208,6 @@ SERVICES = [
          NonBlocking=yes
          User=nobody
          """, files={f"/run/pair/{name}": "old" for name in ("one", "two", "three")}, since=253),
-    Pair("dynamic", "", "DynamicUser=yes\nSupplementaryGroups=audio"),
-    Pair("dynamic.odd", "", "DynamicUser=yes"),
-    Pair("dynamic-named", "", "DynamicUser=yes\nUser=someone-new"),
-    Pair("dynamic-real", "", "DynamicUser=yes\nUser=daemon\nGroup=mail"),
     Pair("capable", "", "User=daemon\nAmbientCapabilities=CAP_NET_BIND_SERVICE cap_chown\n"
          "AmbientCapabilities=~CAP_CHOWN\nCapabilityBoundingSet=CAP_CHOWN CAP_SETUID\n"
          "CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_KILL\nCapabilityBoundingSet=~CAP_KILL"),

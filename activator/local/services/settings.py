@@ -16,7 +16,6 @@ from activator.errors import ActivatorError
 from activator.local.services.privileges import privilege_settings
 from activator.local.services.process import Setting
 from activator.local.services.scheduling import scheduling_settings
-from activator.local.units.dynamic_user import dynamic_uid
 from activator.local.units.resource_limits import DEFAULT_LIMITS, LIMITS
 from activator.local.units.service_model import ExecCommand, Execution
 
@@ -64,13 +63,11 @@ def identity_of(execution: Execution) -> Identity | None:
     asked = execution.user or execution.group or execution.supplementary_groups
     if not asked or os.geteuid() != 0:
         return None
-    if execution.dynamic_user and (made_up := _made_up(execution)) is not None:
-        return made_up
     entry = _user(execution.user or str(os.getuid()))
     gid = _group(execution.group, "Group") if execution.group else entry.pw_gid
     more = [_group(name, "SupplementaryGroups") for name in execution.supplementary_groups]
     groups = os.getgrouplist(entry.pw_name, gid) if execution.user else os.getgroups()
-    nobody = entry.pw_uid == _NOBODY or execution.dynamic_user
+    nobody = entry.pw_uid == _NOBODY
     return Identity(
         uid=entry.pw_uid,
         gid=gid,
@@ -102,28 +99,6 @@ def settings_for(
         yield from privilege_settings(execution.privileges, None)
     if execution.no_new_privileges and not full:
         yield Setting("NoNewPrivileges", _libc.prctl, (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-
-
-def _made_up(execution: Execution) -> Identity | None:
-    """Return the user of DynamicUser=, None if there is a real one of its name.
-
-    Raises:
-        ActivatorError: There is no such group, or all numbers are taken.
-    """
-    name = execution.user
-    try:
-        pwd.getpwnam(name)
-    except KeyError:
-        pass
-    else:
-        return None
-    try:
-        uid = dynamic_uid(name)
-    except OSError as error:
-        raise ActivatorError(f"DynamicUser=: {error}", "set User=") from None
-    gid = _group(execution.group, "Group") if execution.group else uid
-    more = [_group(each, "SupplementaryGroups") for each in execution.supplementary_groups]
-    return Identity(uid, gid, tuple(dict.fromkeys((gid, *more))), name, "", "")
 
 
 def _user(name: str) -> pwd.struct_passwd:

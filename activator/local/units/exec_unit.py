@@ -11,7 +11,6 @@ from pathlib import PurePosixPath
 
 from activator.errors import ActivatorError
 from activator.local.units import values
-from activator.local.units.dynamic_user import dynamic_name
 from activator.local.units.privileges_unit import read_privileges
 from activator.local.units.reader import Reader, one_of
 from activator.local.units.resource_limits import LIMITS
@@ -59,8 +58,6 @@ def read_execution(reader: Reader, section: str) -> Execution:
     follows = "stdin" if stdin.startswith(("socket", "fd:")) else "journal"
     stdout = reader.value(section, "StandardOutput", _output("stdin"), follows)
     directory, optional = reader.value(section, "WorkingDirectory", _directory, ("", False))
-    dynamic = _dynamic_user(reader, section)
-    no_new = reader.value(section, "NoNewPrivileges", values.boolean, default=False)
     return Execution(
         environment=_environment(reader, section),
         environment_files=_environment_files(reader, section),
@@ -74,8 +71,7 @@ def read_execution(reader: Reader, section: str) -> Execution:
         stdout=stdout,
         stderr=reader.value(section, "StandardError", _output("stdout"), "stdout"),
         data=_data(reader, section),
-        user=_somebody(reader, section, "User") or (dynamic_name(reader.name) if dynamic else ""),
-        dynamic_user=dynamic,
+        user=_somebody(reader, section, "User"),
         group=_somebody(reader, section, "Group"),
         supplementary_groups=_groups(reader, section),
         limits=_limits(reader, section),
@@ -87,7 +83,7 @@ def read_execution(reader: Reader, section: str) -> Execution:
         ),
         privileges=read_privileges(reader, section),
         scheduling=read_scheduling(reader, section),
-        no_new_privileges=no_new or dynamic,
+        no_new_privileges=reader.value(section, "NoNewPrivileges", values.boolean, default=False),
         directories=_all_directories(reader, section),
         preserve_runtime=reader.value(section, "RuntimeDirectoryPreserve", _preserve, "no"),
     )
@@ -192,11 +188,6 @@ def _groups(reader: Reader, section: str) -> tuple[str, ...]:
 def _somebody(reader: Reader, section: str, name: str) -> str:
     """Return User= or Group=, which count for root alone."""
     return reader.text(section, name) if os.geteuid() == 0 else ""
-
-
-def _dynamic_user(reader: Reader, section: str) -> bool:
-    """Return DynamicUser=, which counts for root alone."""
-    return reader.value(section, "DynamicUser", values.boolean, default=False) and not os.geteuid()
 
 
 def _limits(reader: Reader, section: str) -> dict[str, tuple[float, float]]:

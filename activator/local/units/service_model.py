@@ -111,7 +111,6 @@ class Execution:
         stderr: The same, and ``stdout``.
         data: What standard input reads with ``data``.
         user: The user, a name or number; empty for ours.
-        dynamic_user: Whether the user is made up if there is none of its name.
         group: The group; empty for the user's own.
         supplementary_groups: Further groups.
         limits: LimitX= → soft and hard limit; math.inf for none.
@@ -137,7 +136,6 @@ class Execution:
     stderr: str = "journal"
     data: bytes = b""
     user: str = ""
-    dynamic_user: bool = False
     group: str = ""
     supplementary_groups: tuple[str, ...] = ()
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
