@@ -338,6 +338,8 @@ class Supervisor:
 
     def _on_message(self, message: Message) -> None:
         """Give a notification to the service whose process has sent it."""
+        assert self._context is not None  # noqa: S101 - open() has made it
+        self._context.descriptors.look(max(message.descriptors, default=0))
         service = self._owner(message.sender)
         if service is not None:
             messages.take(service, message)

@@ -22,22 +22,27 @@ class DescriptorLimit:
 
     def __init__(self) -> None:
         self.as_services = False
+        self._ample = False
         self._ours = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def look(self, descriptor: int) -> None:
-        """See to it that there is room behind a new descriptor, and that children get theirs."""
-        if self.as_services:
-            if descriptor >= _MANY:
-                self.as_services = False
-                _set(self._ours[1], self._ours[1])
-        elif descriptor < _FEW:
-            self.as_services = True
+        """See to it that there is room behind a new descriptor, as far as we may."""
+        if descriptor >= _MANY and not self._ample:
+            self._ample, self.as_services = True, False
+            _set(self._ours[1], self._ours[1])
+
+    def suits(self, descriptor: int) -> bool:
+        """Tell whether children have the limit of services now; there is a new descriptor."""
+        self.look(descriptor)
+        if descriptor < _FEW and not self.as_services:
+            self._ample, self.as_services = False, True
             _set(_SOFT, _HARD)
+        return self.as_services
 
     def restore(self) -> None:
         """Put it back to what it was."""
-        if self.as_services:
-            self.as_services = False
+        if self.as_services or self._ample:
+            self.as_services = self._ample = False
             _set(*self._ours)
 
 

@@ -94,6 +94,7 @@ class Child:
         self._on_exit = on_exit
         self._loop = asyncio.get_running_loop()
         self._fd = os.pidfd_open(pid)
+        context.descriptors.look(self._fd)
         self._family.add(pid)
         self._loop.add_reader(self._fd, self._ended)
 

@@ -195,10 +195,11 @@ class PerConnectionSocket(SocketLife):
         Raises:
             ActivatorError: Its unit cannot be read, or its process not be started.
         """
-        self._context.descriptors.look(connection.sock.fileno())
-        if self._quick is not None and self._context.descriptors.as_services:
+        room = self._context.descriptors
+        if self._quick is not None and room.suits(connection.sock.fileno()):
             self._connections[self._quick.start(number, connection)] = connection
             return
+        room.look(connection.sock.fileno())
         unit = self._template.make(f"{number}-{connection.instance}")
         self._activate(self._service(unit, connection))
 
