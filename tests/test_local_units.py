@@ -219,6 +219,24 @@ def test_colours_only_on_a_terminal() -> None:
     assert coloured.getvalue() == "\x1b[36mecho[7]\x1b[0m | hello\n"
 
 
+def test_a_terminal_obeys_no_service() -> None:
+    """Colours reach a terminal, and end with the line; other control characters are shown."""
+    event = Event("output", "a.service", "\x1b[32mok\tgo\x1b]0;title\x07\x9b2J", 1)
+    status = Event("status", "a.service", "50 %\r", 1)
+    terminal, pipe = Terminal(), io.StringIO()
+    for out in (terminal, pipe):
+        report = Reporter(out, out)
+        report(event)
+        report(status)
+
+    prefix = "\x1b[36ma[1]\x1b[0m"
+    assert terminal.getvalue() == (
+        f"{prefix} | \x1b[32mok\tgo\\x1b]0;title\\x07\\x9b2J\x1b[0m\n"
+        f"{prefix}: \x1b[2mstatus: 50 %\\x0d\x1b[0m\n"
+    )
+    assert pipe.getvalue() == f"a[1] | {event.text}\na[1]: status: 50 %\r\n"
+
+
 def test_each_service_has_its_colour() -> None:
     """Two services differ in colour, a failure is red, and what merely happens is dim."""
     out, err = Terminal(), Terminal()

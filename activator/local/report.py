@@ -1,6 +1,7 @@
 """Show events as lines, for people or for programs: what services write, what becomes of them."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -10,6 +11,9 @@ from activator.local.events import Event
 _COLOURS = (36, 33, 35, 32, 34)  # cyan, yellow, magenta, green, blue
 _DIM = 2
 _RED = 31
+# What a terminal would obey, but for tabs, ends of lines and colours.
+_CONTROL = re.compile(r"(\x1b\[[0-9;:]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_PLAIN = "\033[0m"
 
 
 class Lines(Protocol):
@@ -104,11 +108,14 @@ class Reporter:
         self._err = err
         self._quiet = quiet
         self._painting = {stream: stream.isatty() for stream in (out, err)}
+        self._on_terminal = any(self._painting.values())
         self._colours: dict[str, int] = {}
         self._last_failure = ""
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
+        if self._on_terminal and not event.text.isprintable():
+            event = event._replace(text=_harmless(event.text))
         label = self._label(event)
         if event.kind == "output":
             self._write(self._out, f"{self._painted(label, event)} | {event.text}")
@@ -158,6 +165,15 @@ class Reporter:
         """Write a line at once: whoever watches wants it now."""
         stream.write(line + "\n")
         stream.flush()
+
+
+def _harmless(text: str) -> str:
+    """Return a text that a terminal shows and does not obey, its colours aside.
+
+    What a service writes may come from its clients.
+    """
+    shown = _CONTROL.sub(lambda found: found[1] or f"\\x{ord(found[0]):02x}", text)
+    return shown + _PLAIN if "\x1b" in shown else shown
 
 
 def _text(event: Event) -> str:
