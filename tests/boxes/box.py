@@ -310,10 +310,15 @@ class Box:
         """Return the value of one property of a unit."""
         return self.systemctl("show", f"--property={name}", "--value", "--", unit).stdout.strip()
 
-    def journal(self, unit: str) -> str:
-        """Return the log of a unit, messages only."""
+    def journal(self, unit: str = "") -> str:
+        """Return the log of a unit, or of all, messages only.
+
+        A record that a process has sent right before its end may be of no unit: journald asks
+        /proc for it, and comes too late.
+        """
         self.run("journalctl", "--sync")
-        return self.run("journalctl", "--output=cat", "--no-pager", f"--unit={unit}").stdout
+        only = [f"--unit={unit}"] if unit else []
+        return self.run("journalctl", "--output=cat", "--no-pager", *only).stdout
 
     def wait_for(
         self, condition: Callable[[], object], what: str = "", timeout: float = WAIT_S
