@@ -62,18 +62,6 @@ def knock(box: Box, address: str = f"UNIX-CONNECT:{PATH}") -> None:
     box.run("socat", "-u", "OPEN:/dev/null", address, check=False)
 
 
-@contextmanager
-def waiting(box: Box, address: str, number: int) -> Iterator[None]:
-    """Have clients connected in the body, each waiting for an answer."""
-    processes = [box.popen("socat", "-u", address, "-") for _ in range(number)]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-
-
 def mend(box: Box, finding: dict[str, Any], by_hand: Callable[[], object] = lambda: None) -> None:
     """Do what a finding says, in its order."""
     for command in finding["commands"]:
@@ -225,7 +213,7 @@ def test_never_accepted(box: Box) -> None:
     """A service that opens a port of its own beside what it was passed."""
     text = "[Socket]\nListenStream=127.0.0.1:7990\n"
     with ill(box, text, service("/usr/bin/socat TCP-LISTEN:7991,reuseaddr,fork -")):
-        with waiting(box, "TCP:127.0.0.1:7990", 1):
+        with box.connected("TCP:127.0.0.1:7990", 1):
             finding = found(box, "never-accepted")
             assert "listens at 127.0.0.1:7991" in finding["message"].replace("0.0.0.0", "127.0.0.1")
             mend(box, finding, replaced(box, GOOD))
@@ -236,7 +224,7 @@ def test_queue_overflow(box: Box) -> None:
     """A service that holds what it was passed and does not accept."""
     text = "[Socket]\nListenStream=127.0.0.1:7990\nBacklog=2\n"
     with ill(box, text, service("/bin/sleep inf")):
-        with waiting(box, "TCP:127.0.0.1:7990", 4):
+        with box.connected("TCP:127.0.0.1:7990", 4):
             finding = found(box, "queue-overflow")
             mend(box, finding, replaced(box, GOOD))
         assert "served" == box.run("socat", "-u", "TCP:127.0.0.1:7990", "-").stdout
@@ -246,7 +234,7 @@ def test_connections_max(box: Box) -> None:
     """As many connections as MaxConnections= allows."""
     text = service("/bin/sleep inf", "StandardInput=socket\n")
     socket = f"{SOCKET}{ACCEPT}MaxConnections=2\n"
-    with ill(box, socket, text), waiting(box, f"UNIX-CONNECT:{PATH}", 2):
+    with ill(box, socket, text), box.connected(f"UNIX-CONNECT:{PATH}", 2):
         mend(box, found(box, "connections-max"))
         assert "8" == box.show("ill.socket", "MaxConnections")
         assert "connections-max" not in [one["name"] for one in doctor(box, "ill.socket")]
@@ -293,7 +281,7 @@ def test_lost_in_a_wrapper(box: Box) -> None:
     text = "[Socket]\nListenStream=127.0.0.1:7990\n"
     shell = "/bin/sh -c 'LOST=1 /usr/bin/python3 /root/server.py; true'"
     with ill(box, text, service(shell)):
-        with waiting(box, "TCP:127.0.0.1:7990", 1):
+        with box.connected("TCP:127.0.0.1:7990", 1):
             finding = found(box, "listen-pid-lost")
             assert "LISTEN_PID=" in finding["evidence"][0]
             better = shell.replace("LOST=1 /usr", "exec /usr").replace("; true", "")

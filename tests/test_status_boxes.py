@@ -71,18 +71,6 @@ def status(box: Box, unit: str, environment: dict[str, str] | None = None) -> di
     return found
 
 
-@contextmanager
-def clients(box: Box, address: str, number: int) -> Iterator[None]:
-    """Have clients connected in the body."""
-    processes = [box.popen("socat", "-u", address, "-") for _ in range(number)]
-    try:
-        yield
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-
-
 def listed(box: Box, *options: str) -> list[list[str]]:
     """Return the lines of ss, split into words."""
     return [line.split() for line in box.run("ss", "-nHO", *options).stdout.splitlines()]
@@ -98,7 +86,10 @@ def test_what_waits(box: Box, library: dict[str, str]) -> None:
         assert [0, 0] == [one["queue"] for one in before["addresses"]]
         assert (7, 0) == (before["backlog"], before["services"][0]["starts"])
         assert "inactive (dead)" == before["services"][0]["state"]
-        with clients(box, "TCP:127.0.0.1:7971", 3), clients(box, "UNIX-CONNECT:/run/seen.sock", 2):
+        with (
+            box.connected("TCP:127.0.0.1:7971", 3),
+            box.connected("UNIX-CONNECT:/run/seen.sock", 2),
+        ):
             box.wait_active("seen.service")
             box.wait_for(
                 lambda: [3, 2] == [one["queue"] for one in status(box, "seen.socket")["addresses"]],
@@ -176,7 +167,7 @@ def test_each_connection(box: Box) -> None:
     run = "[Service]\nExecStart=/bin/cat\nStandardInput=socket\n"
     with box.units({"seen.socket": text, "seen@.service": run}):
         box.systemctl("start", "seen.socket")
-        with clients(box, "UNIX-CONNECT:/run/seen.sock", 3):
+        with box.connected("UNIX-CONNECT:/run/seen.sock", 3):
             box.wait_for(lambda: status(box, "seen.socket")["refused"] == 1, "a refusal")
             found = status(box, "seen.socket")
             assert (2, 2, 2) == (found["accepted"], found["open"], found["most"])

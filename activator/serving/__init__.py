@@ -160,11 +160,11 @@ def serve(
             if mine:
                 listeners.close()
     except ActivatorError as error:
-        from activator.journal import ERROR  # noqa: PLC0415 - an import of serve stays cheap
-        from activator.serving.report import line  # noqa: PLC0415 - the same
+        # An import of serve stays cheap.
+        from activator.serving.report import last_words  # noqa: PLC0415
 
         for text in error.lines():
-            line(text, ERROR)
+            last_words(text)
         raise SystemExit(error.status) from None
     if status:
         raise SystemExit(status)

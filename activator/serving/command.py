@@ -5,7 +5,7 @@ import os
 import sys
 
 from activator.errors import ActivatorError, UsageError
-from activator.journal import ERROR, journal
+from activator.journal import journal
 from activator.serving.options import PROCESS, parse
 
 TYPE_CHECKING = False
@@ -33,10 +33,10 @@ def main(words: "Sequence[str]") -> int:
     try:
         return _run(words)
     except ActivatorError as error:
-        from activator.serving.report import line  # noqa: PLC0415 - rarely needed
+        from activator.serving.report import last_words  # noqa: PLC0415 - rarely needed
 
         for text in error.lines():
-            line(text, ERROR)
+            last_words(text)
         return error.status
 
 

@@ -31,6 +31,19 @@ def line(text: str, priority: int = WARNING) -> None:
         _write(f"{text}\n")
 
 
+def last_words(text: str) -> None:
+    """Write a line on an error right before the end of this process.
+
+    As a record it might be of no unit: journald asks /proc for that, and would come too late.
+    Of what comes by stderr it knows the unit from the beginning; the priority goes in front
+    (sd-daemon(3)).
+
+    Args:
+        text: The line, without its end.
+    """
+    _write(f"<{ERROR}>{text}\n" if journal.is_on else f"{text}\n")
+
+
 class Rarely:
     """Write a line that could come many times a second, at most once in a while.
 

@@ -310,15 +310,22 @@ class Box:
         """Return the value of one property of a unit."""
         return self.systemctl("show", f"--property={name}", "--value", "--", unit).stdout.strip()
 
-    def journal(self, unit: str = "") -> str:
-        """Return the log of a unit, or of all, messages only.
-
-        A record that a process has sent right before its end may be of no unit: journald asks
-        /proc for it, and comes too late.
-        """
+    def journal(self, unit: str, *more: str) -> str:
+        """Return the log of a unit, messages only; more words for journalctl choose among them."""
         self.run("journalctl", "--sync")
-        only = [f"--unit={unit}"] if unit else []
-        return self.run("journalctl", "--output=cat", "--no-pager", *only).stdout
+        words = ("--output=cat", "--no-pager", f"--unit={unit}", *more)
+        return self.run("journalctl", *words).stdout
+
+    @contextmanager
+    def connected(self, address: str, number: int) -> Iterator[None]:
+        """Have clients (socat) connected in the body, each waiting for an answer."""
+        processes = [self.popen("socat", "-u", address, "-") for _ in range(number)]
+        try:
+            yield
+        finally:
+            for process in processes:
+                process.kill()
+                process.communicate()
 
     def wait_for(
         self, condition: Callable[[], object], what: str = "", timeout: float = WAIT_S
