@@ -4,16 +4,18 @@ BIN := .venv/bin
 ARGS ?=
 
 .NOTPARALLEL:
+# The tests start thousands of processes, which else compile the project anew each.
+unexport PYTHONDONTWRITEBYTECODE
 # For make deb, as in: make deb SUITES='trixie sid'
 SUITES ?=
-# For make install.
+# For make install and make uninstall.
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: help demo test lint stress bench docs deb install clean setup-demo setup-test
+.PHONY: help demo test lint stress bench docs deb dist install uninstall clean setup-demo setup-test
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup-demo ## Show socket activation at work, step by step
 	@$(BIN)/activator demo
@@ -24,27 +26,38 @@ test: lint ## Check the style and the types, and run all tests
 	@[ "$$(id -u)" = 0 ] || \
 		echo "Not root: the tests of a booted systemd were skipped. To run them too: sudo make test"
 
-lint: setup-test ## Check the style and the types
+lint: setup-test ## Check the style, the types and the arrows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 # pytest ends with status 5 where there is no such test.
-stress: setup-test ## Run the long tests under load
+stress: setup-test ## Run the tests of the other systemds, and the long ones, under load
 	@$(BIN)/python -m tests.boxes.roots
-	$(BIN)/pytest -m stress $(ARGS) || [ $$? = 5 ]
+	$(BIN)/pytest -n 2 --dist loadgroup -m "stress and other_systemd" $(ARGS) || [ $$? = 5 ]
+	$(BIN)/pytest -m "stress and not other_systemd" $(ARGS) || [ $$? = 5 ]
 
 bench: setup-test ## Measure against peers, and print what keeps its bar
 	@$(BIN)/python bench/all.py $(ARGS)
 
-docs: setup-demo ## Fill in the tables of the reference
-	$(BIN)/python -m activator.reference docs/spec.md docs/rules.md
+docs: setup-test ## Fill in the tables and pictures of the pages, and build the site
+	$(BIN)/python packaging/develop/reference.py docs/spec.md docs/rules.md docs/api.md
+	$(BIN)/python packaging/develop/rooms.py
+	PYTHONPATH=. $(BIN)/python packaging/site/build.py build/site
+	@echo "Open build/site/html/index.html"
 
 deb: setup-test ## Build the Debian packages, in a clean bookworm; SUITES= names others
 	@PYTHONPATH=. $(BIN)/python packaging/deb.py $(SUITES)
 
+dist: setup-test ## Build the sdist, and from it the wheel, and have both checked
+	$(BIN)/python -m tests.support.dist dist
+
 install: ## Install below DESTDIR/PREFIX: package, command, manual, completions, examples
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/install
+
+uninstall: ## Remove what `make install` has put there
+	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/uninstall
 
 clean: ## Remove what was made in the checkout, .venv too
 	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

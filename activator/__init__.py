@@ -10,13 +10,13 @@ import sys
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would cost too much
 if TYPE_CHECKING:
     from activator import fdstore, notify
-    from activator.descriptor import Credentials, peer_credentials
     from activator.errors import ActivatorError
-    from activator.listen import Listener, Listeners, listen_fds
-    from activator.logs import JournalHandler
-    from activator.serving import serve
-    from activator.serving.draining import draining
-    from activator.serving.messages import Message
+    from activator.runtime.descriptor import Credentials, peer_credentials
+    from activator.runtime.listen import Listener, Listeners, listen_fds
+    from activator.runtime.log_handler import JournalHandler
+    from activator.runtime.serving import serve
+    from activator.runtime.serving.draining import draining
+    from activator.runtime.serving.message import Message
     from activator.version import __version__
 
 __all__ = [
@@ -38,18 +38,18 @@ __all__ = [
 # Name → the module that has it; a module that has no such name is meant itself.
 HOMES = {
     "ActivatorError": "activator.errors",
-    "Credentials": "activator.descriptor",
-    "JournalHandler": "activator.logs",
-    "Listener": "activator.listen",
-    "Listeners": "activator.listen",
-    "Message": "activator.serving.messages",
+    "Credentials": "activator.runtime.descriptor",
+    "JournalHandler": "activator.runtime.log_handler",
+    "Listener": "activator.runtime.listen",
+    "Listeners": "activator.runtime.listen",
+    "Message": "activator.runtime.serving.message",
     "__version__": "activator.version",
-    "draining": "activator.serving.draining",
+    "draining": "activator.runtime.serving.draining",
     "fdstore": "activator.fdstore",
-    "listen_fds": "activator.listen",
+    "listen_fds": "activator.runtime.listen",
     "notify": "activator.notify",
-    "peer_credentials": "activator.descriptor",
-    "serve": "activator.serving",
+    "peer_credentials": "activator.runtime.descriptor",
+    "serve": "activator.runtime.serving",
 }
 
 

@@ -3,6 +3,8 @@
 Import-light: the runtime raises it too.
 """
 
+import sys
+
 
 class ActivatorError(Exception):
     """Say what is wrong in one line, where it is, and what to do.
@@ -66,3 +68,10 @@ class Problems(ActivatorError):  # noqa: N818 - several errors in one
 def combine(problems: list[ActivatorError]) -> ActivatorError:
     """Return one error that stands for at least one problem."""
     return problems[0] if len(problems) == 1 else Problems(problems)
+
+
+def told(error: ActivatorError) -> int:
+    """Show an error on stderr, if there is one, and return the exit status."""
+    if sys.stderr:
+        sys.stderr.write("".join(f"{line}\n" for line in error.lines()))
+    return error.status

@@ -4,11 +4,14 @@ The unit needs FileDescriptorStoreMax=. What was kept is passed to the next proc
 sockets, by its name: see ``activator.listen_fds()``. A kept connection that bears the name of a
 handler is served by it, see ``activator.serve()``. sd_notify(3), FDSTORE=1.
 
-Import-light, as :mod:`activator.listen`.
+Import-light, as :mod:`activator.runtime.listen`.
 """
 
+from activator.common.fdname import RULE, is_fdname
 from activator.errors import ActivatorError
 from activator.notify import PATIENCE, send
+
+__all__ = ["forget", "keep"]  # pass_on() is the runtime's
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +25,7 @@ if TYPE_CHECKING:
             """Return the descriptor."""
 
 
-LONGEST = 255  # FDNAME_MAX
-
-
-def keep(name: str, fd: "int | HasFileno") -> bool:
+def keep(name: str, fd: "int | HasFileno", *, poll: bool = True) -> bool:
     """Leave a copy of a descriptor with the service manager.
 
     Close yours or go on using it. The copy goes when :func:`forget` is called, when the service
@@ -34,6 +34,8 @@ def keep(name: str, fd: "int | HasFileno") -> bool:
     Args:
         name: The fdname that it will be passed by; several may have the same.
         fd: The descriptor, or what has one.
+        poll: Whether the service manager gives it up when it hangs up or has an error; say no for
+            what does so at all times, as a pipe whose writer has gone (sd_notify(3), FDPOLL=0).
 
     Returns:
         Whether the message was sent; not whether there was room (FileDescriptorStoreMax=).
@@ -43,7 +45,8 @@ def keep(name: str, fd: "int | HasFileno") -> bool:
     """
     _check(name)
     number = fd if isinstance(fd, int) else fd.fileno()
-    return send(f"FDSTORE=1\nFDNAME={name}", PATIENCE, (number,))
+    more = "" if poll else "\nFDPOLL=0"
+    return send(f"FDSTORE=1\nFDNAME={name}{more}", PATIENCE, (number,))
 
 
 def forget(name: str) -> bool:
@@ -67,8 +70,5 @@ def pass_on(fields: "Mapping[str, str]", fds: "Sequence[int]") -> bool:
 
 
 def _check(name: str) -> None:
-    if not (0 < len(name) <= LONGEST and name.isascii() and name.isprintable() and ":" not in name):
-        raise ActivatorError(
-            f"{name[:40]!a} cannot be an fdname",
-            f"1 to {LONGEST} printable ASCII characters, without a colon",
-        )
+    if not is_fdname(name):
+        raise ActivatorError(f"{name[:40]!a} cannot be an fdname", RULE)

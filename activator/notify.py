@@ -5,19 +5,11 @@ service that is not Type=notify, and also if sending failed, since sd_notify(3) 
 go on then. None waits for long for a manager that does not read: what must not get lost for
 :data:`PATIENCE`, what is said again anyway not at all. The socket is kept, so that a service
 that has no more descriptors can still say that it is alive. Import-light, as
-:mod:`activator.listen`.
+:mod:`activator.runtime.listen`.
 """
 
 import os
-from _socket import (
-    AF_UNIX,
-    MSG_DONTWAIT,
-    SCM_RIGHTS,
-    SOCK_CLOEXEC,
-    SOCK_DGRAM,
-    SOL_SOCKET,
-    socket,
-)
+from _socket import AF_UNIX, MSG_DONTWAIT, SCM_RIGHTS, SOCK_CLOEXEC, SOCK_DGRAM, SOL_SOCKET, socket
 from sys import byteorder
 from time import CLOCK_MONOTONIC, clock_gettime_ns, monotonic
 
@@ -27,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# Besides, there is what the runtime's processes say to each other.
+__all__ = ["extend_timeout", "ready", "reloading", "send", "status", "stopping", "watchdog"]
 # How long to wait for a manager that does not read, in seconds.
 PATIENCE = 10.0
 _INT = 4
@@ -74,7 +68,7 @@ def own(name: str, value: str, patience: float = 0.0) -> bool:
     """Send a field of our own (X_NAME=), which managers ignore that do not know it.
 
     Args:
-        name: Its name, without the X_.
+        name: Its name, without the ``X_``.
         value: What to say.
         patience: How long to wait for a receiver that does not read, in seconds.
     """
@@ -97,6 +91,8 @@ def send(message: str, patience: float = 0.0, fds: "Sequence[int]" = ()) -> bool
     """
     address = os.environ.get("NOTIFY_SOCKET", "")
     try:
+        if _link.is_given:
+            return _send(_link.open(), message.encode(), patience, fds)
         if not address.startswith(_UNIX):
             return bool(address) and bool(daemon.notify(message, fds=list(fds)))  # AF_VSOCK
         try:
@@ -109,9 +105,19 @@ def send(message: str, patience: float = 0.0, fds: "Sequence[int]" = ()) -> bool
         return False
 
 
+def use(fd: int) -> None:
+    """Send to a connected socket from now on, whatever NOTIFY_SOCKET says, and own it."""
+    _link.give(fd)
+
+
+def is_heard() -> bool:
+    """Tell whether there is somebody to send to."""
+    return _link.is_given or "NOTIFY_SOCKET" in os.environ
+
+
 def descriptors() -> list[int]:
     """Return what is kept open from the first message to the end, opened now if need be."""
-    if os.environ.get("NOTIFY_SOCKET", "").startswith(_UNIX):
+    if _link.is_given or os.environ.get("NOTIFY_SOCKET", "").startswith(_UNIX):
         try:
             return [_link.open().fileno()]
         except OSError:
@@ -124,12 +130,14 @@ class _Link:
 
     Attributes:
         address: What it is connected to; empty for nothing.
+        is_given: Whether it was connected by somebody else, and so cannot be opened anew.
     """
 
-    __slots__ = ("_identity", "_socket", "address")
+    __slots__ = ("_identity", "_socket", "address", "is_given")
 
     def __init__(self) -> None:
         self.address = ""
+        self.is_given = False
         self._socket: socket | None = None
         self._identity: object = None
 
@@ -149,10 +157,20 @@ class _Link:
             self._socket.detach()
             self._socket = None
         if not self._socket:
+            if self.is_given:
+                raise OSError("it was closed")
             self.address = ""
-            self._socket = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC)
-            self._identity = _identity(self._socket)
+            return self._keep(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC))
         return self._socket
+
+    def give(self, fd: int) -> None:
+        """Use this one instead."""
+        self.is_given = True
+        self._keep(socket(fileno=fd))
+
+    def _keep(self, link: socket) -> socket:
+        self._socket, self._identity = link, _identity(link)
+        return link
 
 
 _link = _Link()

@@ -15,8 +15,8 @@ import servers
 
 sys.path.insert(0, str(servers.BENCH.parent))
 
-from activator import spec
-from activator.render import render
+from activator.generate import specfile
+from activator.generate.render import render
 from tests.boxes.box import Box
 from tests.boxes.needs import missing_for_boxes
 from tests.boxes.roots import ensure_root
@@ -95,7 +95,7 @@ def _units(box: Box) -> dict[str, str]:
     files: dict[str, str] = {}
     for name, port in PORTS.items():
         text = SPEC.format(name=name, python=box.python, port=port, isolation=ISOLATIONS[name])
-        files.update(render(spec.loads(text, systemd=box.version)))
+        files.update(render(specfile.loads(text, systemd=box.version)))
     return files
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import compare
 from installed import ROOT, install
 
-from activator import spec
-from activator.render import templates, units
+from activator.generate import specfile
+from activator.generate.render import templates, units
 
 SPECS = 1_000
 
@@ -68,7 +68,7 @@ def jinja_alone(paths: list[str]) -> Callable[[], object]:
     prepared = [
         (environment.get_template("unit.j2"), unit)
         for path in paths
-        for unit in units(spec.load(path))
+        for unit in units(specfile.load(path))
     ]
 
     def step() -> None:

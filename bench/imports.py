@@ -24,8 +24,9 @@ USES = {
     ),
     # Shown only: the whole command's modules.
     "activator serve, plain handler": (
-        "import activator.__main__, activator.serving.command;"
-        "from activator.serving import engine, load, single; import activator.listen"
+        "import activator.__main__, activator.runtime.commands.serve;"
+        "from activator.runtime.serving import engine, load;"
+        "from activator.runtime.serving import single; import activator.runtime.listen"
     ),
 }
 

@@ -8,11 +8,10 @@ is cached, and a build writes to a layer of its own above it.
 
 import argparse
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from tests.boxes.building import BuildError, run_inside
 from tests.boxes.needs import missing_for_boxes
 from tests.boxes.recipes import BUILD, SUITES
 from tests.boxes.roots import RootError, ensure_root
+from tests.support.tree import ROOT, project_files
 
-ROOT = Path(__file__).parents[1]
 DEBIAN = "packaging/debian"
 # Run inside: builds from a copy, so that nothing is written to the sources.
 BUILD_SCRIPT = """
@@ -40,23 +39,6 @@ LINT_SCRIPT = (
 Say = Callable[[str], None]
 
 
-def source_files() -> Iterator[str]:
-    """Yield the paths of all files that belong to the sources, relative to the checkout.
-
-    Those are what git keeps or would keep; outside a repository, all that is not made here.
-    """
-    listed = subprocess.run(
-        ["git", "-C", str(ROOT), "ls-files", "-z", "-co", "--exclude-standard"],
-        capture_output=True,
-        check=False,
-    )
-    if listed.returncode:
-        raise BuildError("the packages are built from a git checkout, and this is none")
-    for name in listed.stdout.decode().split("\0"):
-        if name and (ROOT / name).is_file():
-            yield name
-
-
 def changelog_version() -> tuple[str, datetime]:
     """Return the upstream version of the newest entry of debian/changelog, and its date."""
     lines = (ROOT / DEBIAN / "changelog").read_text().splitlines()
@@ -72,7 +54,7 @@ def write_source(directory: Path) -> None:
     """
     version, day = changelog_version()
     tree = directory / f"activator-{version}"
-    names = sorted(name for name in source_files() if not name.startswith(f"{DEBIAN}/"))
+    names = sorted(name for name in project_files() if not name.startswith(f"{DEBIAN}/"))
 
     def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = 0

@@ -1,22 +1,30 @@
 """The pages of docs/, against what they describe."""
 
+import inspect
 import re
+import runpy
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from activator import reference, spec
-from activator.directives import SECTIONS, lookup, names
+import activator
+from activator.common import tables
 from activator.errors import ActivatorError
-from activator.render import render
-from activator.schema import schema
-from activator.spec.intents import intents
+from activator.generate import specfile
+from activator.generate.render import render
+from activator.generate.schema import schema
+from activator.generate.specfile.intents import intents
+from activator.live import doctor
+from activator.live.doctor.failing import LIMITS
+from activator.unitfile.directives import SECTIONS, lookup, names
 
 ROOT = Path(__file__).parents[1]
 SPEC = ROOT / "docs/spec.md"
 PAGES = sorted(ROOT.glob("docs/*.md"))
+reference = SimpleNamespace(**runpy.run_path(str(ROOT / "packaging/develop/reference.py")))
 
 
 def blocks(kind: str) -> list[str]:
@@ -24,11 +32,30 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", SPEC.read_text(), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", ["spec", "rules"])
+@pytest.mark.parametrize("page", ["spec", "rules", "api"])
 def test_the_reference_is_current(page: str) -> None:
     """The tables of the committed page are what is made today."""
     text = (ROOT / f"docs/{page}.md").read_text()
     assert reference.fill(text, ROOT) == text, "run: make docs"
+
+
+def test_every_public_name_is_described() -> None:
+    """Whatever users may import, and call of it, has a heading and words in the API reference."""
+    text = (ROOT / "docs/api.md").read_text()
+    names = [f"activator.{name}" for name in activator.__all__ if name != "__version__"]
+    for module in (activator.notify, activator.fdstore):
+        names += [f"{module.__name__}.{name}" for name in module.__all__]
+    names += ["Listener.socket", "Listener.peer", "Listeners.one", "draining.wait"]
+    for name in names:
+        heading = rf"^##+ {re.escape(name)}\n\n(```.*?```\n\n)?\w+"
+        assert re.search(heading, text, re.MULTILINE | re.DOTALL), name
+    for module in (activator.notify, activator.fdstore):
+        public = {
+            name
+            for name, value in vars(module).items()
+            if inspect.isfunction(value) and not name.startswith("_")
+        }
+        assert set(module.__all__) <= public
 
 
 def test_pages_are_filled_in_place(tmp_path: Path) -> None:
@@ -76,7 +103,7 @@ def test_the_examples_are_specs() -> None:
     whole = [text for text in blocks("toml") if text.startswith("name =")]
     assert 7 == len(whole)
     for text in whole:
-        assert render(spec.loads(text))
+        assert render(specfile.loads(text))
         assert validator.is_valid(tomllib.loads(text))
 
 
@@ -98,18 +125,20 @@ def test_links_within_the_documentation(page: Path) -> None:
 def test_rows_have_as_many_cells_as_their_table() -> None:
     """No value breaks a table: every row has the cells of its head."""
     for name, made in reference.TABLES.items():
-        if name == "rule-pages":
-            continue  # these are no table
+        if name in ("rule-pages", "api"):
+            continue  # these are no tables
         counts = {len(re.findall(r"(?<!\\)\|", row)) for row in made()}
         assert 1 == len(counts), name
 
 
 def test_every_diagnosis_is_listed() -> None:
     """The page has a row for each name that doctor gives, and no other."""
-    sources = (ROOT / "activator/doctor").glob("*.py")
+    sources = (ROOT / "activator/live/doctor").glob("*.py")
     code = "".join(path.read_text() for path in sources)
-    given = set(re.findall(r'yield Finding\(\s*f?"([a-z{}-]+)"', code))
-    given = given - {"missing-{tool}"} | {"missing-user", "missing-group"}
-    rows = (ROOT / "docs/doctor.md").read_text().split("| --- | --- |")[1]
-    listed = re.findall(r"^\| (.*?) \|", rows, re.MULTILINE)
+    given = set(re.findall(r'(?:yield|=|return) Finding\(\s*f?"([a-z{}-]+)"', code))
+    given = given - {"missing-{tool}"} | {"missing-user", "missing-group", *LIMITS}
+    rows = tables.rows(doctor.__file__, "results.tsv")
+    given |= {row[3] for row in rows} - {"", "name"} | {"service-ends", "service-fails"}
+    page = (ROOT / "docs/doctor.md").read_text().split("| --- | --- |")[1]
+    listed = re.findall(r"^\| (.*?) \|", page, re.MULTILINE)
     assert given == {name.strip("`") for cell in listed for name in cell.split(", ")}

@@ -1,27 +1,27 @@
 """Check units: what systemd says when it loads them, and what it does not say.
 
-A rule yields problems (see :mod:`activator.check.rules`); here they get their places, and what
+A rule yields problems (see :mod:`activator.check.registry`); here they get their places, and what
 the units' own comments silence is left out.
 
 Dependencies point one way: check → {search, refusals, settings, unit, values} → errors.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
-from typing import NamedTuple
 
-from activator.check import comments, places
-from activator.check.model import SEVERITIES, Finding, Problem, Unit, World
-from activator.check.rules import PAIR, SPEC, TYPES, UNIT, WORLD, Check, Rule, functions
-
-
-class Found(NamedTuple):
-    """A finding with where it comes from, for those who mend it."""
-
-    finding: Finding
-    rule: Rule
-    problem: Problem
-    unit: Unit | None
+from activator.check import places, silenced
+from activator.check.registry import (
+    FILE,
+    PAIR,
+    SPEC,
+    TYPES,
+    UNIT,
+    WORLD,
+    Check,
+    Found,
+    Rule,
+    functions,
+)
+from activator.check.units import SEVERITIES, Finding, Problem, Unit, World
 
 
 def check(world: World) -> list[Found]:
@@ -32,12 +32,12 @@ def check(world: World) -> list[Found]:
     """
     found: dict[tuple[str, int, int, str, str], Found] = {}
     for rule, problem, units in _problems(world):
-        finding = places.finding(rule, problem, chain(units, world.checked))
+        finding = places.finding(rule, problem, units, world)
         unit = units[0] if units else None
         found.setdefault((*finding[:4], finding.message), Found(finding, rule, problem, unit))
     kept = [
         one._replace(finding=world.shown(one.finding, one.problem.entry))
-        for one in comments.heard(found.values(), world)
+        for one in silenced.heard(found.values(), world)
     ]
     return sorted(kept, key=lambda one: one.finding[:4])
 
@@ -46,6 +46,8 @@ def _problems(world: World) -> Iterator[tuple[Rule, Problem, tuple[Unit, ...]]]:
     """Yield what all rules have to say, each with the units it may be about."""
     if world.failures:
         yield from _asked(functions(SPEC), (), world)
+    for file in world.strangers:
+        yield from _asked(functions(FILE), (), file, world)
     for unit in world.checked:
         if not unit.masked:
             yield from _asked(functions(UNIT), (unit,), unit, world)

@@ -8,23 +8,11 @@ Source: ``systemd --dump-configuration-items`` of each version, and systemd's pa
 
 from functools import cache
 
-from activator import directives, tables
-from activator.directives import SECTIONS, Directive
+from activator.common import tables
+from activator.unitfile import directives
+from activator.unitfile.directives import SECTIONS, Directive
+from activator.unitfile.sections import OWN_SECTION
 
-# Unit type → the section that belongs to it alone; [Unit] and [Install] are for all.
-OWN_SECTION = {
-    "automount": "Automount",
-    "device": "Device",
-    "mount": "Mount",
-    "path": "Path",
-    "scope": "Scope",
-    "service": "Service",
-    "slice": "Slice",
-    "socket": "Socket",
-    "swap": "Swap",
-    "target": "Target",
-    "timer": "Timer",
-}
 _RESOURCES = "systemd.resource-control(5)"
 _KILL = "systemd.kill(5)"
 # Section → the pages whose directives it takes as [Socket] does; None for all but sockets' own.
@@ -37,17 +25,6 @@ _SHARED: dict[str, tuple[str, ...] | None] = {
 _SOCKETS = "systemd.socket(5)"
 # Known to mounts and swaps, but to no slice and scope, and no page describes them.
 _EXEC_LEGACY = ("ReadWriteDirectories", "ReadOnlyDirectories", "InaccessibleDirectories")
-
-
-def sections_of(kind: str) -> tuple[str, ...]:
-    """Return the sections that a unit of a type may have."""
-    own = OWN_SECTION.get(kind)
-    return ("Unit", "Install", own) if own else ("Unit", "Install")
-
-
-def type_of(section: str) -> str:
-    """Return the unit type that a section belongs to; empty if it is of no or of all types."""
-    return next((kind for kind, own in OWN_SECTION.items() if own == section), "")
 
 
 @cache
@@ -86,12 +63,12 @@ def own() -> list[Directive]:
 
 
 def suggest(section: str, name: str) -> str:
-    """Return a hint for a name that does not fit, as :func:`activator.directives.suggest`."""
+    """Return a hint for a name that does not fit, as :func:`directives.suggest`."""
     if section in SECTIONS:
         return directives.suggest(section, name)
     own = [known for where, known in _rows() if where == section]
     shared = directives.names("Socket") if section in _SHARED else ()
-    from activator.suggest import nearest  # noqa: PLC0415 - only a mistake needs it
+    from activator.unitfile.suggest import nearest  # noqa: PLC0415 - only a mistake needs it
 
     candidates = [*own, *(other for other in shared if lookup(section, other))]
     near = nearest(name, candidates)
@@ -118,6 +95,12 @@ def _directive(section: str, name: str, row: list[str]) -> Directive:
         kinds="",
         summary="",
     )
+
+
+@cache
+def targets() -> dict[str, str]:
+    """Return the targets that systemd ships, and whose they are: system, user or both."""
+    return {name: manager for name, manager in tables.rows(__file__, "targets.tsv")}  # noqa: C416
 
 
 @cache

@@ -9,15 +9,20 @@ from activator.check.known import Known, known
 from activator.check.programs import commands
 
 if TYPE_CHECKING:
-    from activator.address import Address
+    from activator.unitfile.address import Address
 
-_SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
+SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
 # What runs the program that follows in the same process.
 _REPLACED = ("env", "nice", "ionice", "chrt", "setpriv", "nohup", "stdbuf", "taskset", "exec")
 _ADDRESS_OPTIONS = (
     r"--?(?:b|bind|l|listen|listen-address|listen-addr|addr|address|p|port|http|http-port"
     r"|host-port|web\.listen-address|socket|unix|unix-socket)"
 )
+# Words of a shell before a command, and in place of one.
+_BEFORE = ("!", "if", "then", "elif", "else", "while", "until", "do")
+_IN_PLACE = ("for", "case", "esac", "fi", "done")
+_ASSIGNMENT = r"[A-Za-z_]\w*="
+_SUBSTITUTED = r"\$\([^()]*\)|`[^`]*`"
 _COMPOUND = r"(?<!\|)\|(?!\|)|\bwhile\b|\bfor\b|\buntil\b|\bif\b|\bcase\b|&\s*$"
 
 
@@ -31,6 +36,30 @@ def run_by(value: str) -> Iterator[tuple[str, list[str]]]:
         yield _program([command.path, *command.argv[1:]])
 
 
+def run_in(value: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name and the arguments of what writes to a command line's standard output.
+
+    As :func:`run_by` does it, but for the commands that are in a shell's script.
+    """
+    for name, arguments in run_by(value):
+        scripts = [arguments[at] for at in _scripts(arguments)] if name in SHELLS else []
+        if not scripts:
+            yield name, arguments
+        for script in scripts:
+            for line in re.split(r"[;\n(){}]|&+|\|\|", re.sub(_SUBSTITUTED, "_", script)):
+                words = line.rpartition("|")[2].split()
+                while words and (words[0] in _BEFORE or re.match(_ASSIGNMENT, words[0])):
+                    words = words[1:]
+                if words and words[0] not in _IN_PLACE:
+                    yield _program(words)
+
+
+def _scripts(arguments: Sequence[str]) -> list[int]:
+    """Return where a shell's script stands among its arguments; nothing if it is in a file."""
+    options = [at for at, word in enumerate(arguments[:-1]) if re.fullmatch(r"-[a-z]*c", word)]
+    return [at + 1 for at in options[:1]]
+
+
 def _program(argv: list[str]) -> tuple[str, list[str]]:
     """Return the name and the arguments of the program that a command runs in the end."""
     while argv:
@@ -40,7 +69,7 @@ def _program(argv: list[str]) -> tuple[str, list[str]]:
             return rest[position + 1], rest[position + 2 :]
         if name not in _REPLACED:
             return name, rest
-        while rest and (rest[0].isdigit() or re.match(r"-|[A-Za-z_]\w*=", rest[0])):
+        while rest and (rest[0].isdigit() or re.match(rf"-|{_ASSIGNMENT}", rest[0])):
             rest = rest[1:]
         argv = rest
     return "", []
@@ -49,7 +78,7 @@ def _program(argv: list[str]) -> tuple[str, list[str]]:
 def loses_descriptors(value: str) -> str:
     """Return the program of a command line that starts the real one as another process."""
     for name, arguments in run_by(value):
-        if name in _SHELLS:
+        if name in SHELLS:
             if "-c" in arguments[:-1] and _forks(name, arguments[arguments.index("-c") + 1]):
                 return name
         elif known(Known.WRAPPER, name, arguments):

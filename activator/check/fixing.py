@@ -1,19 +1,19 @@
 """Mend unit files where that is safe: line by line, all else stays as it is."""
 
 import os
-import stat
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
-from activator import ownership
-from activator.check import Found, check
+from activator.check import check
 from activator.check.inputs import Scope, worlds
-from activator.check.model import Fix
+from activator.check.registry import Found
+from activator.check.units import Fix
 from activator.errors import ActivatorError
-from activator.files import write_all
-from activator.output import File
-from activator.unit import Chunk, Entry, UnitFile
+from activator.output import seal
+from activator.output.atomic import write_all
+from activator.output.folder import real
+from activator.output.plan import File
+from activator.unitfile.parse import Chunk, Entry, UnitFile
 
 _ROUNDS_MAX = 8
 
@@ -39,7 +39,7 @@ def mend(found: Iterable[Found]) -> dict[str, str]:
 
 def _is_made(file: UnitFile) -> bool:
     """Return whether a file was made from a spec, which is what must be changed then."""
-    return ownership.read(os.path.basename(file.name), file.dump()) is not None
+    return seal.read(os.path.basename(file.name), file.dump()) is not None
 
 
 def _mended(file: UnitFile, changes: dict[int, tuple[Entry, Fix]]) -> str:
@@ -103,18 +103,14 @@ def mended(scope: Scope) -> tuple[list[File], list[Found]]:
 
 
 def write(file: File) -> None:
-    """Write a file anew, with its permissions and owner; a link is followed.
+    """Write a file anew, with its permissions and owner; another user's link is not followed.
 
     Raises:
         ActivatorError: It cannot be written; nothing was changed then.
     """
-    path = Path(os.path.realpath(file.path))
     try:
-        before = path.stat()
-        write_all(path.parent, {path.name: file.after or ""})
-        path.chmod(stat.S_IMODE(before.st_mode))
-        with suppress(PermissionError):
-            os.chown(path, before.st_uid, before.st_gid)
+        path = Path(real(str(file.path)))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise ActivatorError(f"cannot write: {reason}", place=str(path)) from None
+        raise ActivatorError(f"cannot write: {reason}", place=str(file.path)) from None
+    write_all(path.parent, {path.name: file.after or ""}, keep=True)

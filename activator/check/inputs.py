@@ -5,10 +5,11 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from activator.check.model import World
+from activator.check.units import World
 from activator.check.world import Files, version_in
+from activator.common.regular_file import contents
 from activator.errors import UsageError
-from activator.search import UNIT_TYPES, Search, system_path, user_path
+from activator.unitfile.search import UNIT_TYPES, Search, system_path, user_path
 
 _SUFFIXES = tuple(f".{kind}" for kind in UNIT_TYPES)
 # Directories whose files are found through the unit that they belong to.
@@ -128,11 +129,11 @@ def _unit(path: str) -> tuple[str, str]:
         name = name.removesuffix(".d")
     if not name.endswith(_SUFFIXES):
         hint = "give a unit such as echo.socket, a spec (.toml) or a folder"
-        raise UsageError(f"{path} is no unit", hint)
+        raise UsageError(f"{path} is not a unit", hint)
     if not os.path.lexists(path) and "@" not in name:
         raise UsageError(f"there is no file {path}", "check the path")
     if os.path.exists(path) and not _readable(path):
-        raise UsageError(f"{path} is no file", "give a unit file")
+        raise UsageError(f"{path} is not a file", "give a unit file")
     return folder, name
 
 
@@ -145,14 +146,13 @@ def _readable(path: str) -> bool:
 def _is_spec(path: str) -> bool:
     """Return whether a TOML file is a spec."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return _SPEC_MARK in f"\n{file.read()}"
+        return _SPEC_MARK in f"\n{contents(path)[0].decode()}"
     except (OSError, UnicodeDecodeError):
         return False
 
 
 def _spec(path: str, scope: Scope) -> World:
     """Return the units that a spec makes."""
-    from activator.check.specs import Made  # noqa: PLC0415 - units alone need no templates
+    from activator.check.rules.specs import Made  # noqa: PLC0415 - units alone need no templates
 
     return Made(path, scope.version)

@@ -1,10 +1,11 @@
 """What is known of the programs that services run: facts in ``programs.tsv``."""
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from activator import tables
+from activator.common import tables
 
 _INETD = ("--inetd", "-inetd", "inetd")
 
@@ -16,6 +17,12 @@ class Known:
     WRAPPER = "wrapper"
     DRAIN = "drain"
     RECEIVER = "receiver"
+    REMOVER = "remover"
+    HEEDFUL = "heedful"
+    TOLD = "told"
+    # What prints nothing when all is well, and what is called to print.
+    SILENT = "silent"
+    PRINTER = "printer"
 
 
 class Drain(NamedTuple):
@@ -37,17 +44,32 @@ def _rows() -> tuple[list[str], ...]:
 
 
 @cache
-def _named(kind: str) -> dict[str, str]:
-    """Return the programs of a kind with the option that each needs."""
-    return {program: option for found, program, option, _ in _rows() if found == kind}
+def _named(kind: str) -> dict[str, list[str]]:
+    """Return the programs of a kind with the options of which each needs one."""
+    options: dict[str, list[str]] = {}
+    for found, program, option, _ in _rows():
+        if found == kind:
+            options.setdefault(program, []).append(option)
+    return options
 
 
 def known(kind: str, program: str, arguments: Sequence[str]) -> bool:
     """Return whether a program is known to be of a kind when it is called so."""
     if kind == Known.FILTER and any(word in _INETD for word in arguments):
         return True
-    option = _named(kind).get(program)
-    return option is not None and (not option or option in arguments)
+    options = _named(kind).get(program, ())
+    return any(not option or _given(option, arguments) for option in options)
+
+
+def _given(option: str, arguments: Sequence[str]) -> bool:
+    """Return whether an option, or the name of what is to be done, is among the arguments.
+
+    One of a single letter may stand at the end of others, as in ``-sSo``, or before its value.
+    """
+    if not re.fullmatch(r"-[A-Za-z]", option):
+        return any(word == option or word.startswith(f"{option}=") for word in arguments)
+    form = rf"-[A-Za-z]*{option[1]}|{option}.+"
+    return any(re.fullmatch(form, word) for word in arguments)
 
 
 def drain(program: str) -> Drain | None:
@@ -56,6 +78,11 @@ def drain(program: str) -> Drain | None:
         if kind == Known.DRAIN and name == program:
             return Drain(option, float(value) if value else None)
     return None
+
+
+def variable(program: str) -> str:
+    """Return the variable without which a program takes no sockets; empty if there is none."""
+    return next(iter(_named(Known.TOLD).get(program, ())), "")
 
 
 def names(kind: str) -> list[str]:

@@ -1,12 +1,14 @@
 """What a socket unit listens on, as addresses."""
 
-from activator import specifiers
-from activator.address import Address, parse
-from activator.check.model import Unit
+from activator.check.units import Unit
 from activator.errors import ActivatorError
-from activator.unit import Entry
+from activator.unitfile import specifiers
+from activator.unitfile.address import Address, parse
+from activator.unitfile.parse import Entry
 
 _WILDCARDS = ("", "0.0.0.0", "::")
+# Instances that make an address of one, where it is no path.
+_INSTANCES = ("1", "127.0.0.1", "127.0.0.1:1", "/x")
 _LOOPBACK = ("127.", "::1")
 
 
@@ -19,19 +21,23 @@ def listeners(unit: Unit) -> list[tuple[Entry, Address]]:
     if known is None:
         known = unit.notes["listeners"] = []
         for entry in unit.settings.all("Listen") if unit.type == "socket" else ():
-            text = specifiers.sample(_named(entry.value, unit))
-            try:
-                known.append((entry, parse(entry.name, text)))
-            except ActivatorError:
-                continue
+            # Of a template, what its instances listen on is not known.
+            instances = ("%i", *_INSTANCES) if unit.is_template else (unit.instance,)
+            for instance in instances:
+                text = specifiers.sample(_named(entry.value, unit, instance))
+                try:
+                    known.append((entry, parse(entry.name, text)))
+                except ActivatorError:
+                    continue
+                break
     return known
 
 
-def _named(value: str, unit: Unit) -> str:
+def _named(value: str, unit: Unit, instance: str) -> str:
     """Expand the specifiers of a value that stand for the unit's own name."""
     if "%" not in value:
         return value
-    table = {"n": unit.name, "N": unit.stem, "p": unit.prefix, "i": unit.instance}
+    table = {"n": unit.name, "N": unit.stem, "p": unit.prefix, "i": instance, "I": instance}
     for letter, text in table.items():
         value = value.replace(f"%{letter}", text.replace("%", "%%"))
     return value

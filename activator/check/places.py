@@ -1,34 +1,35 @@
 """Where a problem stands: from a line of a unit to file, line and column."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from activator.check.model import Finding, Problem, Unit
-from activator.check.rules import Rule
-from activator.unit import Chunk, Entry
+from activator.check.registry import Rule
+from activator.check.units import Finding, Problem, Unit, World
+from activator.unitfile.parse import Chunk, Entry
 
 
-def finding(rule: Rule, problem: Problem, units: Iterable[Unit]) -> Finding:
+def finding(rule: Rule, problem: Problem, units: Sequence[Unit], world: World) -> Finding:
     """Return a problem with its place.
 
     Args:
         rule: The rule that found it.
         problem: What it found.
         units: The units it may stand in; the first one counts if there is no line.
+        world: All units, for a problem that stands elsewhere.
     """
     severity = problem.severity or rule.severity
-    file, line, column = _place(problem, units)
+    file, line, column = _place(problem, units, world)
     return Finding(file, line, column, rule.id, severity, problem.message, problem.hint)
 
 
-def _place(problem: Problem, units: Iterable[Unit]) -> tuple[str, int, int]:
+def _place(problem: Problem, units: Sequence[Unit], world: World) -> tuple[str, int, int]:
     """Return the file, line and column of a problem."""
     if problem.place is not None:
         file, line = problem.place
         return file, line, 1
     entry = problem.entry
     if entry is None:
-        return next(iter(units)).path, 1, 1
-    chunk = chunk_of(entry, units)
+        return (units or world.checked)[0].path, 1, 1
+    chunk = _chunk_of(entry, units, world)
     if chunk is None:
         return entry.file, entry.line, 1
     offset = _offset(chunk.raw, entry, problem)
@@ -51,12 +52,8 @@ def _offset(raw: str, entry: Entry, problem: Problem) -> int:
     return value + len(rest) - len(rest.lstrip(" \t"))
 
 
-def chunk_of(entry: Entry, units: Iterable[Unit]) -> Chunk | None:
+def _chunk_of(entry: Entry, units: Sequence[Unit], world: World) -> Chunk | None:
     """Return the piece of a file that makes an assignment."""
-    for unit in units:
-        for file in unit.files:
-            if file.name == entry.file:
-                for chunk in file.chunks:
-                    if chunk.line == entry.line:
-                        return chunk
-    return None
+    near = (file for unit in units for file in unit.files if file.name == entry.file)
+    file = next(near, None) or world.files.get(entry.file)
+    return file.by_line.get(entry.line) if file is not None else None

@@ -2,13 +2,15 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
-from activator import directives
-from activator.check.model import File, Unit, World
+from activator.check.foreign import foreign
+from activator.check.units import File, Unit, World
 from activator.errors import UsageError
-from activator.search import Search, UnitFiles, template_of
+from activator.unitfile import directives
+from activator.unitfile.search import Search, UnitFiles, template_of
+from activator.unitfile.sections import sections_of
 
 _LIBRARY = r"libsystemd-shared-([0-9]+)[^/]*\.so"
 _LIBRARIES = ("usr/lib", "lib")
@@ -48,15 +50,18 @@ class Files(World):
             self.units[name] = None if files is None else self._load(files)
         return self.units[name]
 
-    def _load(self, files: UnitFiles) -> Unit:
+    def _load(self, files: UnitFiles) -> Unit | None:
         """Read a unit, or return it if it was read under another name."""
-        known = self.units.get(files.name)
-        if known is not None:
-            return known
+        if files.name in self.units:
+            return self.units[files.name]
         paths = [] if files.masked else [files.path, *files.dropins]
+        read = self._units_of(files.name, paths)
+        if paths and (not read or read[0].name != files.path):
+            self.units[files.name] = None
+            return None
         unit = Unit(
             files.name,
-            map(self._read, paths),
+            read,
             self.version,
             aliases=files.aliases,
             masked=files.masked,
@@ -74,20 +79,34 @@ class Files(World):
             found.unreadable = (error.strerror or str(error)).lower()
             return found
 
+    def _units_of(self, name: str, paths: Iterable[str]) -> list[File]:
+        """Read the files of a unit, and set aside those that are none."""
+        read = [self._read(path) for path in paths]
+        self._foreign[name] = [file for file in read if file.foreign]
+        return [file for file in read if not file.foreign]
+
+    @cached_property
+    def _foreign(self) -> dict[str, list[File]]:
+        """Return the files that are no units, by the name of the unit that they claim to be."""
+        return {}
+
     def check_all(self) -> None:
         """Look at every unit, and at the instances that links name."""
         names = [*self.search.names, *(link.unit for link in self.search.links)]
         for name in dict.fromkeys(names):
-            unit = self.find(name)
-            if unit is not None:
-                self._check(unit)
+            self._check(name, self.find(name))
         for name in self.search.orphans:
-            paths = self.search.dropins(name)
-            self._check(Unit(name, map(self._read, paths), self.version, user=self.user))
+            self._check(name, self._orphan(name))
 
-    def _check(self, unit: Unit) -> None:
-        """Look at a unit, once."""
-        if unit not in self._seen:
+    def _orphan(self, name: str) -> Unit:
+        """Return a unit of which there are drop-ins alone."""
+        read = self._units_of(name, self.search.dropins(name))
+        return Unit(name, read, self.version, user=self.user)
+
+    def _check(self, name: str, unit: Unit | None) -> None:
+        """Look at a unit, once, and at what is none under its name."""
+        self.strangers += self._foreign.pop(unit.name if unit else name, [])
+        if unit is not None and unit not in self._seen:
             self._seen.add(unit)
             self.checked.append(unit)
 
@@ -104,11 +123,10 @@ class Files(World):
         """
         unit = self.find(name)
         if unit is None and name in self.search.orphans:
-            paths = self.search.dropins(name)
-            unit = Unit(name, map(self._read, paths), self.version, user=self.user)
-        if unit is None:
+            unit = self._orphan(name)
+        if unit is None and not self._foreign.get(name):
             raise UsageError(f"there is no file {path}", "check the path")
-        self._check(unit)
+        self._check(name, unit)
 
     def alias_of(self, name: str) -> Unit | None:
         """Return the unit that takes a name when it is enabled, by Alias= in [Install]."""
@@ -124,6 +142,25 @@ class Files(World):
                 for entry in unit.lines("Install", "Alias"):
                     found.update(dict.fromkeys(entry.value.split(), unit))
         return found
+
+    def socket_names(self) -> list[str]:
+        """Return the names of the sockets that are there, looked at or not."""
+        return [name for name in self.search.names if name.endswith(".socket")]
+
+    def is_stranger(self, name: str) -> bool:
+        """Tell whether there is a file of a unit's name that is none."""
+        return bool(self._foreign.get(name)) or super().is_stranger(name)
+
+    def unread(self, unit: Unit) -> Iterator[str]:
+        """Yield the files among a unit's drop-ins that systemd does not read, but were meant."""
+        for name in dict.fromkeys((unit.name, *unit.aliases)):
+            for path in self.search.others(name):
+                try:
+                    file = File.read(path)
+                except OSError:
+                    continue
+                if any(entry.section in sections_of(unit.type) for entry in file.entries):
+                    yield path
 
     def loose_links(self) -> Iterator[tuple[str, str]]:
         """Yield the links that want a unit which does not exist: path and name."""
@@ -153,19 +190,31 @@ class Texts(World):
     """Units that are given as texts.
 
     Args:
-        texts: File name → text.
+        texts: File name → text; drop-ins are NAME.d/FILE.conf, behind the unit that they change.
         version: The version of systemd they are for.
-        places: What to call them in messages: file name → path.
     """
 
-    def __init__(
-        self, texts: Mapping[str, str], version: int, places: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, texts: Mapping[str, str], version: int) -> None:
         super().__init__()
+        self._unread: dict[str, list[str]] = {}  # by unit
+        read: dict[str, list[File]] = {}
         for name, text in texts.items():
-            file = File.parse(text, (places or {}).get(name, name))
-            self.units[name] = Unit(name, [file], version)
+            file = File.parse(text, name)
+            file.foreign = foreign(b"", text, file.name)
+            directory, _, dropin = name.rpartition("/")
+            if file.foreign:
+                self.strangers.append(file)
+            elif not dropin.endswith(".conf") and directory.endswith(".d"):
+                self._unread.setdefault(directory.removesuffix(".d"), []).append(file.name)
+            else:
+                unit = directory.removesuffix(".d") if directory.endswith(".d") else name
+                read.setdefault(unit, []).append(file)
+        self.units.update({name: Unit(name, files, version) for name, files in read.items()})
         self.checked = [unit for unit in self.units.values() if unit is not None]
+
+    def unread(self, unit: Unit) -> Iterator[str]:
+        """Yield the files among a unit's drop-ins that systemd does not read."""
+        yield from self._unread.get(unit.name, ())
 
     def alias_of(self, name: str) -> Unit | None:
         """Return the unit that takes a name when it is enabled, by Alias= in [Install]."""

@@ -1,16 +1,17 @@
 """``activator check``: what is wrong with units, before it happens."""
 
 import sys
+from functools import cache
 from typing import TYPE_CHECKING
 
 import click
 
-from activator.cli import complete, options
+from activator.cli import complete, options, subjects
 from activator.errors import UsageError
 
 if TYPE_CHECKING:
-    from activator.check import Found
     from activator.check.inputs import Scope
+    from activator.check.registry import Found
 
 SEVERITIES = ("error", "warning", "info")
 
@@ -59,9 +60,10 @@ def command(
 ) -> int:
     """Tell what is wrong with units, before it happens.
 
-    PATH is a unit file, a drop-in, a spec (.toml) or a folder. What systemd itself would say
-    is told for any version, also where none is installed; rules across units tell what it
-    does not say. A comment `# activator: ignore=ACT301 REASON` in a unit silences a rule there.
+    PATH is a unit file or a unit's name, a drop-in, a spec (.toml) or a folder. What systemd
+    itself would say is told for any version, also where none is installed; rules across units
+    tell what it does not say. A comment `# activator: ignore=ACT301 REASON` in a unit silences
+    a rule there.
 
     The exit status is 0 without findings, 1 with some, 2 for wrong usage.
 
@@ -92,6 +94,8 @@ def command(
     version = 0
     if systemd:
         version = _version(systemd)
+    if root is None:
+        paths = subjects.located(paths, paths=True)
     where = "" if installed else root.rstrip("/") if root is not None else None
     scope = inputs.Scope(paths, where, not paths, user, version)
     if fix:
@@ -107,14 +111,14 @@ def command(
 
 def _version(text: str) -> int:
     """Return the version of systemd that is named."""
-    from activator.directives import OLDEST, SUITES
-    from activator.integers import bounded
+    from activator.common.integers import bounded
+    from activator.unitfile.directives import OLDEST, SUITES
 
     if text in SUITES:
         return SUITES[text]
     if text.isascii() and text.isdecimal() and bounded(text) >= OLDEST:
         return bounded(text)
-    from activator.spec.target import version
+    from activator.generate.specfile.target import version
 
     return version(text)
 
@@ -156,25 +160,47 @@ def _show(found: "list[Found]", style: str) -> None:
 
 def _show_on_terminal(found: "list[Found]") -> None:
     """Print findings in colour, each with its line and a caret, and a count."""
-    from linecache import getline
+    from shutil import get_terminal_size
 
     from activator.check import report
+    from activator.common.counted import counted
 
-    for one in found:
-        line = getline(one.finding.file, one.finding.line).rstrip("\n")
-        for text in report.coloured(one.finding, click.style, line):
+    width = get_terminal_size().columns
+    for number, one in enumerate(found):
+        if number:
+            click.echo()
+        line = _line(one.finding.file, one.finding.line)
+        for text in report.coloured(one.finding, click.style, line, width):
             click.echo(text)
+    if found:
+        click.echo()
     counts = [
-        f"{count} {severity}{'s' * (count > 1 and severity != 'info')}"
+        f"{count} {severity}" if severity == "info" else counted(count, severity)
         for severity in SEVERITIES
         if (count := sum(one.finding.severity == severity for one in found))
     ]
     click.echo(", ".join(counts) or click.style("nothing found", fg="green"))
 
 
+def _line(path: str, number: int) -> str:
+    """Return a line of a file, empty if it has none."""
+    lines = _lines(path)
+    return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+@cache
+def _lines(path: str) -> list[str]:
+    from activator.common.regular_file import contents
+
+    try:
+        return contents(path)[0].decode(errors="surrogateescape").split("\n")
+    except OSError:
+        return []
+
+
 def _explain(word: str) -> None:
     """Print the page of a rule, or the list of all."""
-    from activator.check.rules import named, rules
+    from activator.check.registry import named, rules
 
     if word == "all":
         for rule in rules():

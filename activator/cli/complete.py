@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 # Names that reach every shell as they are.
 _PLAIN = r"[A-Za-z0-9_./+@-]*"
+# What --set of `activator gen` assigns to: the tables of a spec, of directives and of others.
+VARIABLES = ("environment", "limits", "cgroup", "tls")
+TABLES = ("socket", "service", "unit", "install", *VARIABLES)
 # Typed behind --set: a table, a directive's name and the beginning of its value.
 _ASSIGNMENT = r"(?P<table>[a-z]*)(?P<dot>\.(?P<name>\w*)(?P<equals>=(?P<value>.*))?)?"
 
@@ -37,26 +40,25 @@ def runnable(context: click.Context, parameter: click.Parameter, incomplete: str
     items = units(context, parameter, incomplete)
     if not incomplete or "/" in incomplete:
         return items
-    from pathlib import Path
 
-    from activator.local.units.find import SYSTEM_PATH, is_template
+    from activator.unitfile.search import Search, is_template, system_path
 
     here = {item.value for item in items}
-    names = {path.name for place in SYSTEM_PATH for path in Path(place).glob("*.socket")}
+    names = {name for name in Search(system_path()).names if name.endswith(".socket")}
     known = sorted(name for name in names - here if not is_template(name))
     return items + _beginning(incomplete, known)
 
 
 def checked(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer specs and units of all types."""
-    from activator.search import UNIT_TYPES
+    from activator.unitfile.search import UNIT_TYPES
 
     return _files(incomplete, (".toml", ".conf", *(f".{kind}" for kind in UNIT_TYPES)))
 
 
 def rules(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer the rules that units are checked by."""
-    from activator.check.rules import rules as table
+    from activator.check.registry import rules as table
 
     known = [word for rule in table() for word in (rule.id, rule.name)]
     return _beginning(incomplete, ["all", *known])
@@ -65,7 +67,7 @@ def rules(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
 def live_sockets(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer the sockets that the manager has loaded."""
     from activator.errors import ActivatorError
-    from activator.manager import Manager
+    from activator.live.manager import Manager
 
     try:
         return _beginning(incomplete, Manager().loaded("socket"))
@@ -96,14 +98,14 @@ def directories(_: click.Context, __: click.Parameter, incomplete: str) -> "Item
 
 def versions(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer the versions of systemd that have a name or that were looked at."""
-    from activator.directives import SUITES, VERSIONS
+    from activator.unitfile.directives import SUITES, VERSIONS
 
     return _beginning(incomplete, [*SUITES, "installed", *map(str, VERSIONS)])
 
 
 def intents(_: click.Context, parameter: click.Parameter, incomplete: str) -> "Items":
     """Offer the values of one of the spec's own keys, by the option's name."""
-    from activator.spec.intents import intents as table
+    from activator.generate.specfile.intents import intents as table
 
     row = table().get((parameter.name or "").replace("_", "-"))
     return _beginning(incomplete, row.values if row else ())
@@ -111,21 +113,21 @@ def intents(_: click.Context, parameter: click.Parameter, incomplete: str) -> "I
 
 def needs(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer what a hardened service may need."""
-    from activator.hardening import needs as table
+    from activator.generate.hardening import needs as table
 
     return _beginning(incomplete, dict.fromkeys(name.partition(":")[0] for name in table()))
 
 
 def listeners(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer kinds of listeners."""
-    from activator.lookup import LISTENERS
+    from activator.generate.explain import LISTENERS
 
     return _beginning(incomplete, LISTENERS)
 
 
 def templates(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer the built-in templates."""
-    from activator.render import templates as files
+    from activator.generate.render import templates as files
 
     return [
         _item(name, files.purpose(name)) for name in files.names() if name.startswith(incomplete)
@@ -133,25 +135,28 @@ def templates(_: click.Context, __: click.Parameter, incomplete: str) -> "Items"
 
 
 def directives(context: click.Context, _: click.Parameter, incomplete: str) -> "Items":
-    """Offer directives, those of one section if the command line names it."""
-    from activator.directives import SECTIONS
+    """Offer directives and keys of a spec, or the directives of the section that is named."""
+    from activator.unitfile.directives import SECTIONS
 
     section = context.params.get("section")
-    found = _directives((section,) if section else SECTIONS, incomplete)
-    return [_item(name, summary) for name, summary in found]
+    found = dict(_directives((section,) if section else SECTIONS, incomplete))
+    if not section:
+        from activator.generate.specfile.intents import intents
+
+        keys = intents().items()
+        found |= {name: key.summary for name, key in keys if name.startswith(incomplete)}
+    return [_item(name, summary) for name, summary in found.items()]
 
 
 def assignments(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer TABLE., then directives of that table, then values of that directive."""
-    from activator.cli.gen import TABLES
-
     match = re.fullmatch(_ASSIGNMENT, incomplete)
     if match is None:
         return []
     table = match["table"]
     if not match["dot"]:
         return _beginning(table, [f"{word}." for word in TABLES])
-    if table not in TABLES:
+    if table not in TABLES or table in VARIABLES:
         return []
     section, start = table.capitalize(), f"{table}.{match['name']}="
     if match["equals"]:
@@ -167,8 +172,8 @@ def _directives(
     sections: Iterable[str], start: str, *, for_specs: bool = False
 ) -> Iterator[tuple[str, str]]:
     """Yield names that begin so, in upper or lower case, with their summaries."""
-    from activator.lookup import entries
-    from activator.spec.reader import RESERVED
+    from activator.generate.explain import entries
+    from activator.generate.specfile.reader import RESERVED
 
     seen = set()
     for entry in entries(sections):
@@ -182,8 +187,8 @@ def _directives(
 
 def _values(section: str, name: str) -> list[str]:
     """Return the words that a directive takes."""
-    from activator.directives import lookup
-    from activator.forms import form
+    from activator.unitfile.directives import lookup
+    from activator.unitfile.forms import form
 
     directive = lookup(section, name)
     if directive is None:

@@ -32,7 +32,8 @@ VERBS = ("list", "status", "start", "stop", "restart", "reload")
 def command(verb: str, names: tuple[str, ...], control_socket: str | None, form: str) -> int:
     """List units, or start, stop, restart or reload some, as systemctl does.
 
-    NAME is a service, or a socket with its suffix. `restart` keeps the sockets open, so
+    NAME is a service, a socket with its suffix, or a spec, a unit file or a folder, which
+    stand for their units that run. `restart` keeps the sockets open, so
     that clients wait and none is refused. `reload` without a NAME reads all units again:
     sockets that did not change stay open. Each waits until it is done.
 
@@ -40,6 +41,7 @@ def command(verb: str, names: tuple[str, ...], control_socket: str | None, form:
     Examples:
       activator ctl list
       activator ctl restart web
+      activator ctl restart units/echo.toml
       activator ctl reload
       activator ctl status web.socket --format json
     """  # noqa: D301 - click wants the character
@@ -48,7 +50,8 @@ def command(verb: str, names: tuple[str, ...], control_socket: str | None, form:
 
     if verb in ("start", "stop", "restart") and not names:
         raise UsageError(f"{verb} needs a name", "`activator ctl list` shows all", place="ctl")
-    answer = ask(control_socket or default_path(), verb, list(names))
+    path = control_socket or default_path()
+    answer = ask(path, verb, _meant(names, verb, path))
     if form == "json":
         click.echo(json.dumps(answer, indent=2))
     elif verb == "reload" and not names:
@@ -68,29 +71,45 @@ def command(verb: str, names: tuple[str, ...], control_socket: str | None, form:
     return 0
 
 
+def _meant(names: tuple[str, ...], verb: str, path: str) -> list[str]:
+    """Return the names of the units that are meant; only services are started and reloaded."""
+    from functools import cache
+
+    from activator.cli import subjects
+    from activator.local.control import ask
+
+    @cache
+    def known() -> list[str]:
+        return [row["unit"] for row in ask(path, "list", [])]
+
+    kinds = subjects.UNITS if verb in ("list", "status", "stop") else (".service",)
+    return list(subjects.running(names, known, kinds=kinds))
+
+
 def _table(rows: "Iterable[dict[str, Any]]") -> None:
     """Print one line a unit."""
-    lines = [("UNIT", "STATE", "PID", "")]
+    lines = [("UNIT", "ACTIVE", "SUB", "PID", "")]
     for row in rows:
         addresses = ", ".join(row.get("addresses", ()))
         lines.append(
             (
                 row["unit"],
+                row["activity"],
                 row["state"],
                 str(row.get("pid") or "-"),
                 row.get("text") or row.get("client") or addresses,
             )
         )
-    widths = [max(len(line[n]) for line in lines) for n in range(3)]
+    widths = [max(len(line[n]) for line in lines) for n in range(4)]
     for line in lines:
         cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=False)]
-        click.echo("  ".join([*cells, line[3]]).rstrip())
+        click.echo("  ".join([*cells, line[4]]).rstrip())
 
 
 def _details(row: dict[str, Any]) -> list[str]:
     """Return all that is known about a unit, one thing a line."""
     known = {
-        "state": row["state"],
+        "state": f"{row['activity']} ({row['state']})",
         "result": row["result"],
         "listens on": ", ".join(row.get("addresses", ())),
         "starts": row.get("service"),

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activator.cli import complete, options
+from activator.cli import complete, options, subjects
 from activator.errors import ActivatorError, UsageError, combine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from activator.debian import Package
-    from activator.spec import Spec
+    from activator.deploy.debian import Package
+    from activator.generate.specfile import Spec
 
 
 @click.command(short_help="Write what a Debian package of a daemon needs into debian/.")
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     type=click.Choice(["13", "14"]),
     help="debhelper's level; else as debian/control says, or 13.",
 )
+@options.for_systemd("The systemd to write for, as 257 or trixie; else the specs'.")
 @options.writing
 @options.told_as()
 def command(
@@ -39,8 +40,9 @@ def command(
     output: str,
     name: str | None,
     compat: str | None,
-    style: str,
     *,
+    systemd: str | None,
+    style: str,
     check: bool,
     diff: bool,
     force: bool,
@@ -61,15 +63,15 @@ def command(
       activator debian greeter.toml --check
     """  # noqa: D301 - click wants the character itself
     from activator.cli.gen import show_files
-    from activator.debian import skeleton, texts
-    from activator.output import differences, plan, write
+    from activator.deploy.debian import skeleton, texts
+    from activator.output.plan import differences, plan, write
 
     if sum((check, diff, force)) > 1 and not (check and diff):
         raise UsageError("--check, --diff and --force do not go together", "see --help")
     if diff and style == "json":
         raise UsageError("--diff is text", "leave out --format json")
     directory = Path(output)
-    package = _package(specs, directory, name, int(compat or 0))
+    package = _package(subjects.specs(specs), directory, name, int(compat or 0), systemd)
     wanted = texts(package)
     units = {unit.file: unit.name for unit in package.units}
     dry = check or diff
@@ -84,20 +86,23 @@ def command(
         for path in begun:
             click.echo(path)
     if not check:
-        _remind(directory)
+        _remind(directory, package)
     elif found := list(differences(files)):
         raise combine(found)
 
 
-def _package(paths: "Sequence[str]", directory: Path, name: str | None, compat: int) -> "Package":
+def _package(
+    paths: "Sequence[str]", directory: Path, name: str | None, compat: int, systemd: str | None
+) -> "Package":
     """Load the specs, and find out which package of debian/ has their units."""
-    from activator import debian, spec
-    from activator.batch import Settings, make_all
+    from activator.deploy import debian
+    from activator.generate import specfile
+    from activator.generate.batch import Settings, make_all
 
-    made = list(make_all(paths, Settings(), whole=True))
+    made = list(make_all(paths, Settings(systemd), whole=True))
     if problems := [one.problem for one in made if one.problem]:
         raise combine(problems)
-    loaded: list[Spec] = [one.spec or spec.load(one.source) for one in made]
+    loaded: list[Spec] = [one.spec or specfile.load(one.source, systemd=systemd) for one in made]
     units = {unit: text for one in made for unit, text in one.texts.items()}
     names, level = debian.existing(directory)
     if name is None and len(names) == 1:
@@ -113,17 +118,16 @@ def _package(paths: "Sequence[str]", directory: Path, name: str | None, compat: 
 
 def _begin(texts: dict[str, str], directory: Path) -> list[Path]:
     """Write the files that every package has, those that are missing; return their paths."""
-    from activator.debian.skeleton import FILES
-    from activator.files import write_all
+    from activator.deploy.debian.skeleton import FILES
+    from activator.output.atomic import write_all
 
     paths = []
     for name, text in texts.items():
         path = directory / name
         if path.exists():
             continue
-        write_all(path.parent, {path.name: text})
-        if FILES.get(name):
-            path.chmod(0o755)
+        modes = {path.name: 0o755} if FILES.get(name) else {}
+        write_all(path.parent, {path.name: text}, modes=modes)
         paths.append(path)
     return paths
 
@@ -148,10 +152,14 @@ def _show_json(package: "Package", files: list[tuple[str, str]], begun: list[Pat
     )
 
 
-def _remind(directory: Path) -> None:
+def _remind(directory: Path, package: "Package") -> None:
     """Say what is still to be done by hand."""
-    from activator.debian.texts import INCLUDE
+    from activator.deploy.debian.texts import DEPENDS, INCLUDE
 
     rules = directory / "rules"
     if rules.is_file() and INCLUDE not in rules.read_text(encoding="utf-8", errors="replace"):
         click.echo(f"{rules}: add this line at its end: {INCLUDE}", err=True)
+    control = directory / "control"
+    if control.is_file() and DEPENDS not in control.read_text(encoding="utf-8", errors="replace"):
+        names = ", ".join(package.dependencies) or "nothing yet"
+        click.echo(f"{control}: add {DEPENDS} to Depends of {package.name}: {names}", err=True)

@@ -1,20 +1,21 @@
-"""``activator directives``: the catalogue, to read in a terminal."""
+"""``activator directives``: the catalogue, and the keys of a spec, to read in a terminal."""
 
-import os
 import shutil
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from activator.cli import complete
-from activator.directives import SECTIONS
 from activator.errors import ActivatorError, UsageError
+from activator.unitfile.directives import SECTIONS
 
 if TYPE_CHECKING:
-    from activator.lookup import Entry
+    from collections.abc import Iterator, Mapping
+
+    from activator.generate.explain import Entry
 
 # Columns: the least room for a summary, and where the facts of a page begin.
 _SUMMARY_MIN = 20
@@ -54,28 +55,34 @@ def command(
 ) -> None:
     """Look up directives of [Unit], [Install], [Socket] and [Service], without a network.
 
-    With NAME: all about one. Without: a line for each, those that fit the options.
+    With NAME: all about one, or about a key of a spec, as needs. Without: a line for each, those
+    that fit the options.
 
     \b
     Examples:
+      activator directives needs
       activator directives MaxConnectionsPerSource
       activator directives --for unix
       activator directives --search restart --section Service
       activator directives --since 257 --format json
     """  # noqa: D301 - click wants the character itself
-    from activator import lookup
+    from activator.generate import explain, keys
 
     sections = (section,) if section else SECTIONS
+    key = None
+    found: list[Entry] = []
     if name:
         if search or since or listener:
             raise UsageError("NAME goes without other choices", "give one of them")
-        found = lookup.named(name, sections)
+        key = None if section else keys.facts(name)
+        if not key:
+            found = explain.named(name, sections)
     else:
-        if listener and listener not in lookup.LISTENERS:
-            hint = f"give {', '.join(lookup.LISTENERS)}"
-            raise UsageError(f"{listener!r} is no kind of listener", hint, place="--for")
-        chosen = lookup.select(
-            lookup.entries(("Socket",) if listener else sections),
+        if listener and listener not in explain.LISTENERS:
+            hint = f"give {', '.join(explain.LISTENERS)}"
+            raise UsageError(f"{listener!r} is not a kind of listener", hint, place="--for")
+        chosen = explain.select(
+            explain.entries(("Socket",) if listener else sections),
             word=search or "",
             since=_version(since),
             listener=listener or "",
@@ -86,18 +93,21 @@ def command(
     if style == "json":
         import json
 
-        text = json.dumps([lookup.facts(entry) for entry in found], indent=2, ensure_ascii=False)
+        facts = [key] if key else [explain.facts(entry) for entry in found]
+        text = json.dumps(facts, indent=2, ensure_ascii=False)
+    elif key:
+        text = _key_page(key)
     elif name:
         text = "\n\n".join(_page(entry) for entry in found)
     else:
         text = _table(found)
-    click.echo(text, color=None if "NO_COLOR" not in os.environ else False)
+    click.echo(text)
 
 
 def _version(since: str | None) -> int:
     """Return the number of a version, 0 without one; any release will do."""
-    from activator.integers import bounded
-    from activator.spec import target
+    from activator.common.integers import bounded
+    from activator.generate.specfile import target
 
     if since is None or (since.isascii() and since.isdecimal()):
         return bounded(since or "0")
@@ -109,7 +119,7 @@ def _version(since: str | None) -> int:
 
 def _table(found: Sequence["Entry"]) -> str:
     """Return a line for each directive, below the sections that know it."""
-    from activator.lookup import arrived
+    from activator.generate.explain import arrived
 
     width = _width()
     room = max(len(entry.directive.name) for entry in found)
@@ -132,18 +142,18 @@ def _table(found: Sequence["Entry"]) -> str:
 
 def _page(entry: "Entry") -> str:
     """Return all about one directive."""
-    from activator import lookup
+    from activator.generate import explain
 
-    directive, facts = entry.directive, lookup.facts(entry)
+    directive, facts = entry.directive, explain.facts(entry)
     old = directive.status in ("legacy", "deprecated")
     instead = f"use {directive.use}" if directive.use else "remove it"
     rows = {
         "Values": facts["values"],
         "Examples": "\n".join(f"{directive.name}={example}" for example in facts["examples"][:3]),
         "Default": directive.default,
-        "Concerns": lookup.concern(directive),
+        "Concerns": explain.concern(directive),
         "In a spec": facts["spec"],
-        "Repeated": lookup.REPEATS[directive.repeat],
+        "Repeated": explain.REPEATS[directive.repeat],
         "Specifiers": "expanded" if facts["specifiers"] else "not expanded",
         "Since": f"systemd {facts['since']}" if facts["since"] else "",
         "Removed": f"systemd {facts['removed']} ignores it" if facts["removed"] else "",
@@ -153,13 +163,33 @@ def _page(entry: "Entry") -> str:
         "": facts["url"],
     }
     head = click.style(f"{directive.name}=", bold=True) + f"  {_names(entry.sections)}"
-    lines = [head, *_wrapped(directive.summary, "  "), ""]
+    return "\n".join([head, *_wrapped(directive.summary, "  "), "", *_labelled(rows)])
+
+
+def _key_page(facts: "Mapping[str, Any]") -> str:
+    """Return all about a key of a spec."""
+    default = facts["default"]
+    rows = {
+        "Values": facts["values"],
+        "Default": str(default).lower() if isinstance(default, bool) else str(default or ""),
+        "Only with": facts["modes"],
+        "": "it cannot be left out" if facts["required"] else "",
+        "Manual": facts["manual"],
+    }
+    head = click.style(facts["name"], bold=True) + "  a key of a spec"
+    lines = [head, *_wrapped(facts["summary"], "  "), "", *_labelled(rows)]
+    for word, meaning in facts["entries"].items():
+        lines += ["", click.style(f"  {word}", fg="cyan"), *_wrapped(meaning, " " * 4)]
+    return "\n".join(lines)
+
+
+def _labelled(rows: "Mapping[str, str]") -> "Iterator[str]":
+    """Yield the lines of what there is to say, each behind its word."""
     for word, said in rows.items():
         if said:
             label = click.style(f"  {word:{_INDENT - 2}}", fg="cyan")
             first, *more = _wrapped(said, " " * _INDENT)
-            lines += [label + first.lstrip(), *more]
-    return "\n".join(lines)
+            yield from (label + first.lstrip(), *more)
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activator.cli import complete, options
+from activator.cli import complete, options, subjects
+from activator.common.printable import printable
 
 if TYPE_CHECKING:
-    from activator.doctor import Finding
+    from activator.live.doctor import Finding
 
 
 @click.command(short_help="Say why live sockets do not serve, and what mends it.")
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 def command(*, units: tuple[str, ...], user: bool, style: str) -> int:
     """Say why live sockets do not serve, with the evidence and the commands that mend it.
 
-    Without UNIT, all loaded sockets are looked at. The commands are in the order that is safe,
+    UNIT is a socket, its service, the name of its spec, a spec or a folder; without one, all loaded
+    sockets are looked at. The commands are in the order that is safe,
     and are not run. What other users' processes have open, root alone may see. Exits with 1 if
     something was found.
 
@@ -26,18 +28,17 @@ def command(*, units: tuple[str, ...], user: bool, style: str) -> int:
       activator doctor
       activator doctor echo.socket --format json
     """  # noqa: D301 - click wants the character itself
-    from activator.doctor import diagnose
+    from activator.live.doctor import diagnose
+    from activator.live.manager import ASKING, Manager
     from activator.live.units import Situation
-    from activator.manager import ASKING, Manager
 
-    situation = Situation(Manager(user=user, instead=ASKING), units)
+    names = subjects.sockets(units, user=user)
+    situation = Situation(Manager(user=user, instead=ASKING), names)
     findings = list(diagnose(situation))
     if style == "json":
         import json
 
         rows = [finding._asdict() for finding in findings]
-        for row in rows:
-            del row["alone"]
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
     elif not findings:
         count = len(situation.sockets)
@@ -49,8 +50,11 @@ def command(*, units: tuple[str, ...], user: bool, style: str) -> int:
 
 def _shown(finding: "Finding") -> str:
     """Return a finding as text; colour is taken out where it is no terminal."""
-    head = f"{click.style(finding.unit, bold=True)}: {finding.message}"
+    head = f"{click.style(printable(finding.unit), bold=True)}: {printable(finding.message)}"
     lines = [f"{head} {click.style(f'[{finding.name}]', fg='red')}"]
-    lines += [f"    {click.style('evidence', dim=True)}  {text}" for text in finding.evidence]
-    lines += [f"    {click.style('mend', fg='green')}      {text}" for text in finding.commands]
+    for label, texts in (
+        (click.style("evidence", dim=True) + "  ", finding.evidence),
+        (click.style("mend", fg="green") + "      ", finding.commands),
+    ):
+        lines += [f"    {label}{printable(text)}" for text in texts]
     return "".join(f"{line}\n" for line in lines)

@@ -1,9 +1,7 @@
-"""``activator exec`` as click sees it: for ``--help`` and completion only.
+"""``activator exec`` as click sees it: for ``--help`` and completion only."""
 
-Its command line is read by the runtime, :mod:`activator.onward`.
-"""
-
-import click
+from activator.cli.twin import Twin
+from activator.runtime.commands.exec import OPTIONS
 
 HELP = """Run CMD with the passed descriptors where it wants them, for ExecStart=.
 
@@ -17,45 +15,9 @@ has forked.
 \b
 Examples:
   activator exec -- uvicorn --fd {fd:http} shop:app
-  activator exec -- gunicorn --bind fd://{fd:http} shop:app
+  activator exec --listen-fds http -- gunicorn shop:app
   activator exec --env 'NGINX={fds:http:;};' -- nginx -g 'daemon off;'
   activator exec --map http=5 --listen-fds admin -- /usr/bin/shop
 """
 
-
-def _exec(argv: tuple[str, ...], **values: tuple[str, ...]) -> None:
-    from activator.onward import main
-
-    words = [
-        f"--{name.replace('_', '-')}={text}" for name, texts in values.items() for text in texts
-    ]
-    click.get_current_context().exit(main([*words, "--", *argv]))
-
-
-command = click.Command(
-    "exec",
-    callback=_exec,
-    help=HELP,
-    params=[
-        click.Option(
-            ["--map"],
-            metavar="NAME=N",
-            multiple=True,
-            help="Place this descriptor at number N. Repeatable.",
-        ),
-        click.Option(
-            ["--listen-fds"],
-            metavar="NAME[:NAME...]",
-            multiple=True,
-            help="Pass only these on by LISTEN_FDS, in this order from 3 up.",
-        ),
-        click.Option(
-            ["--env"],
-            metavar="NAME=VALUE",
-            multiple=True,
-            help="Set a variable of CMD. Repeatable.",
-        ),
-        click.Argument(["argv"], metavar="CMD ARG...", nargs=-1, required=True),
-    ],
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+command = Twin("exec", "activator.runtime.commands.exec", HELP, OPTIONS, "CMD ARG...")

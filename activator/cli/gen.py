@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from activator.cli import complete, options
+from activator.cli import complete, options, subjects
 from activator.errors import ActivatorError, UsageError, combine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from activator.batch import Made, Settings
-    from activator.output import File
-    from activator.spec import Spec
+    from activator.generate.batch import Made, Settings
+    from activator.generate.specfile import Spec
+    from activator.output.plan import File
 
 # Directives of a socket that have an option of their own; --set takes any other.
 LISTENS = (
@@ -27,14 +27,14 @@ LISTENS = (
     "ListenUSBFunction",
 )
 DIRECTIVES = (*LISTENS, "ReceiveBuffer", "SendBuffer", "Backlog", "SocketMode")
-KEYS = (
-    *("name", "description", "mode", "exec", "handler", "asgi", "wsgi", "python", "drain"),
-    *("hardening", "backend", "idle-exit"),
-)
+# Keys of a spec that are given in other words: by an option of another name, by --set and -o.
+OTHERWISE = {"needs": "--need", "sockets": "--listen-stream", "systemd": "--systemd"}
+_METAVARS = {"path": "PATH", "timespan": "TIME", "count": "N", "handler": "MODULE:NAME"}
+_TYPES = {"count": int, "number": float}
+_SEVERAL = ("list", "proxies")
+_YES = ("yes",)  # of --proxy-protocol: a spec's true
 # Options that go with specs too.
-WITH_SPECS = ("systemd", "explain", "newer", "templates")
-# The first word of --set → the table of the tree it goes to.
-TABLES = ("socket", "service", "unit", "install")
+WITH_SPECS = ("systemd", "explain", "newer", "templates", "user")
 
 
 def option_name(directive: str) -> str:
@@ -44,6 +44,29 @@ def option_name(directive: str) -> str:
         return f"--{known[directive]}"
     words = "".join(f"-{char.lower()}" if char.isupper() else char for char in directive)
     return f"--{words.lstrip('-')}"
+
+
+def key_options(command: click.Command) -> click.Command:
+    """Add the options of those keys of a spec that have none yet."""
+    from activator.generate.specfile.intents import intents
+
+    had = {parameter.name for parameter in command.params}
+    for key, intent in intents().items():
+        name = key.replace("-", "_")
+        if name in had or intent.type == "table" or key in OTHERWISE:
+            continue
+        option = click.Option(
+            [f"--{key}"],
+            is_flag=intent.type == "boolean",
+            default=None,
+            multiple=intent.type in _SEVERAL,
+            type=_TYPES.get(intent.type),
+            metavar=None if intent.type == "boolean" else _METAVARS.get(intent.type, "VALUE"),
+            help=f"{intent.summary.partition(';')[0].rstrip('.')}.",
+            shell_complete=complete.intents,
+        )
+        command.params.append(option)
+    return command
 
 
 def directive_options(command: click.Command) -> click.Command:
@@ -81,6 +104,7 @@ def directive_options(command: click.Command) -> click.Command:
     default="error",
     help="What to do about a line that only a later systemd knows.",
 )
+@click.option("--user", is_flag=True, help="For users' managers: without what those cannot do.")
 @click.option("--name", help="Without SPEC: the units' common name.")
 @click.option("--description", help="What the service is.")
 @click.option(
@@ -93,7 +117,11 @@ def directive_options(command: click.Command) -> click.Command:
 @click.option("--asgi", metavar="MODULE:NAME", help="An ASGI application instead.")
 @click.option("--wsgi", metavar="MODULE:NAME", help="A WSGI application instead.")
 @click.option("--backend", metavar="ADDRESS", help="Behind a proxy: where the program listens.")
-@click.option("--idle-exit", metavar="TIME", help="Behind a proxy: when it stops, unused.")
+@click.option(
+    "--idle-exit",
+    metavar="TIME",
+    help="When it stops, unused: a program behind a proxy, or a handler.",
+)
 @click.option("--python", metavar="PATH", help="The interpreter for the handler.")
 @click.option(
     "--hardening",
@@ -115,7 +143,7 @@ def directive_options(command: click.Command) -> click.Command:
     "assignments",
     multiple=True,
     metavar="TABLE.NAME=VALUE",
-    help="Any other directive; TABLE is socket, service, unit or install.",
+    help=f"Any other directive or variable; TABLE is {', '.join(complete.TABLES)}.",
     shell_complete=complete.assignments,
 )
 def command(
@@ -148,21 +176,21 @@ def command(
         raise UsageError("--check, --diff and --force do not go together", "see --help")
     if diff and style == "json":
         raise UsageError("--diff is text", "leave out --format json")
-    made = _made(specs, options, whole=style == "json")
+    made = _made(subjects.specs(specs), options, whole=style == "json")
     texts = {name: text for one in made for name, text in one.texts.items()}
     files: list[File] = []
     if output:
-        from activator.output import plan, write
+        from activator.output.plan import plan, write
 
         files = plan(output, texts) if dry else write(output, texts, force=force)
     if style == "json":
         show_json(texts, files, [one.spec for one in made if one.spec])
     elif stdout:
-        show(texts)
+        show(texts, for_people=options["explain"])
     else:
         show_files(files, diff=diff, check=check)
     if check:
-        from activator.output import differences
+        from activator.output.plan import differences
 
         if found := list(differences(files)):
             raise combine(found)
@@ -170,10 +198,14 @@ def command(
 
 def _made(paths: tuple[str, ...], options: dict[str, Any], *, whole: bool) -> "list[Made]":
     """Load and render what was asked for; all mistakes are raised at once."""
-    from activator.batch import Settings, make_all
+    from activator.generate.batch import Settings, make_all
 
     settings = Settings(
-        options["systemd"], options["newer"] == "drop", options["explain"], options["templates"]
+        options["systemd"],
+        options["newer"] == "drop",
+        options["explain"],
+        options["templates"],
+        options["user"],
     )
     own = {name: value for name, value in options.items() if name not in WITH_SPECS and value}
     if paths and own:
@@ -185,8 +217,8 @@ def _made(paths: tuple[str, ...], options: dict[str, Any], *, whole: bool) -> "l
     problems += _twice(made)
     if problems:
         raise combine(problems)
-    for notice in (notice for one in made for notice in one.dropped):
-        click.echo(notice, err=True)
+    for note in (note for one in made for note in one.notes):
+        click.echo(note, err=True)
     return made
 
 
@@ -201,15 +233,22 @@ def _twice(made: "list[Made]") -> "Iterator[ActivatorError]":
             origin[name] = one.source
 
 
-def show(texts: dict[str, str]) -> None:
-    """Print units, each under its name."""
+def show(texts: dict[str, str], *, for_people: bool) -> None:
+    """Print units, each under its name; for people on a terminal, so that they can be read."""
     # Not click.echo(), which would look for colours in the text of a thousand units.
-    sys.stdout.write("\n".join(f"# {name}\n{text}" for name, text in texts.items()))
+    text = "\n".join(f"# {name}\n{text}" for name, text in texts.items())
+    if for_people and sys.stdout.isatty():
+        from shutil import get_terminal_size
+
+        from activator.cli.unit_text import shown
+
+        text = shown(text, get_terminal_size().columns)
+    sys.stdout.write(text)
 
 
 def show_files(files: "list[File]", *, diff: bool, check: bool) -> None:
     """Print the paths that were written, or what would change in them."""
-    from activator.output import Status, due
+    from activator.output.plan import Status, due
 
     if diff:
         for line in (line for file in files for line in file.diff()):
@@ -227,8 +266,8 @@ def show_json(texts: dict[str, str], files: "list[File]", specs: "list[Spec]") -
     """Print all units with their entries, and what was or would be done to the files."""
     import json
 
-    from activator.render import units
-    from activator.render.describe import describe
+    from activator.generate.render import units
+    from activator.generate.render.describe import describe
 
     described = {unit.name: describe(unit) for spec in specs for unit in units(spec)}
     states = {file.name: {"path": str(file.path), "status": file.status.value} for file in files}
@@ -244,11 +283,9 @@ def show_json(texts: dict[str, str], files: "list[File]", specs: "list[Spec]") -
 
 def _own(options: dict[str, Any], settings: "Settings") -> "Made":
     """Load and render the spec that the options give."""
-    from functools import partial
-
-    from activator import spec
-    from activator.batch import make
-    from activator.render import Renderer
+    from activator.generate import specfile
+    from activator.generate.batch import make
+    from activator.generate.render import Renderer
 
     if not options["name"]:
         raise UsageError("nothing to generate", "name a SPEC, or give --name and its like")
@@ -256,19 +293,28 @@ def _own(options: dict[str, Any], settings: "Settings") -> "Made":
     if settings.systemd:
         tree["systemd"], places["systemd",] = settings.systemd, "--systemd"
     renderer = Renderer(explain=settings.explain, templates=settings.templates)
-    load = partial(spec.from_options, tree, places, drop=settings.drop)
+
+    def load() -> "Spec":
+        made = specfile.from_options(tree, places, drop=settings.drop)
+        return made._replace(user=settings.user)
+
     (made,) = make([("", load)], renderer)
     return made
 
 
 def _tree(options: dict[str, Any]) -> tuple[dict[str, Any], dict[tuple[str | int, ...], str]]:
     """Return the tree a TOML file would give, and the option that gave each value."""
+    from activator.generate.specfile.intents import intents
+
     tree: dict[str, Any] = {}
     places: dict[tuple[str | int, ...], str] = {}
-    for key in KEYS:
-        value = options[key.replace("-", "_")]
-        if value is not None:
-            tree[key], places[key,] = value, f"--{key}"
+    for key in intents():
+        value = options.get(key.replace("-", "_"))
+        if value not in (None, ()) and key not in OTHERWISE:
+            tree[key] = list(value) if isinstance(value, tuple) else value
+            if value == _YES:
+                tree[key] = True
+            places[key,] = f"--{key}"
     if options["need"]:
         tree["needs"], places["needs",] = list(options["need"]), "--need"
     fdname = options["fd_name"] or tree["name"]
@@ -284,14 +330,17 @@ def _tree(options: dict[str, Any]) -> tuple[dict[str, Any], dict[tuple[str | int
     for text in options["assignments"]:
         table, dot, rest = text.partition(".")
         name, equals, value = rest.partition("=")
-        if not dot or not equals or table not in TABLES:
-            hint = f"write TABLE.NAME=VALUE; TABLE is {', '.join(TABLES)}"
-            raise UsageError(f"--set {text!r} is no assignment", hint)
+        if not dot or not equals or table not in complete.TABLES:
+            hint = f"write TABLE.NAME=VALUE; TABLE is {', '.join(complete.TABLES)}"
+            raise UsageError(f"--set {text!r} is not an assignment", hint)
         held = socket if table == "socket" else tree.setdefault(table, {})
-        held[name] = [*held[name], value] if name in held else [value]
         path = ("sockets", fdname, name) if table == "socket" else (table, name)
         places[path] = f"--set {table}.{name}"
+        if table in complete.VARIABLES:
+            held[name] = value
+            continue
+        held[name] = [*held[name], value] if name in held else [value]
     return tree, places
 
 
-directive_options(command)
+directive_options(key_options(command))

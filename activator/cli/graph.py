@@ -2,7 +2,7 @@
 
 import click
 
-from activator.cli import complete
+from activator.cli import complete, subjects
 
 
 @click.command(short_help="Draw sockets, what they start, and what that needs.")
@@ -29,10 +29,10 @@ def command(*, paths: tuple[str, ...], installed: bool, user: bool, form: str) -
       activator graph ssh.socket --format mermaid
       activator graph --installed --format svg >sockets.svg
     """  # noqa: D301 - click wants the character itself
+    from activator.check.graph.edges import draw
+    from activator.check.graph.forms import FORMS
     from activator.check.inputs import Scope, named, worlds
     from activator.errors import ActivatorError, UsageError, combine
-    from activator.graph.forms import FORMS
-    from activator.graph.model import draw
 
     if bool(paths) == installed:
         raise UsageError("name specs, units or folders, or use --installed", "see --help")
@@ -41,7 +41,7 @@ def command(*, paths: tuple[str, ...], installed: bool, user: bool, form: str) -
     else:
         found = [
             world
-            for path in paths
+            for path in subjects.located(paths, paths=False)
             for world in (
                 named(path, Scope(root="", user=user)) or worlds(Scope(paths=(path,), user=user))
             )

@@ -1,9 +1,7 @@
-"""``activator inspect`` as click sees it: for ``--help`` and completion only.
+"""``activator inspect`` as click sees it: for ``--help`` and completion only."""
 
-Its command line is read by the runtime, :mod:`activator.inspection.command`.
-"""
-
-import click
+from activator.cli.twin import Twin
+from activator.runtime.commands.inspect.command import OPTIONS
 
 HELP = """Print what this process was passed, to debug a service.
 
@@ -19,27 +17,4 @@ Example:
   ExecStart=activator inspect
 """
 
-
-def _inspect(style: str | None, *, once: bool) -> None:
-    from activator.inspection.command import main
-
-    words = ["--once"] if once else []
-    words += [f"--format={style}"] if style else []
-    click.get_current_context().exit(main(words))
-
-
-command = click.Command(
-    "inspect",
-    callback=_inspect,
-    help=HELP,
-    params=[
-        click.Option(
-            ["--format", "style"],
-            type=click.Choice(["table", "json"]),
-            default=None,
-            help="How to print it.  [default: table]",
-        ),
-        click.Option(["--once"], is_flag=True, help="End at once, whatever waits."),
-    ],
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+command = Twin("inspect", "activator.runtime.commands.inspect.command", HELP, OPTIONS)

@@ -1,16 +1,15 @@
 """``activator install``: put a spec's units in place and bring them up."""
 
 import json
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from activator.cli import complete, options
+from activator.cli import complete, options, subjects
 from activator.errors import ActivatorError
 
 if TYPE_CHECKING:
-    from activator.install import Result, Step
+    from activator.deploy.install import Result, Step
 
 
 class Report:
@@ -27,12 +26,7 @@ class Report:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         if self._json and isinstance(error, ActivatorError):
             self._dump({"result": "failed", "errors": error.lines()}, self._steps)
 
@@ -76,6 +70,16 @@ class Report:
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
 
 
+def same_call() -> str:
+    """Return this call as a line of the shell that can be given elsewhere."""
+    import os
+    import shlex
+    import sys
+
+    words = shlex.join(["activator", *sys.argv[1:]])
+    return f"cd {shlex.quote(os.getcwd())} && {words}"  # noqa: PTH109 - as it is said
+
+
 @click.command(short_help="Install a spec's units, or bring them up to date, losing no client.")
 @click.argument("spec", metavar="SPEC", shell_complete=complete.specs)
 @click.option("--user", is_flag=True, help="For your own manager instead of the system's.")
@@ -85,7 +89,7 @@ class Report:
     help="Into a system below DIR that does not run.",
     shell_complete=complete.directories,
 )
-@options.for_systemd("The systemd to write for, as 257 or installed.")
+@options.for_systemd("The systemd to write for, as 257; else the spec's, or the one that runs.")
 @options.with_templates
 @click.option("--now/--no-now", default=True, help="Start, restart and stop units as needed.")
 @click.option("--dry-run", is_flag=True, help="Only show the steps.")
@@ -107,7 +111,8 @@ def command(
 
     A first installation enables and starts the sockets; clients start the service. Later
     ones do no more than the changes ask for, in the order that loses no client or as few as
-    can be. If a unit does not come up, everything is put back as it was.
+    can be. If a unit does not come up, everything is put back as it was. SPEC may be a folder of
+    specs, too.
 
     \b
     Examples:
@@ -115,18 +120,25 @@ def command(
       activator install units/echo.toml --dry-run
       activator install units/echo.toml --root /srv/image
     """  # noqa: D301 - click wants the character itself
-    from activator.install import install, place
-    from activator.render import Renderer
-    from activator.spec import load
+    from activator.deploy.install import install, place
+    from activator.generate.render import Renderer
+    from activator.generate.specfile import load
 
     with Report(style) as report:
-        result = install(
-            load(spec, systemd=systemd),
-            place(user=user, root=root),
-            now=now,
-            force=force,
-            dry_run=dry_run,
-            renderer=Renderer(templates=templates),
-            say=report.say,
-        )
-        report.end(result, "planned" if dry_run else "installed", shown=not dry_run)
+        where = place(user=user, root=root)
+        default = where.manager.version() if where.live else None
+        paths = subjects.specs([spec])
+        loaded = [load(path, systemd=systemd, default=default) for path in paths]
+    for one in loaded:
+        with Report(style) as report:
+            result = install(
+                one,
+                where,
+                now=now,
+                force=force,
+                dry_run=dry_run,
+                renderer=Renderer(templates=templates),
+                say=report.say,
+                again=same_call(),
+            )
+            report.end(result, "planned" if dry_run else "installed", shown=not dry_run)

@@ -1,9 +1,7 @@
-"""``activator reload`` as click sees it: for ``--help`` and completion only.
+"""``activator reload`` as click sees it: for ``--help`` and completion only."""
 
-Its command line is read by the runtime, :mod:`activator.reload`.
-"""
-
-import click
+from activator.cli.twin import Twin
+from activator.runtime.commands.reload import OPTIONS
 
 HELP = """Have a service hand over to new processes, for ExecReload=.
 
@@ -18,17 +16,4 @@ Example:
   ExecReload=activator reload $MAINPID
 """
 
-
-def _reload(process: str) -> None:
-    from activator.reload import main
-
-    click.get_current_context().exit(main([process]))
-
-
-command = click.Command(
-    "reload",
-    callback=_reload,
-    help=HELP,
-    params=[click.Argument(["process"])],
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+command = Twin("reload", "activator.runtime.commands.reload", HELP, OPTIONS, "PROCESS")

@@ -1,27 +1,28 @@
 """``activator run``: run specs or unit files without systemd."""
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from activator.cli import complete
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from activator.local.events import Event
     from activator.local.log import Log
     from activator.local.report import Report
-    from activator.local.session import Options
-    from activator.local.units.models import Plan
+    from activator.local.session import Session
     from activator.local.units.paths import RuntimeDir
+
+_ORDER = "activator.run.order"
+_KINDS = ("datagram", "seqpacket")
 
 
 def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> float:
     """Read a time span, as systemd.time(7) writes it."""
     from activator.errors import ActivatorError, UsageError
-    from activator.local.units.values import seconds
+    from activator.unitfile.read import seconds
 
     try:
         return seconds(text) if text is not None else 0.0
@@ -29,8 +30,19 @@ def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> 
         raise UsageError(error.message, error.hint, place=f"{parameter.opts[0]}") from None
 
 
+class _Command(click.Command):
+    """A command that knows which type each -l has: what the options before it say."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and remember the order of -l, -d and --seqpacket."""
+        _, _, order = self.make_parser(ctx).parse_args(args=[*args])
+        ctx.meta[_ORDER] = [each.name for each in order if each.name in (*_KINDS, "addresses")]
+        return super().parse_args(ctx, args)
+
+
 @click.command(
     "run",
+    cls=_Command,
     short_help="Run specs or unit files without systemd.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -47,8 +59,8 @@ def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> 
 )
 @click.option("-a", "--accept", is_flag=True, help="Start COMMAND for each connection.")
 @click.option("--inetd", is_flag=True, help="Pass the socket as standard input and output.")
-@click.option("-d", "--datagram", is_flag=True, help="Listen for datagrams.")
-@click.option("--seqpacket", is_flag=True, help="Listen for sequential packets.")
+@click.option("-d", "--datagram", is_flag=True, help="Listen for datagrams at each -l behind it.")
+@click.option("--seqpacket", is_flag=True, help="The same for sequential packets.")
 @click.option(
     "--fd-name",
     "--fdname",
@@ -64,9 +76,7 @@ def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> 
     shell_complete=complete.directories,
 )
 @click.option(
-    "--free-ports",
-    is_flag=True,
-    help="Listen on free ports in place of those that the units name.",
+    "--free-ports", is_flag=True, help="Listen on free ports in place of those that the units name."
 )
 @click.option(
     "--app-dir",
@@ -104,6 +114,12 @@ def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> 
     help="End when a service does, with its exit status.",
 )
 @click.option(
+    "--exit-on-failure",
+    "demand",
+    is_flag=True,
+    help="End when a service fails at its start, with its exit status.",
+)
+@click.option(
     "--grace",
     metavar="TIME",
     callback=_seconds,
@@ -117,18 +133,35 @@ def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> 
     show_default=True,
     help="Show what happens for people, or as one JSON object a line.",
 )
+@click.option("-v", "--verbose", is_flag=True, help="Name all directives without effect here.")
 @click.option("-q", "--quiet", is_flag=True, help="Show only output and problems.")
+@click.pass_context
 def command(
-    files: tuple[str, ...],
-    runtime_dir: str | None,
-    variables: tuple[str, ...],
-    app_dir: str | None,
+    context: click.Context,
     *,
+    files: tuple[str, ...],
+    addresses: tuple[str, ...],
+    names: tuple[str, ...],
+    variables: tuple[str, ...],
+    runtime_dir: str | None,
+    app_dir: str | None,
+    control_socket: str | None,
+    accept: bool,
+    inetd: bool,
+    datagram: bool,
+    seqpacket: bool,
     free_ports: bool,
+    now: bool,
+    reload: bool,
+    control: bool,
+    exit_idle: float,
+    follow: bool,
+    demand: bool,
+    grace: float,
     strict: bool,
     log: str,
+    verbose: bool,
     quiet: bool,
-    **more: Any,
 ) -> int:
     """Listen as the units say, and start each service on its first client.
 
@@ -144,50 +177,52 @@ def command(
       activator run --runtime-dir /tmp/run web.socket shop.socket
       activator run -l 127.0.0.1:7777 --fd-name http -- python3 server.py
       activator run -l 7777 --accept --inetd -- /bin/cat
+      activator run -l 53 -d -l 53 -- ./resolver
       activator run --reload --now units/echo.toml
     """  # noqa: D301 - click wants the character
-    from activator.local import lean
+    from activator.local import small
 
-    lean.load_asyncio()
+    small.load_asyncio()
     import asyncio
     import errno
 
     from activator.cli import run_input
+    from activator.local.control import default_path
     from activator.local.limits import EXHAUSTED, exhausted
     from activator.local.reload import LiveSupervisor
-    from activator.local.session import Session
+    from activator.local.session import Options, Session
+    from activator.local.watch import paths_of
 
     _refuse_lost_directory()
     runtime = _runtime(runtime_dir, free_ports=free_ports)
-    adhoc = {name: more.pop(name) for name in run_input.ADHOC}
-    read = partial(run_input.read, files, runtime, app_dir, strict=strict, **adhoc)
+    adhoc = run_input.AdHoc(
+        addresses,
+        run_input.kinds(context.meta[_ORDER]),
+        names,
+        accept=accept,
+        inetd=inetd,
+        datagram=datagram,
+        seqpacket=seqpacket,
+    )
+    read = partial(run_input.read, files, adhoc, runtime, app_dir, strict=strict)
     plan = read()
-    environment = _environment(variables)
-    options = _options(more, [] if adhoc["addresses"] else files)
-    reporter, streams = _reporter(log, quiet=quiet)
+    make = partial(LiveSupervisor, runtime=runtime, environment=_environment(variables))
+    options = Options(
+        control=control_socket or (default_path() if control else ""),
+        grace=grace,
+        exit_idle=exit_idle,
+        now=now,
+        follow=follow,
+        demand=demand,
+        watch=partial(paths_of, files=() if addresses else files) if reload else None,
+    )
+    report, streams = _reporter(log, quiet=quiet, verbose=verbose)
     for note in plan.notes:
-        reporter.note(note)
-    reporter.ignored(plan.ignored)
-
-    def make(plan: "Plan", on_event: "Callable[[Event], None]") -> LiveSupervisor:
-        return LiveSupervisor(plan, on_event, runtime=runtime, environment=environment)
-
-    async def run() -> int:
-        session = Session(plan, make, read, reporter, options)
-        try:
-            for each in streams:
-                each.attach(asyncio.get_running_loop(), session.intake)
-                each.on_broken = session.end
-            if any(each.broken for each in streams):
-                session.end()
-            return await session.run()
-        finally:
-            for each in streams:
-                each.finish(session.grace_left)
-
-    lean.give_back()
+        report.note(note)
+    report.ignored(plan.ignored)
+    small.give_back()
     try:
-        status = asyncio.run(run())
+        status = asyncio.run(_run(partial(Session, plan, make, read, report, options), streams))
     except OSError as error:
         if error.errno not in EXHAUSTED:
             raise
@@ -197,35 +232,36 @@ def command(
     return status
 
 
-def _reporter(form: str, *, quiet: bool) -> "tuple[Report, set[Log]]":
+async def _run(make: "Callable[[], Session]", streams: "set[Log]") -> int:
+    """Run a session, whose log waits for nobody who reads it."""
+    import asyncio
+
+    session = make()
+    try:
+        for each in streams:
+            each.attach(asyncio.get_running_loop(), session.intake)
+            each.on_broken = session.end
+        if any(each.broken for each in streams):
+            session.end()
+        return await session.run()
+    finally:
+        for each in streams:
+            each.finish(session.grace_left)
+
+
+def _reporter(form: str, *, quiet: bool, verbose: bool) -> "tuple[Report, set[Log]]":
     """Return what shows events, and the logs that it writes to."""
     import sys
 
     from activator.local.log import logs
+    from activator.local.repeats import Folded
     from activator.local.report import JsonReporter, Reporter, json_note
 
     if form == "json":
         out, err = logs(sys.stdout, sys.stderr, json_note)
         return JsonReporter(out), {out, err}
     out, err = logs(sys.stdout, sys.stderr)
-    return Reporter(out, err, quiet=quiet), {out, err}
-
-
-def _options(given: dict[str, Any], files: "Sequence[str]") -> "Options":
-    """Return how the run is to be."""
-    from activator.local.control import default_path
-    from activator.local.session import Options
-    from activator.local.watch import paths_of
-
-    control = given["control_socket"] or (default_path() if given["control"] else "")
-    return Options(
-        control=control,
-        grace=given["grace"],
-        exit_idle=given["exit_idle"],
-        now=given["now"],
-        follow=given["follow"],
-        watch=partial(paths_of, files=files) if given["reload"] else None,
-    )
+    return Folded(Reporter(out, err, quiet=quiet, verbose=verbose)), {out, err}
 
 
 def _refuse_lost_directory() -> None:

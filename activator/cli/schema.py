@@ -16,12 +16,12 @@ def command(systemd: str | None) -> None:
 
     \b
     Example:
-      activator schema --systemd trixie >activator.schema.json
+      activator schema --systemd trixie >activator.generate.schema.json
     """  # noqa: D301 - click wants the character itself
     import json
 
-    from activator.schema import schema
-    from activator.spec import target
+    from activator.generate.schema import schema
+    from activator.generate.specfile import target
 
     try:
         version = None if systemd is None else target.version(systemd)

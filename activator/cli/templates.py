@@ -36,7 +36,7 @@ def command(
       activator templates --copy templates/ unit
       activator gen echo.toml --templates templates/ -o build/
     """  # noqa: D301 - click wants the character itself
-    from activator.render import templates
+    from activator.generate.render import templates
 
     if show and (names or directory):
         raise UsageError("--show goes alone", "name one template after it")
@@ -59,7 +59,7 @@ def _copy(directory: str, texts: dict[str, str], *, force: bool) -> None:
     Raises:
         ActivatorError: One is there already, or cannot be written.
     """
-    from activator.files import write_all
+    from activator.output.atomic import write_all
 
     there = [Path(directory, name) for name in texts if os.path.lexists(Path(directory, name))]
     if there and not force:

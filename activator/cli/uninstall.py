@@ -2,8 +2,8 @@
 
 import click
 
-from activator.cli import options
-from activator.cli.install import Report
+from activator.cli import options, subjects
+from activator.cli.install import Report, same_call
 
 
 @click.command(short_help="Stop and remove all that was installed under a name.")
@@ -15,16 +15,22 @@ from activator.cli.install import Report
 def command(name: str, root: str | None, style: str, *, user: bool, force: bool) -> None:
     """Stop and remove all that was installed under a name.
 
+    NAME is that of the spec, the spec itself, one of its units, or a folder of specs.
     Sockets are stopped first, then services and the instances of templates. Only files that
     activator wrote are removed; drop-ins of yours are kept.
 
     \b
     Examples:
       activator uninstall echo
+      activator uninstall units/echo.toml
       activator uninstall echo --user
     """  # noqa: D301 - click wants the character itself
-    from activator.install import place, uninstall
+    from activator.deploy.install import place, uninstall
 
     with Report(style) as report:
-        result = uninstall(name, place(user=user, root=root), force=force, say=report.say)
-        report.end(result, "removed", shown=True)
+        where = place(user=user, root=root)
+        meant = subjects.names(name, where.directory)
+    for one in meant:
+        with Report(style) as report:
+            result = uninstall(one, where, force=force, say=report.say, again=same_call())
+            report.end(result, "removed", shown=True)

@@ -1,14 +1,13 @@
-"""``activator wait-for`` as click sees it: for ``--help`` and completion only.
+"""``activator wait-for`` as click sees it: for ``--help`` and completion only."""
 
-Its command line is read by the runtime, :mod:`activator.waiting`.
-"""
-
-import click
+from activator.cli.twin import Twin
+from activator.runtime.commands.wait_for import OPTIONS
 
 HELP = """Wait until ADDRESS accepts connections, for ExecStartPost=.
 
 It makes a service ready when its program listens, for programs that cannot tell systemd
-so themselves. ADDRESS is /PATH, @NAME, PORT (of 127.0.0.1), HOST:PORT or [HOST]:PORT.
+so themselves. ADDRESS is /PATH, ./PATH, @NAME, PORT (of 127.0.0.1), HOST:PORT or
+[HOST]:PORT.
 It gives up at once when the main process ($MAINPID) ends.
 
 \b
@@ -18,23 +17,4 @@ Example:
   ExecStartPost=activator wait-for 127.0.0.1:8080 --timeout 30
 """
 
-
-def _wait_for(address: str, timeout: str | None) -> None:
-    from activator.waiting import main
-
-    words = [] if timeout is None else [f"--timeout={timeout}"]
-    click.get_current_context().exit(main([*words, address]))
-
-
-command = click.Command(
-    "wait-for",
-    callback=_wait_for,
-    help=HELP,
-    params=[
-        click.Option(
-            ["--timeout"], metavar="SECONDS", help="How long to wait.  [default: 60]", default=None
-        ),
-        click.Argument(["address"]),
-    ],
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+command = Twin("wait-for", "activator.runtime.commands.wait_for", HELP, OPTIONS, "ADDRESS")

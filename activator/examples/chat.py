@@ -2,7 +2,8 @@
 
 Made with the protocol of the ``websockets`` library that does no input and output by itself.
 When the service drains, every client is told that the server goes away, status 1001, and
-connects again to the next process.
+connects again to the next process. So it is at a hand-over too: those who stayed would not hear
+those who come.
 """
 
 import asyncio

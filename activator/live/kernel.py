@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-_NET = Path("/proc/net")
 _LISTENING = "0A"  # TCP_LISTEN
 _OPEN = ("01", "08")  # TCP_ESTABLISHED, TCP_CLOSE_WAIT
 _ACCEPTS = 0x10000  # __SO_ACCEPTCON
@@ -39,20 +38,19 @@ class Held(NamedTuple):
     drops: int = -1
     connections: int = -1
 
+    def is_at(self, address: str) -> bool:
+        """Tell whether a client of an address would come here."""
+        host, _, port = address.rpartition(":")
+        if not port.isdecimal() or address.startswith(("/", "@")):
+            return self.address == address
+        hosts = {host, "0.0.0.0", "[::]", *(("127.0.0.1", "[::1]") if host == "localhost" else ())}
+        return self.address.rpartition(":")[2] == port and self.address.rpartition(":")[0] in hosts
 
-def held() -> list[Held]:
-    """Return all sockets that listen or take datagrams, of this network namespace."""
-    return [*_internet(), *_unix()]
 
-
-def overflows() -> int:
-    """Return how many connections were dropped since a queue was full, since the boot."""
-    lines = _read("netstat").splitlines()
-    for names, values in zip(lines[::2], lines[1::2], strict=False):
-        row = dict(zip(names.split(), values.split(), strict=False))
-        if "ListenOverflows" in row:
-            return int(row["ListenOverflows"])
-    return 0
+def held(pid: int | str = "self") -> list[Held]:
+    """Return all sockets that listen or take datagrams, of a process's network namespace."""
+    net = Path(f"/proc/{pid}/net")
+    return [*_internet(net), *_unix(net)]
 
 
 def backlog_max() -> int:
@@ -63,9 +61,9 @@ def backlog_max() -> int:
         return 4096
 
 
-def _internet() -> Iterator[Held]:
+def _internet(net: Path) -> Iterator[Held]:
     for name in ("tcp", "tcp6"):
-        rows = [line.split() for line in _read(name).splitlines()[1:]]
+        rows = [line.split() for line in _lines(name, net)]
         listening = [(_address(words[1]), words) for words in rows if words[3] == _LISTENING]
         known = {address for address, _ in listening}
         count: Counter[str] = Counter()
@@ -79,7 +77,7 @@ def _internet() -> Iterator[Held]:
             queue = int(words[4].partition(":")[2], 16)
             yield Held(address, "stream", int(words[9]), queue, connections=count[address])
     for name in ("udp", "udp6"):
-        for line in _read(name).splitlines()[1:]:
+        for line in _lines(name, net):
             words = line.split()
             queue = int(words[4].partition(":")[2], 16)
             yield Held(_address(words[1]), "datagram", int(words[9]), queue, int(words[12]))
@@ -99,9 +97,11 @@ def _address(text: str) -> str:
     return f"{host}:{int(port, 16)}"
 
 
-def _unix() -> Iterator[Held]:
-    rows = [line.split(maxsplit=7) for line in _read("unix").splitlines()[1:]]
-    rows = [words for words in rows if len(words) > _PATH]  # without one it is nobody's address
+def _unix(net: Path) -> Iterator[Held]:
+    rows = [line.split(maxsplit=_PATH) for line in _lines("unix", net)]
+    # Without a path it is nobody's address; what has another form is the rest of a name with a
+    # line's end in it.
+    rows = [words for words in rows if len(words) > _PATH and words[6].isdecimal()]
     waiting, connected = Counter[str](), Counter[str]()
     for words in rows:
         if words[5] == _CONNECTING and words[6] == "0":
@@ -116,8 +116,13 @@ def _unix() -> Iterator[Held]:
             yield Held(path, "datagram", inode, -1)
 
 
-def _read(name: str) -> str:
+def _lines(name: str, net: Path) -> list[str]:
+    """Return the rows of a table, without its head; a name in it may hold any character."""
+    return [line for line in _read(name, net).split("\n")[1:] if line]
+
+
+def _read(name: str, net: Path) -> str:
     try:
-        return (_NET / name).read_text(errors="surrogateescape")
+        return (net / name).read_bytes().decode(errors="surrogateescape")
     except OSError:
         return ""

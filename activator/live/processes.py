@@ -16,7 +16,11 @@ class Process(NamedTuple):
         name: Its program, without the directory.
         environment: What it was started with.
         sockets: Descriptor → the inode of the socket.
+        arguments: Its command line.
         unit: The unit that it belongs to, by its cgroup.
+        state: A letter, such as ``S`` or ``T``: proc(5).
+        descriptors: How many it has open.
+        descriptors_max: How many it may have open; 0 if that is not known.
     """
 
     pid: int
@@ -24,6 +28,10 @@ class Process(NamedTuple):
     environment: dict[str, str]
     sockets: dict[int, int]
     unit: str
+    arguments: tuple[str, ...] = ()
+    state: str = ""
+    descriptors: int = 0
+    descriptors_max: int = 0
 
 
 def look(pid: int) -> Process | None:
@@ -31,7 +39,17 @@ def look(pid: int) -> Process | None:
     base = _PROC / str(pid)
     if not base.is_dir():
         return None
-    return Process(pid, _name(base), _environment(base), _sockets(base), _unit(base))
+    return Process(
+        pid,
+        _name(base),
+        _environment(base),
+        _sockets(base),
+        _unit(base),
+        _arguments(base),
+        _state(base),
+        _descriptors(base),
+        _descriptors_max(base),
+    )
 
 
 def everybody() -> Iterator[Process]:
@@ -72,6 +90,12 @@ def _environment(base: Path) -> dict[str, str]:
     return {}
 
 
+def _arguments(base: Path) -> tuple[str, ...]:
+    with suppress(OSError):
+        return tuple((base / "cmdline").read_bytes().decode(errors="replace").split("\0")[:-1])
+    return ()
+
+
 def _sockets(base: Path) -> dict[int, int]:
     found = {}
     with suppress(OSError):
@@ -83,9 +107,30 @@ def _sockets(base: Path) -> dict[int, int]:
     return found
 
 
+def _state(base: Path) -> str:
+    with suppress(OSError):
+        return (base / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    return ""
+
+
+def _descriptors(base: Path) -> int:
+    with suppress(OSError):
+        return sum(1 for _ in (base / "fd").iterdir())
+    return 0
+
+
+def _descriptors_max(base: Path) -> int:
+    with suppress(OSError):
+        for line in (base / "limits").read_text().split("\n"):
+            if line.startswith("Max open files"):
+                soft = line.split()[3]
+                return int(soft) if soft.isdecimal() else 0
+    return 0
+
+
 def _unit(base: Path) -> str:
     with suppress(OSError):
-        for line in reversed((base / "cgroup").read_text().splitlines()):
+        for line in reversed((base / "cgroup").read_text().split("\n")):
             for part in reversed(line.partition("::")[2].split("/")):
                 if part.endswith((".service", ".scope", ".socket")):
                     return part

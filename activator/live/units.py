@@ -1,19 +1,22 @@
 """Sockets and the services they start, as the manager has them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from activator.errors import ActivatorError
+from activator.live.escapes import unescaped, words
 from activator.live.kernel import Held, backlog_max, held
+from activator.live.manager import Manager
+from activator.live.paths import status
 from activator.live.processes import Process, of_group
-from activator.manager import Manager
 
 _COMMON = (
     *("Id", "LoadState", "LoadError", "ActiveState", "SubState", "Result", "UnitFileState"),
-    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "InvocationID"),
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "InvocationID", "ConditionResult"),
+    *("ConditionTimestampMonotonic", "AssertResult"),
     *("ActiveEnterTimestamp", "ActiveEnterTimestampMonotonic"),
     *("StateChangeTimestamp", "StateChangeTimestampMonotonic"),
     # What the unit's own sockets took and sent, with IPAccounting=.
@@ -23,8 +26,24 @@ _SOCKET = (
     *("Listen", "Accept", "Triggers", "NConnections", "NAccepted", "NRefused", "MaxConnections"),
     *("Backlog", "ReceiveBuffer", "SendBuffer", "SocketUser", "SocketGroup"),
     *("TriggerLimitBurst", "TriggerLimitIntervalUSec", "FileDescriptorName"),
+    *("Requires", "BindsTo", "Requisite"),
 )
-_SERVICE = ("MainPID", "NRestarts", "ExecMainStatus", "ControlGroup", "StatusText", "User")
+_SERVICE = (
+    *(
+        "MainPID",
+        "NRestarts",
+        "ExecMainCode",
+        "ExecMainStatus",
+        "ControlGroup",
+        "StatusText",
+        "User",
+    ),
+    *("ExecMainStartTimestampMonotonic", "ExecMainExitTimestampMonotonic", "ExecStart", "Type"),
+    *("RuntimeDirectory", "RuntimeDirectoryPreserve", "BindsTo"),
+    *("Requires", "TimeoutStopUSec", "StandardInput", "Requisite", "PIDFile", "BusName"),
+    *("TimeoutStartUSec", "RestartUSec", "RestartUSecNext", "ControlPID", "Job", "ReloadResult"),
+    *("FreezerState", "After"),
+)
 _UNSET = 2**64 - 1
 # How long before a unit's failure its reason may have been logged: seconds.
 _BEFORE_S = 300.0
@@ -44,7 +63,7 @@ class Listen(NamedTuple):
     """An address of a socket unit, as systemd has it.
 
     Attributes:
-        address: As ``Listen=`` of systemctl shows it.
+        address: As ``Listen=`` of systemctl shows it, without its escapes.
         kind: A value of :data:`KINDS`.
     """
 
@@ -63,6 +82,7 @@ class Unit:
     def __init__(self, values: dict[str, str], manager: Manager) -> None:
         self.values = values
         self._manager = manager
+        self.user = manager.user
         self.name = values["Id"]
 
     def __getitem__(self, name: str) -> str:
@@ -80,6 +100,11 @@ class Unit:
         return self["ActiveState"] not in ("inactive", "failed", "")
 
     @property
+    def settled(self) -> bool:
+        """Tell whether it is active, and neither on its way there nor back."""
+        return self["ActiveState"] == "active"
+
+    @property
     def failed(self) -> bool:
         """Tell whether it has failed."""
         return self["ActiveState"] == "failed"
@@ -92,25 +117,66 @@ class Unit:
         )
 
     @property
+    def changed(self) -> float:
+        """Return when its state changed last, in seconds since the epoch; 0 if never."""
+        return self._manager.since(
+            self["StateChangeTimestamp"], self["StateChangeTimestampMonotonic"]
+        )
+
+    @property
+    def arguments(self) -> list[str]:
+        """Return the words of its first ExecStart=, as far as systemctl shows where they end."""
+        found = re.search(r"argv\[\]=(.*?) ; ignore_errors=", self["ExecStart"])
+        return found[1].split() if found else []
+
+    @cached_property
+    def processes(self) -> list[Process]:
+        """Return the processes that it has."""
+        return of_group(self["ControlGroup"])
+
+    @property
     def files(self) -> list[str]:
         """Return the files that it was loaded from."""
-        return [path for path in (self["FragmentPath"], *self["DropInPaths"].split()) if path]
+        return [path for path in (self["FragmentPath"], *words(self["DropInPaths"])) if path]
+
+    @cached_property
+    def unread(self) -> list[str]:
+        """Return the files that the manager has not read since they were changed; empty if none.
+
+        systemd 252 does not count the first drop-in of a unit for NeedDaemonReload=, so what is on
+        disk is compared with what was loaded.
+        """
+        if self["LoadState"] == "not-found":
+            return []
+        read = {Path(path).name for path in words(self["DropInPaths"])}
+        new = [path for path in self._manager.drop_ins(self.name) if path.name not in read]
+        if new:
+            return list(map(str, new))
+        return self.files if self["NeedDaemonReload"] == "yes" else []
 
     @property
     def modified(self) -> float:
         """Return when the last of its files was changed, in seconds since the epoch; 0 if none."""
-        times = [Path(path).stat().st_mtime for path in self.files if Path(path).exists()]
-        return max(times, default=0.0)
+        found = map(status, self.files)
+        return max((each.st_mtime for each in found if each is not None), default=0.0)
+
+    def more(self, names: Iterable[str]) -> dict[str, str]:
+        """Return further properties, asked for as they are wanted; what it lacks is empty.
+
+        Raises:
+            ActivatorError: The manager does not answer.
+        """
+        missing = [name for name in dict.fromkeys(names) if name not in self.values]
+        for row in self._manager.properties([self.name], missing) if missing else ():
+            self.values |= row
+        return {name: self[name] for name in names}
 
     @cached_property
     def reason(self) -> str:
         """Return why it failed last, in one line; empty if that is not known."""
-        changed = self._manager.since(
-            self["StateChangeTimestamp"], self["StateChangeTimestampMonotonic"]
-        )
         try:
             return self._manager.reason(
-                self.name, max(changed - _BEFORE_S, 0.0), self["InvocationID"]
+                self.name, max(self.changed - _BEFORE_S, 0.0), self["InvocationID"]
             )
         except ActivatorError:
             return ""
@@ -130,8 +196,13 @@ class Socket(Unit):
     ) -> None:
         super().__init__(values, situation.manager)
         self.services = services
-        self.user = situation.manager.user
+        self.backends: list[Unit] = []
         self._situation = situation
+
+    @property
+    def served_by(self) -> list[Unit]:
+        """Return its services, and the programs behind them."""
+        return [*self.services, *self.backends]
 
     @property
     def accepts(self) -> bool:
@@ -144,7 +215,7 @@ class Socket(Unit):
         if self.accepts:
             stem = self.name.removesuffix(".socket").partition("@")[0]
             return f"{stem}@.service"
-        first = (name for name in self["Triggers"].split() if name.endswith(".service"))
+        first = (name for name in words(self["Triggers"]) if name.endswith(".service"))
         return next(first, f"{self.name.removesuffix('.socket')}.service")
 
     @property
@@ -161,9 +232,9 @@ class Socket(Unit):
     def listens(self) -> list[Listen]:
         """Return its addresses, in order."""
         found = []
-        for line in self["Listen"].splitlines():
+        for line in filter(None, self["Listen"].split("\n")):
             address, _, kind = line.rpartition(" (")
-            found.append(Listen(address, KINDS.get(kind.rstrip(")"), kind.rstrip(")"))))
+            found.append(Listen(unescaped(address), KINDS.get(kind.rstrip(")"), kind.rstrip(")"))))
         return found
 
     @property
@@ -187,9 +258,21 @@ class Socket(Unit):
     @cached_property
     def processes(self) -> list[Process]:
         """Return the processes of its services."""
-        return [
-            process for service in self.services for process in of_group(service["ControlGroup"])
-        ]
+        return [process for service in self.services for process in service.processes]
+
+    @property
+    def backend_address(self) -> str:
+        """Return where its service leads clients, if that is systemd-socket-proxyd."""
+        arguments = self.service.arguments if self.service else []
+        if not arguments or not arguments[0].endswith("/systemd-socket-proxyd"):
+            return ""
+        return arguments[-1]
+
+    @cached_property
+    def behind(self) -> list[Held]:
+        """Return what listens in the network namespace of its service and the program behind."""
+        units = [unit for unit in (*self.backends, *self.services) if unit.number("MainPID") > 0]
+        return held(units[0].number("MainPID")) if units else self._situation.held
 
 
 class Situation:
@@ -220,11 +303,25 @@ class Situation:
         services = manager.properties(patterns, (*_COMMON, *_SERVICE))
         for socket in self.sockets:
             socket.services = [Unit(row, manager) for row in services if _is_of(row["Id"], socket)]
+        proxied = {socket: _required(socket) for socket in self.sockets if socket.backend_address}
+        names = list(dict.fromkeys(name for found in proxied.values() for name in found))
+        behind = manager.properties(names, (*_COMMON, *_SERVICE))
+        for socket, found in proxied.items():
+            socket.backends = [Unit(row, manager) for row in behind if row["Id"] in found]
 
     @cached_property
     def held(self) -> list[Held]:
         """What the kernel holds in this network namespace."""
         return held()
+
+    def others(self, names: Sequence[str]) -> list[Unit]:
+        """Return further units.
+
+        Raises:
+            ActivatorError: The manager cannot be asked.
+        """
+        rows = self.manager.properties(names, (*_COMMON, *_SERVICE))
+        return [Unit(row, self.manager) for row in rows]
 
     @cached_property
     def everything(self) -> list[Socket]:
@@ -237,6 +334,13 @@ def _is_of(service: str, socket: Socket) -> bool:
     if not socket.accepts:
         return service == socket.service_name
     return service.startswith(socket.service_name.removesuffix(".service"))
+
+
+def _required(socket: Socket) -> list[str]:
+    """Return the services without which a proxy does not run: the programs behind it."""
+    proxy = socket.service
+    named = words(f"{proxy['BindsTo']} {proxy['Requires']}") if proxy else []
+    return [name for name in named if name.endswith(".service")]
 
 
 def _socket_name(name: str) -> str:

@@ -55,7 +55,7 @@ class Answers:
     async def _start(self, name: str) -> None:
         """Start a service, and wait until it has started."""
         service = self._service(name, "is open while this runs")
-        self._supervisor.start_unit(name)
+        self._supervisor.start_units(name)
         await self._supervisor.until(lambda: not self._supervisor.waits(name))
         _refuse_failed(service, name)
 
@@ -74,7 +74,7 @@ class Answers:
     async def _restart(self, name: str) -> None:
         """Stop a service and start it again; its sockets stay open."""
         service = self._service(name, "is not restarted; reload takes up what has changed")
-        self._supervisor.restart_unit(name)
+        self._supervisor.restart_units(name)
         await self._supervisor.until(lambda: not self._supervisor.waits(name))
         _refuse_failed(service, name)
 

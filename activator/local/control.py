@@ -9,16 +9,15 @@ import errno
 import json
 import os
 import socket
-import struct
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from activator.common.peers import credentials
 from activator.errors import ActivatorError
 
-_CREDENTIALS = struct.Struct("iII")
 _LONGEST = 1 << 20
 _PATIENCE = 10.0  # seconds for a request to come
 _MOST_WAITING = 32  # connections whose request is still to come
@@ -132,10 +131,7 @@ class Control:
             writer.close()
 
     async def _reply(
-        self,
-        task: "asyncio.Task[Any]",
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        self, task: "asyncio.Task[Any]", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> dict[str, Any]:
         """Read a request and do what it asks for; return what to reply."""
         try:
@@ -146,7 +142,7 @@ class Control:
         except ActivatorError as error:
             return {"errors": error.lines()}
         except (ValueError, KeyError, TypeError, RecursionError, OSError):
-            return {"errors": ["this is no request"]}
+            return {"errors": ["this is not a request"]}
         self._waiting.pop(task, None)
         self._answering.add(task)
         try:
@@ -182,7 +178,7 @@ def ask(path: str, verb: str, names: list[str]) -> Any:
             raise Told([str(told) for told in reply["errors"]])
         return reply["answer"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        what = f"what answers at {path} is no local activator"
+        what = f"what answers at {path} is not a local activator"
         raise ActivatorError(what, "name its socket with --control-socket") from None
 
 
@@ -222,8 +218,7 @@ class Told(ActivatorError):  # noqa: N818 - the other side's errors
 
 def _check(sock: socket.socket) -> None:
     """Raise unless the other side may control us."""
-    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    if _CREDENTIALS.unpack(raw)[1] not in (0, os.getuid()):
+    if credentials(sock)[1] not in (0, os.getuid()):
         raise ActivatorError("not permitted", "run it as root, or as the activator's user")
 
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from activator.address import Address
+from activator.unitfile.address import Address
 
 
 class Event(NamedTuple):
@@ -24,6 +24,7 @@ class Event(NamedTuple):
             * ``restarting``: Restart= starts it again (text: in what time);
             * ``refused``: a connection was turned away (text: the client and why);
             * ``failed``: a socket or a start has failed (text: why, and what to do);
+            * ``broken``: a service has failed at its start, and the run ends with it;
             * ``note``: something does not work as the unit says, without harm (text);
             * ``stopping``: the run is being stopped;
             * ``stopped``: everything has ended.
@@ -32,6 +33,7 @@ class Event(NamedTuple):
         pid: The process, 0 if there is none.
         status: The exit status, negative for a signal; None if there is none.
         address: Where, None if nowhere.
+        fdname: What the service finds the socket called that is open there.
     """
 
     kind: str
@@ -40,3 +42,4 @@ class Event(NamedTuple):
     pid: int = 0
     status: int | None = None
     address: Address | None = None
+    fdname: str = ""

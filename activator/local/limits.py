@@ -7,7 +7,10 @@ from collections.abc import Callable
 from activator.errors import ActivatorError
 from activator.local.units.models import Rate
 
-# What the kernel says when there are too many descriptors, or no memory for them.
+# What the kernel says when a file system has no room, or a user has used up his part of it.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+MAKE_ROOM = "make room there; `df` and `df -i` tell how much there is"
+# What it says when there are too many descriptors, or no memory for them.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 

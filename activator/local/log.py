@@ -144,7 +144,8 @@ class Log:
             return
         self._dropped += 1
         self._failing = error.errno or errno.EIO
-        if not before:
+        # Where it was closed from the start, nobody wants it.
+        if not before and self._failing != errno.EBADF:
             self.on_failed(f"cannot write the log: {error.strerror}; lines are dropped until I can")
 
     def _tell(self, why: str) -> None:

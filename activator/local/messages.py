@@ -4,15 +4,17 @@ Source: sd_notify(3), systemd.service(5) "NotifyAccess=".
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from activator.integers import bounded
+from activator.common.fdname import is_fdname
+from activator.common.integers import decimal
 from activator.local.notify import Message
-from activator.local.services.base import NOTIFY_ACCESS
+from activator.local.services.family import Family
 from activator.local.services.service import Service
-from activator.values.numbers import ULONG_MAX
+from activator.local.services.states import GONE
+from activator.unitfile.values.numbers import ULONG_MAX
 
-_LONGEST_NAME = 255
+_NOTIFY_ACCESS = ("none", "main", "exec", "all")
 _MICROSECONDS = 1_000_000
 _INT_MAX = 2**31 - 1
 
@@ -25,6 +27,20 @@ def take(service: Service, message: Message) -> None:
     for name, act in _ACTIONS.items():
         if name in message.fields:
             act(service, message.fields[name], message)
+
+
+def sender(pid: int, services: Iterable[Service], family: Family) -> Service | None:
+    """Return the service that a process belongs to, None if it has gone or is no one's."""
+    try:
+        session = os.getsid(pid)
+    except ProcessLookupError:
+        return None
+    live = [service for service in services if service.state not in GONE]
+    for service in live:
+        if session in service.processes.sessions:
+            return service
+    invocation = family.invocation_of(pid)
+    return next((each for each in live if each.processes.invocation == invocation), None)
 
 
 def _refusal(service: Service, sender: int) -> str:
@@ -57,9 +73,7 @@ def _main_pid(service: Service, value: str, message: Message) -> None:
     if pid in (0, 1, service.main_pid, os.getpid()):
         return
     if service.processes.owns(pid) or message.uid == 0:
-        try:
-            service.adopt(pid)
-        except ProcessLookupError:
+        if not service.adopt(pid):
             service.say("note", f"there is no process {pid}, which it named as MAINPID=")
     else:
         service.say("note", f"MAINPID={pid} is none of its processes: not taken")
@@ -71,10 +85,10 @@ def _ready(service: Service, value: str, _: Message) -> None:
         service.ready()
 
 
-def _reloading(service: Service, value: str, _: Message) -> None:
+def _reloading(service: Service, value: str, message: Message) -> None:
     """Count it as reloading."""
     if value == "1":
-        service.reloading()
+        service.reloading(_number(message.fields.get("MONOTONIC_USEC", ""), ULONG_MAX))
 
 
 def _stopping(service: Service, value: str, _: Message) -> None:
@@ -88,7 +102,7 @@ def _watchdog(service: Service, value: str, _: Message) -> None:
     if value == "1":
         service.feed()
     elif value == "trigger":
-        service.starve()
+        service.starve(asked=True)
 
 
 def _watchdog_usec(service: Service, value: str, _: Message) -> None:
@@ -105,42 +119,36 @@ def _extend(service: Service, value: str, _: Message) -> None:
 
 def _number(value: str, largest: int) -> int:
     """Read a number; 0 for what is none, or too large, which systemd does not take either."""
-    number = bounded(value) if value.isascii() and value.isdecimal() else 0
+    number = decimal(value) or 0
     return number if number <= largest else 0
 
 
 def _access(service: Service, value: str, _: Message) -> None:
     """Change who may notify."""
-    if value in NOTIFY_ACCESS:
+    if value in _NOTIFY_ACCESS:
         service.notify_access = value
 
 
 def _remove(service: Service, value: str, message: Message) -> None:
     """Drop descriptors from the store, by name."""
-    if value == "1" and (name := message.fields.get("FDNAME")):
+    if value == "1" and (name := message.fields.get("FDNAME")) is not None:
         service.store.remove(name)
 
 
 def _store(service: Service, value: str, message: Message) -> None:
     """Take descriptors into the store."""
-    if value != "1" or not message.descriptors:
+    if value != "1" or not message.descriptors or message.fields.get("FDSTOREREMOVE") == "1":
         return
     if not service.unit.store_max:
         service.say("note", "FDSTORE=1 is not taken; set FileDescriptorStoreMax=")
         return
     name = message.fields.get("FDNAME", "stored")
-    if not _is_name(name):
-        service.say("note", f"FDNAME={name} is no name: stored is used")
+    if name and not is_fdname(name):  # systemd takes an empty one here
+        service.say("note", f"FDNAME={name} is not a name: stored is used")
         name = "stored"
     watch = message.fields.get("FDPOLL") != "0"
     if dropped := service.store.add(message.take(), name, watch=watch):
         service.say("note", f"{dropped} too many for its store; raise FileDescriptorStoreMax=")
-
-
-def _is_name(text: str) -> bool:
-    """Tell whether a text may name a descriptor."""
-    fits = 0 < len(text) <= _LONGEST_NAME
-    return fits and text.isascii() and text.isprintable() and ":" not in text
 
 
 # In systemd's order: MAINPID= counts before what the new process says.

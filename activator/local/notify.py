@@ -84,7 +84,7 @@ class NotifySocket:
                 )
             except BlockingIOError:
                 return
-            lines = data.decode(errors="replace").splitlines()
+            lines = data.decode(errors="replace").split("\n")  # no other ends a line
             pairs = (line.partition("=") for line in lines if "=" in line)
             message = Message(0, -1, {name: value for name, _, value in pairs})
             for level, kind, payload in ancillary:

@@ -7,7 +7,7 @@ a socket is unchanged  it stays open, with all that is queued, whatever its serv
 its settings changed   likewise; options, backlog, mode, owner, symlinks are set on what is open
 its addresses, Accept= its service ends, if it runs; addresses that stay are handed over as they
 or Service= changed    are, with all who wait; new ones are opened, and others closed
-a socket is new        it is opened
+a socket is new        it is opened, and what it requires or wants is started
 a socket is gone       it is closed, its files are removed, its service ends; with Accept=yes
                        whoever waits is served first
 a service has changed  it runs on as it is; the next start is that of the new unit
@@ -19,28 +19,30 @@ stays as it was. Where text stands in its file is no change.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property
 
-from activator.address import Address
 from activator.errors import ActivatorError, combine
-from activator.local.services.base import ServiceBase
 from activator.local.services.service import Service
 from activator.local.services.states import GONE, State
 from activator.local.sockets.life import OVER, SocketLife
 from activator.local.sockets.node import owner_of
 from activator.local.sockets.per_connection import PerConnectionSocket
 from activator.local.sockets.renewing import Handed, fixed
+from activator.local.sockets.shared import SharedSocket
+from activator.local.sockets.taken import Taken
 from activator.local.supervisor import Supervisor
 from activator.local.units.models import Listen, Plan, SocketUnit, same
+from activator.unitfile.address import Address
 
 
 class LiveSupervisor(Supervisor):
-    """A supervisor whose plan can be replaced while it runs, and whose units can be waited for."""
+    """A supervisor whose plan can be replaced while it runs, and whose units others wait for."""
+
+    _news = cached_property(lambda _: asyncio.Event())
+    _reloading = cached_property(lambda _: asyncio.Lock())
 
     async def open(self) -> None:
         """Open all sockets of all units; see :meth:`Supervisor.open`."""
-        self._news = asyncio.Event()
-        self._reloading = asyncio.Lock()
         async with self._reloading:
             await super().open()
 
@@ -48,7 +50,23 @@ class LiveSupervisor(Supervisor):
     def idle(self) -> bool:
         """Tell whether no process runs, or is about to."""
         busy = any(life.busy for life in self.lives)
-        return not busy and all(each.state in GONE for each in self.services.values())
+        return not busy and not self._live
+
+    def hold(self, name: str) -> None:
+        """Keep a service down: whoever comes waits until :meth:`let_go`."""
+        for life in self._starting.get(name, ()):
+            if isinstance(life, SharedSocket):
+                life.held = True
+                life.unwatch()
+        if name in self.services:
+            self._jobs.stop(name)
+
+    def let_go(self) -> None:
+        """Start again the services that were kept down."""
+        held = [each for each in self.lives if isinstance(each, SharedSocket) and each.held]
+        for life in held:
+            life.held = False
+        self._jobs.start(*{life.unit.service: None for life in held})
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds, which is looked at when a unit has changed."""
@@ -82,20 +100,25 @@ class LiveSupervisor(Supervisor):
             except BaseException:
                 self._plan = before
                 for name in added:
-                    self.services.pop(name, None)
-                    self._linked.pop(name, None)
+                    self._forget(name)
                 raise
             self.sockets = {name: fresh.get(name) or self.sockets[name] for name in new}
+            self._group()
             told = [f"{name} closed" for name in old if name not in new]
             told += [f"{name} {'made anew' if name in old else 'opened'}" for name in fresh]
             for name, unit in new.items():
                 if name in kept and not same(old[name], unit):
                     self.sockets[name].become(unit)
                     told.append(f"{name} changed")
+            self.bonds.learn(self.sockets.values())
             told += self._renew(before, plan)
+            self._watch_paths()
             for life in fresh.values():
                 life.announce()
                 life.listen()
+            self._jobs.start(*self.bonds.pulled(fresh))
+            for name in old.keys() - new.keys():
+                self._jobs.closed(name, old[name].relations)
             return told
 
     # --- inside ------------------------------------------------------------------------
@@ -117,32 +140,14 @@ class LiveSupervisor(Supervisor):
         except ActivatorError as error:
             raise error.at(unit.place)  # noqa: B904 - the same error, with its place
 
-    def _add_services(self, plan: Plan) -> list[str]:
-        """Make the services that are new; return their names."""
-        context = self._context
-        assert context is not None  # noqa: S101 - open() has made it
-        if plan.notifies:
-            self._listen_for_messages(context)
-        added = [name for name in plan.services if name not in self.services]
-        for name in added:
-            service = Service(plan.services[name], context, partial(self._passed, name))
-            self.services[name] = self._linked[name] = service
-        return added
-
     async def _replace(
-        self,
-        before: Plan,
-        old: dict[str, SocketUnit],
-        new: dict[str, SocketUnit],
-        kept: set[str],
+        self, before: Plan, old: dict[str, SocketUnit], new: dict[str, SocketUnit], kept: set[str]
     ) -> dict[str, SocketLife]:
         """Open what is new, then close what has gone; on an error put back what was there."""
-        context = self._context
-        assert context is not None  # noqa: S101 - open() has made it
         leaving = {name: self.sockets[name] for name in old if name not in kept}
         taken = [each.address for life in leaving.values() for each in life.listeners]
-        self._opened = [(old[name], listen) for name in kept for listen in old[name].listens]
-        lives = {name: self._life(unit, context) for name, unit in new.items() if name not in kept}
+        self._taken = Taken((old[name], each) for name in kept for each in old[name].listens)
+        lives = {name: self._life(unit) for name, unit in new.items() if name not in kept}
         later = [name for name in lives if _overlaps(new[name].listens, taken)]
         handed = Handed()
         handed.want(new[name] for name in lives)
@@ -151,10 +156,12 @@ class LiveSupervisor(Supervisor):
             await self._end_services([*leaving.values()], [*lives.values()])
             for name, life in leaving.items():
                 life.hand_over(handed)
-                life.finish()
+                if isinstance(life, PerConnectionSocket):
+                    life.finish()
                 life.stop()
                 await self.until(lambda life=life: life.state in OVER)  # type: ignore[misc]
                 self._retired.append(self.sockets.pop(name))
+                self._group()
             await self._start(lives, later, handed)
         except ActivatorError:
             for life in lives.values():
@@ -180,27 +187,25 @@ class LiveSupervisor(Supervisor):
         """
         problems: list[ActivatorError] = []
         for name in names:
-            problems += await lives[name].start(self._refuse_twice, handed)
+            problems += await lives[name].start(self._taken.take, handed)
         if problems:
             raise combine(problems)
 
     async def _put_back(self, old: dict[str, SocketUnit], names: list[str], handed: Handed) -> None:
         """Open sockets again that were closed for others that could not be opened."""
-        context = self._context
-        assert context is not None  # noqa: S101 - open() has made it
         for name in names:
-            life = self._life(old[name], context)
+            life = self._life(old[name])
             if not await life.start(lambda _, __: None, handed):
                 life.announce()
                 life.listen()
             self.sockets[name] = life
+        self._group()
 
     async def _end_services(self, leaving: list[SocketLife], coming: list[SocketLife]) -> None:
         """End the services whose descriptors change; the next client starts them again."""
         names = {life.unit.service for life in (*leaving, *coming) if not life.unit.accept}
         running = [name for name in names if self._runs(name)]
-        for name in running:
-            self.stop_unit(name)
+        self._jobs.stop(*running)  # sockets that require one stay open
         await self.until(lambda: not any(map(self._runs, running)))
 
     def _runs(self, name: str) -> bool:
@@ -216,8 +221,7 @@ class LiveSupervisor(Supervisor):
                 told.append(f"{name} changed")
         for name in before.services:
             if name not in plan.services and not self._runs(name):
-                self.services.pop(name, None)
-                self._linked.pop(name, None)
+                self._forget(name)
         for name, template in plan.templates.items():
             if name not in before.templates or same(before.templates[name].sample, template.sample):
                 continue
@@ -227,7 +231,7 @@ class LiveSupervisor(Supervisor):
                     life.renew(template)
         return told
 
-    def _changed(self, service: ServiceBase, before: State) -> None:
+    def _changed(self, service: Service, before: State) -> None:
         """Take note that a service is in another state."""
         super()._changed(service, before)
         self._news.set()

@@ -3,13 +3,15 @@
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from activator.common.printable import colours
 from activator.local.events import Event
 
 _COLOURS = (36, 33, 35, 32, 34)  # cyan, yellow, magenta, green, blue
 _DIM = 2
+_FEW = 3  # directives, which fit into a line
 _RED = 31
 # What a terminal would obey, but for tabs, ends of lines and colours.
 _CONTROL = re.compile(r"(\x1b\[[0-9;:]*m)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -58,11 +60,7 @@ class JsonReporter:
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
-        fields = {
-            "unit": event.unit,
-            "text": event.text,
-            "pid": event.pid,
-        }
+        fields = {"unit": event.unit, "text": event.text, "pid": event.pid, "fdname": event.fdname}
         if event.address is not None:
             fields |= {"directive": event.address.directive, "address": str(event.address)}
         kept = {name: value for name, value in fields.items() if value}
@@ -101,14 +99,18 @@ class Reporter:
         out: Gets the services' output and what happens.
         err: Gets what has failed and what does not work as the unit says.
         quiet: Whether to leave out what merely happens.
+        verbose: Whether to name all directives that have no effect, however many.
     """
 
-    def __init__(self, out: Lines, err: Lines, *, quiet: bool = False) -> None:
+    def __init__(
+        self, out: Lines, err: Lines, *, quiet: bool = False, verbose: bool = False
+    ) -> None:
+        self._verbose = verbose
         self._out = out
         self._err = err
         self._quiet = quiet
-        self._painting = {stream: stream.isatty() for stream in (out, err)}
-        self._on_terminal = any(self._painting.values())
+        self._painting = {stream: stream.isatty() and colours() for stream in (out, err)}
+        self._on_terminal = any(stream.isatty() for stream in (out, err))
         self._colours: dict[str, int] = {}
         self._last_failure = ""
 
@@ -119,9 +121,9 @@ class Reporter:
         label = self._label(event)
         if event.kind == "output":
             self._write(self._out, f"{self._painted(label, event)} | {event.text}")
-        elif event.kind in ("failed", "note", "refused"):
+        elif event.kind in ("failed", "broken", "note", "refused"):
             text = f"{label}: {event.text}" if label else event.text
-            self._problem(text, red=event.kind == "failed")
+            self._problem(text, red=event.kind in ("failed", "broken"))
         elif not self._quiet and (text := _text(event)):
             if event.kind == "ended" and event.status:
                 self._write(self._out, f"{self._painted(label, event)}: {text}")
@@ -132,7 +134,7 @@ class Reporter:
     def ignored(self, names: tuple[str, ...]) -> None:
         """Say which directives have no effect."""
         if names:
-            self._problem(f"ignored here: {', '.join(names)}", red=False)
+            self._problem(ignored(names, verbose=self._verbose), red=False)
 
     def note(self, text: str) -> None:
         """Say something that no unit of this run did."""
@@ -165,6 +167,18 @@ class Reporter:
         """Write a line at once: whoever watches wants it now."""
         stream.write(line + "\n")
         stream.flush()
+
+
+def ignored(names: Sequence[str], *, verbose: bool) -> str:
+    """Return a line about directives that have no effect: all their names only where asked for.
+
+    Args:
+        names: The directives.
+        verbose: Whether to name more than a few.
+    """
+    if verbose or len(names) <= _FEW:
+        return f"ignored here: {', '.join(names)}"
+    return f"ignored here: {len(names)} directives; --verbose names them"
 
 
 def _harmless(text: str) -> str:

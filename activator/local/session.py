@@ -9,7 +9,9 @@ SIGUSR1, SIGUSR2,    go on to the main processes of the services, but not to tho
 SIGWINCH             connections
 ===================  ======================================================================
 
-As process 1 of a container, whatever loses its parent is waited for when it ends.
+As a Type=notify service it tells its own manager when all sockets are open, what it is about, and
+that it is alive (sd_notify(3), sd_watchdog_enabled(3)). As process 1 of a container, whatever loses
+its parent is waited for when it ends.
 """
 
 import asyncio
@@ -19,6 +21,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from activator import notify
+from activator.common.integers import decimal
 from activator.errors import ActivatorError
 from activator.local.answers import Answers
 from activator.local.control import Control
@@ -28,11 +32,13 @@ from activator.local.reload import LiveSupervisor
 from activator.local.services.output import Intake
 from activator.local.services.results import SUCCESS
 from activator.local.services.states import GONE
+from activator.local.starts import Starts
 from activator.local.units.models import Plan
 from activator.local.watch import Watch
 
 _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _FORWARDED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
+_SHOWN = 3  # addresses in STATUS=
 _SIGNALLED = 128  # what a shell adds to the number of the signal that ended a process
 
 
@@ -47,6 +53,7 @@ class Options:
         exit_idle: Seconds without any process after which the run ends; 0 for never.
         now: Whether the services start at once.
         follow: Whether the run ends with the first service that does, and with its status.
+        demand: Whether it ends with the first service that fails at its start.
         watch: Gives the files and directories of a plan whose changes restart what runs; None
             for none.
     """
@@ -56,6 +63,7 @@ class Options:
     exit_idle: float = 0.0
     now: bool = False
     follow: bool = False
+    demand: bool = False
     watch: Callable[[Plan], list[str]] | None = None
 
 
@@ -82,14 +90,17 @@ class Session:
         self._load = load
         self._show = show
         self._options = options
+        # First: it is refused where watchfiles is not installed, before anything is made.
+        self._watch = Watch(options.watch(plan)) if options.watch is not None else None
         self._supervisor = make(plan, self._on_event)
         self._supervisor.stays = bool(options.control or options.watch)
         self._statuses: dict[str, int] = {}
+        self._starts = Starts(self._supervisor)
+        self._held: set[str] = set()
         self._idle: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._opened = asyncio.Event()
-        self._watch: Watch | None = None
-        self._stopping = False
+        self._stopping = self._broken = False
         self._deadline = 0.0
         self._terminal = _has_terminal()
 
@@ -111,14 +122,17 @@ class Session:
             await self._supervisor.open()
             self._opened.set()
             self._show(Event("open"))
+            self._tell_ready()
+            if span := _watchdog_span():
+                self._spawn(_feed(span))
             if self._options.now:
                 self._start_all()
-            if self._options.watch is not None:
-                self._watch = Watch(self._options.watch(self._plan))
+            if self._watch is not None:
                 self._spawn(self._watch.run(self._on_change))
             self._look()
             asked = await self._supervisor.run()
         finally:
+            self._supervisor.end()
             for task in self._tasks:
                 task.cancel()
             if control is not None:
@@ -134,6 +148,8 @@ class Session:
             loop = asyncio.get_running_loop()
             self._deadline = loop.time() + self._options.grace
             loop.call_at(self._deadline, self._supervisor.stop)
+        if not self._stopping:
+            notify.stopping("stopping")
         self._stopping = True
 
     def end(self) -> None:
@@ -208,9 +224,11 @@ class Session:
 
     async def _reload_all(self) -> None:
         """Read the units again and let services reload; tell what comes of it."""
+        notify.reloading()
         if await self._read_again():
             for service in self._supervisor.services.values():
                 service.reload()
+        self._tell_ready()
 
     async def _read_again(self) -> bool:
         """Read the units again; tell what comes of it, and return whether that went well."""
@@ -229,23 +247,41 @@ class Session:
         for each in self._supervisor.services.values():
             each.forgive()  # what has failed so far was other code
         await self._read_again()
+        self._supervisor.let_go()
+        running = []
         for name in self._plan.services:
             service = self._supervisor.services.get(name)
             if service is not None and service.state not in GONE:
-                self._supervisor.restart_unit(name)
+                running.append(name)
+        self._supervisor.restart_units(*running)
 
     # --- beginning and end -------------------------------------------------------------
 
+    def _tell_ready(self) -> None:
+        """Tell our own manager, if there is one, that all sockets are open."""
+        addresses = [each.human() for each in self._supervisor.addresses]
+        more = f" and {len(addresses) - _SHOWN} more" if len(addresses) > _SHOWN else ""
+        notify.ready(f"listening on {', '.join(addresses[:_SHOWN])}{more}")
+
     def _start_all(self) -> None:
         """Start all services that sockets would start."""
-        for name in dict.fromkeys(unit.service for unit in self._plan.sockets if not unit.accept):
-            self._supervisor.start_unit(name)
+        names = dict.fromkeys(unit.service for unit in self._plan.sockets if not unit.accept)
+        self._supervisor.start_units(*names)
 
     def _on_event(self, event: Event) -> None:
         """Take note of what concerns the end, and pass all on."""
-        self._show(event)
+        if event.kind == "started":
+            self._held.discard(event.unit)
+        if event.kind != "restarting" or event.unit not in self._held:
+            self._show(event)
+        self._starts.take(event)
         if event.kind == "ended":
             self._note_end(event)
+        if event.unit in self._plan.services and not self._stopping:
+            if self._options.demand:
+                asyncio.get_running_loop().call_soon(self._end_failed, event)
+            elif self._watch is not None and self._starts.broken(event):
+                self._hold_broken(event.unit)
         if self._options.exit_idle and event.kind in ("started", "ended", "traffic"):
             asyncio.get_running_loop().call_soon(self._look)
 
@@ -262,9 +298,25 @@ class Session:
         if self._options.follow and service.state in GONE and not self._stopping:
             self.stop()
 
+    def _hold_broken(self, name: str) -> None:
+        """Start what has failed at its start once its files have changed, and no sooner."""
+        self._held.add(name)
+        text = "failed at its start: it waits for the next change of its files"
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._supervisor.hold, name)
+        loop.call_soon(self._show, Event("note", name, text))
+
+    def _end_failed(self, event: Event) -> None:
+        """End with a service that has failed at its start, and turn those away who wait for it."""
+        if not self._stopping and self._starts.failed(event):
+            self._show(Event("broken", event.unit, "failed at its start: all ends with it"))
+            self._statuses.setdefault(event.unit, 1)
+            self._broken = True
+            self.stop()
+
     def _status(self, *, asked: bool) -> int:
         """Return the exit status: that of the first service whose last process has failed."""
-        if self._options.follow or os.getpid() == 1:
+        if self._options.follow or self._broken or os.getpid() == 1:
             failed = [self._statuses.get(name, 0) for name in self._plan.services]
             if first := next(filter(None, failed), 0):
                 return first
@@ -331,3 +383,18 @@ def _has_terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def _watchdog_span() -> float:
+    """Return the seconds within which our own manager wants to hear of us, 0 for none."""
+    pid = os.environ.get("WATCHDOG_PID", "")
+    if pid and decimal(pid) != os.getpid():
+        return 0.0
+    return (decimal(os.environ.get("WATCHDOG_USEC", "")) or 0) / 1e6
+
+
+async def _feed(span: float) -> None:
+    """Tell our own manager twice within a time that the loop turns."""
+    while True:
+        notify.watchdog()
+        await asyncio.sleep(span / 2)

@@ -30,8 +30,9 @@ def _socket(life: SocketLife) -> dict[str, Any]:
     row: dict[str, Any] = {
         "unit": life.unit.name,
         "state": life.state,
+        "activity": life.activity,
         "result": life.result,
-        "addresses": [each.address.human() for each in life.listeners],
+        "addresses": [each.address.human() + " (gone)" * each.vanished for each in life.listeners],
         "service": life.unit.service,
     }
     if isinstance(life, PerConnectionSocket):

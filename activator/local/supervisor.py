@@ -3,28 +3,28 @@
 The states, and what leads from one to the next::
 
     NEW --open(): all sockets of all units, or an error and none--> OPEN
-    OPEN --run()--> SERVING: see socket_life.py, states.py and jobs.py
+    OPEN --run()--> SERVING: see sockets/life.py, services/states.py and jobs.py
     SERVING --stop()--> STOPPING: sockets closed and removed, services asked to end
     STOPPING --stop() again--> their processes are killed
     SERVING, STOPPING --no socket listens and no service is left--> CLOSED
+    any --end()--> CLOSED: whatever is left is killed and removed
 """
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
-from activator.address import Address
 from activator.errors import ActivatorError, combine
 from activator.local import messages
-from activator.local.context import Context
+from activator.local.bonds import Bonds
 from activator.local.events import Event
 from activator.local.followers import Followers
 from activator.local.jobs import Jobs
 from activator.local.notify import Message, NotifySocket
-from activator.local.services.base import ServiceBase
+from activator.local.relations import Relations
+from activator.local.services.context import Context
 from activator.local.services.family import Family
 from activator.local.services.output import Intake
 from activator.local.services.service import Service
@@ -33,12 +33,13 @@ from activator.local.services.states import GONE, State
 from activator.local.sockets.life import OVER, SocketLife
 from activator.local.sockets.per_connection import PerConnectionSocket
 from activator.local.sockets.shared import SharedSocket
-from activator.local.units.models import Listen, Plan, SocketUnit
+from activator.local.sockets.taken import Taken
+from activator.local.sockets.vanishing import Vanishing
+from activator.local.units.models import Plan, SocketUnit
 from activator.local.units.paths import RuntimeDir
+from activator.unitfile.address import Address
 
 _POLL = 0.02  # seconds
-# What may be opened by several at once.
-_SHARED_KINDS = ("netlink", "special", "mqueue")
 
 
 class Supervisor:
@@ -53,6 +54,7 @@ class Supervisor:
 
     Attributes:
         intake: Reads what the services write.
+        bonds: What sockets have to do with services beside starting their own.
         services: Name → the services that are loaded, instances of templates while they
             live.
         sockets: Name → the socket units.
@@ -70,33 +72,47 @@ class Supervisor:
         self._plan = plan
         self._emit = on_event
         self._runtime = runtime or RuntimeDir()
-        self._environment = dict(environment or {})
         self.intake = Intake()
+        self.family = Family()
         self.services: dict[str, Service] = {}
         self.sockets: dict[str, SocketLife] = {}
+        self.stays = False
+        # All but the instances of templates that have nothing to do with other units.
         self._linked: dict[str, Service] = {}
         # Those that were closed for a reload and whose connections are still served.
         self._retired: list[SocketLife] = []
-        self._jobs: Jobs | None = None
-        self._followers = Followers(self.services, self._follow)
-        self._context: Context | None = None
-        self._notify: NotifySocket | None = None
+        # The services that have not gone.
+        self._live: set[Service] = set()
+        self._taken = Taken()
+        self._relations = Relations()
+        self.bonds = bonds = Bonds(on_event, self._relations)
+        self._jobs = Jobs(
+            self._linked, self._relations, self._on_dependency, bonds.need, bonds.stop_with
+        )
+        self._followers = Followers(self.services, self._relations, self._follow)
+        self._context = Context(
+            on_event,
+            self.family,
+            self._changed,
+            told=self._followers.told,
+            extra=dict(environment or {}),
+            intake=self.intake,
+        )
+        self._notify: NotifySocket | None = None  # until a service needs it
+        self._vanishing = Vanishing()
+        if self._vanishing.fileno() >= 0:
+            asyncio.get_running_loop().add_reader(self._vanishing, self._on_vanished)
         self._over = asyncio.Event()
-        self._opened: list[tuple[SocketUnit, Listen]] = []
-        self.stays = False
-        self._serving = False
-        self._stopping = False
+        self._looking = self._serving = self._stopping = self._ended = False
+        self._add_services(plan)
+        for unit in plan.sockets:
+            self.sockets[unit.name] = self._life(unit)
+        self._group()
 
     @property
     def lives(self) -> list[SocketLife]:
         """Return all socket units, also those that have connections only."""
         return [*self.sockets.values(), *self._retired]
-
-    @property
-    def family(self) -> Family:
-        """Return what knows our processes; :meth:`open` has made it."""
-        assert self._context is not None  # noqa: S101 - see above
-        return self._context.family
 
     @property
     def addresses(self) -> list[Address]:
@@ -111,15 +127,15 @@ class Supervisor:
         """
         problems: list[ActivatorError] = []
         try:
-            self._prepare()
             for life in self.sockets.values():
-                problems += await life.start(self._refuse_twice)
+                problems += await life.start(self._taken.take)
         except BaseException:
             self.close()
             raise
         if problems:
             self.close()
             raise combine(problems)
+        self._watch_paths()
         for life in self.sockets.values():
             life.announce()
 
@@ -131,25 +147,31 @@ class Supervisor:
         Returns:
             Whether it ended because it was asked to.
         """
-        assert self._context is not None  # noqa: S101 - open() has made it
-        family = self._context.family
         try:
             if not self._stopping:
                 self._serving = True
                 for life in self.sockets.values():
                     life.listen()
+                self._jobs.start(*self.bonds.pulled(self.sockets))
                 self._look()
                 await self._over.wait()
         finally:
-            self.take_over()
-            for service in [*self.services.values()]:
-                service.abandon()
-            self.close()
-            # KillMode=process leaves processes to a system that goes on, but this one ends.
-            while family.signal(signal.SIGKILL):
-                time.sleep(_POLL)  # noqa: ASYNC251 - the loop has nothing left to do
+            self.end()
         self._emit(Event("stopped"))
         return self._stopping
+
+    def end(self) -> None:
+        """Kill what runs and close what is open, at once; nothing is left of this run."""
+        if self._ended:
+            return
+        self._ended = True
+        self.take_over()
+        for service in [*self.services.values()]:
+            service.abandon()
+        self.close()
+        # KillMode=process leaves processes to a system that goes on, but this one ends.
+        while self.family.signal(signal.SIGKILL):
+            time.sleep(_POLL)
 
     def stop(self) -> None:
         """Close the sockets and let every service end; called again, kill them.
@@ -167,13 +189,13 @@ class Supervisor:
         self.take_over()
         for life in self.sockets.values():
             life.stop()
-        for service in [*self.services.values()]:
-            if again:
+        if again:
+            for service in [*self.services.values()]:
                 service.kill()
-            elif service.unit.name in self._linked:
-                self._all_jobs.stop(service.unit.name)
-            else:
-                service.stop()
+        else:
+            self._jobs.stop(*self._linked)
+            for name in self.services.keys() - self._linked.keys():
+                self.services[name].stop()
         self._look()
 
     def close(self) -> None:
@@ -184,86 +206,102 @@ class Supervisor:
             asyncio.get_running_loop().remove_reader(self._notify)
             self._notify.close()
             self._notify = None
-        if self._context is not None:
-            self._context.close()
+        if self._vanishing.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._vanishing)
+            self._vanishing.close()
+        self._context.close()
 
-    def start_unit(self, name: str) -> None:
-        """Start a service, and first what it requires."""
-        self._all_jobs.start(name)
+    def start_units(self, *names: str) -> None:
+        """Start services, and first what they require."""
+        self._jobs.start(*names)
 
     def stop_unit(self, name: str) -> None:
-        """Stop a service, or a socket unit, and what requires it."""
+        """Stop a service, or a socket unit, and what requires it or is part of it."""
         if name in self.sockets:
             self.sockets[name].stop()
-        elif name in self._linked:
-            self._all_jobs.stop(name)
-        else:
-            self.services[name].stop()
+        stopped = self.bonds.stop_with(name)
+        for each in self.services.keys() & {*stopped} - self._linked.keys():
+            self.services[each].stop()
+        self._jobs.stop(*stopped)
 
-    def restart_unit(self, name: str) -> None:
-        """Stop a service and start it again."""
-        self._all_jobs.restart(name)
+    def restart_units(self, *names: str) -> None:
+        """Stop services and start them again."""
+        self._jobs.restart(*names)
 
     def starters(self, name: str) -> Iterator[str]:
         """Yield the open sockets whose clients start a service."""
-        for life in self.sockets.values():
-            if life.unit.service == name and not life.unit.accept and life.state not in OVER:
+        for life in self._starting.get(name, ()):
+            if not life.unit.accept and life.state not in OVER:
                 yield life.unit.name
 
     def waits(self, name: str) -> bool:
         """Tell whether a service is being started, stopped or restarted."""
-        return self._all_jobs.waits(name)
+        return self._jobs.waits(name)
 
     # --- inside ------------------------------------------------------------------------
 
-    @property
-    def _all_jobs(self) -> Jobs:
-        """Return the jobs, which exist once everything is open."""
-        assert self._jobs is not None  # noqa: S101 - open() has made it
-        return self._jobs
-
-    def _prepare(self) -> None:
-        """Make the services and the sockets' lives; nothing is open or started yet."""
-        context = self._context = Context(
-            self._emit, Family(), self._changed, extra=self._environment, intake=self.intake
-        )
-        self._jobs = Jobs(self._linked, self._on_dependency)
-        context.told = self._followers.told
-        if self._plan.notifies:
-            self._listen_for_messages(context)
-        for name, unit in self._plan.services.items():
-            service = Service(unit, context, partial(self._passed, name))
-            self.services[name] = self._linked[name] = service
-        for socket in self._plan.sockets:
-            self.sockets[socket.name] = self._life(socket, context)
-
-    def _listen_for_messages(self, context: Context) -> None:
-        """Make the socket behind NOTIFY_SOCKET, once."""
-        if self._notify is None:
+    def _add_services(self, plan: Plan) -> list[str]:
+        """Make the services of a plan that are new; return their names."""
+        if plan.notifies and self._notify is None:
             self._notify = NotifySocket(self._on_message)
-            context.notify_path = self._notify.path
+            self._context.notify_path = self._notify.path
             asyncio.get_running_loop().add_reader(self._notify, self._notify.receive)
+        added = [name for name in plan.services if name not in self.services]
+        for name in added:
+            service = Service(plan.services[name], self._context, partial(self._passed, name))
+            self.services[name] = service
+            self._link(service)
+        return added
 
-    def _life(self, unit: SocketUnit, context: Context) -> SocketLife:
+    def _link(self, service: Service) -> None:
+        """Have jobs for a service that has to do with others."""
+        self._linked[service.unit.name] = service
+        self._relations.set(service.unit.name, service.unit.relations)
+
+    def _drop(self, service: Service) -> None:
+        """Forget an instance that has gone, and close its connection."""
+        if service.unit.name not in self._plan.services:
+            self._forget(service.unit.name)
+            for life in self.lives:
+                if isinstance(life, PerConnectionSocket):
+                    life.gone(service)
+
+    def _forget(self, name: str) -> None:
+        """Drop a service that has gone."""
+        self.services.pop(name, None)
+        self._linked.pop(name, None)
+        self._relations.remove(name)
+
+    def _life(self, unit: SocketUnit) -> SocketLife:
         """Make the life of a socket unit, by its mode."""
-        common = (unit, context, self._runtime, self._on_over)
+        common = (unit, self._context, self._runtime, self._on_over)
         if unit.accept:
             template = self._plan.templates[unit.service]
             return PerConnectionSocket(
                 *common, template=template, activate=self._add, adopt=self._adopt
             )
         service = self.services[unit.service]
-        return SharedSocket(*common, service=service, activate=self.start_unit)
+        return SharedSocket(*common, service=service, activate=self.start_units)
+
+    def _group(self) -> None:
+        """Find anew which sockets a service has to do with; to be called when others are there."""
+        self._places = {name: place for place, name in enumerate(self.sockets)}
+        self._starting: dict[str, list[SocketLife]] = {}
+        for life in self.lives:
+            self._starting.setdefault(life.unit.service, []).append(life)
+        self.bonds.learn(self.sockets.values())
 
     def _passed(self, name: str) -> list[Passed]:
         """Return the descriptors of all sockets of a service, in the units' order."""
         more = self._plan.services[name].sockets
-        return [
-            passed
-            for life in self.sockets.values()
-            if not life.unit.accept and (life.unit.service == name or life.unit.name in more)
-            for passed in life.passed()
-        ]
+        found = [*self._starting.get(name, ())]
+        found += [self.sockets[each] for each in more if each in self.sockets]
+        lives = {
+            self._places[life.unit.name]: life
+            for life in found
+            if not life.unit.accept and self.sockets.get(life.unit.name) == life
+        }
+        return [passed for _, life in sorted(lives.items()) for passed in life.passed()]
 
     def _add(self, service: Service) -> None:
         """Start an instance, which is gone when it ends."""
@@ -272,8 +310,8 @@ class Supervisor:
         relations = service.unit.relations
         pulled = (*relations.requires, *relations.wants, *relations.upholds)
         if any(other in self._linked for other in pulled):
-            self._linked[name] = service
-            self._all_jobs.start(name)
+            self._link(service)
+            self._jobs.start(name)
         else:
             service.start()
 
@@ -287,28 +325,29 @@ class Supervisor:
             if isinstance(life, PerConnectionSocket):
                 life.take_over()
 
-    def _changed(self, service: ServiceBase, before: State) -> None:
+    def _changed(self, service: Service, before: State) -> None:
         """Take note that a service is in another state."""
         name = service.unit.name
+        if service.state in GONE:
+            self._live.discard(service)
+        else:
+            self._live.add(service)
+        self._relations.set(name, service.unit.relations)  # it may be another unit now
         if name in self._linked:
-            self._all_jobs.changed(service, before)
+            self._jobs.changed(service, before)
         if name in self._plan.services:
             asyncio.get_running_loop().call_soon(self._tell_sockets, name)
         self._followers.changed(service, before)
-        if name not in self._plan.services and service.state in GONE:
-            self._linked.pop(name, None)
-            self.services.pop(name, None)
-            for life in self.lives:
-                if isinstance(life, PerConnectionSocket):
-                    life.gone(service)
+        self.bonds.changed(service, before)
         if service.state in GONE:
+            self._drop(service)
             self._look()
 
     def _tell_sockets(self, name: str) -> None:
         """Let the sockets of a service see in which state it is now."""
-        waits = self._all_jobs.waits(name)
-        for life in self.lives:
-            if isinstance(life, SharedSocket) and life.unit.service == name:
+        waits = self._jobs.waits(name)
+        for life in self._starting.get(name, ()):
+            if isinstance(life, SharedSocket):
                 life.service_changed(waits=waits)
 
     def _on_dependency(self, service: Service, failed: str) -> None:
@@ -316,59 +355,43 @@ class Supervisor:
         what = f"not started: it requires {failed}, which has not started (dependency)"
         self._emit(Event("failed", service.unit.name, f"{what}; see why"))
         self._tell_sockets(service.unit.name)
+        self._followers.unstarted(service)
+        self._drop(service)
 
     def _on_over(self, life: SocketLife) -> None:
         """Take note that a socket unit listens no more."""
         self._followers.socket_ended(life.unit, life.result)
+        self._jobs.closed(life.unit.name, life.unit.relations)
         self._look()
 
+    def _watch_paths(self) -> None:
+        addresses = self.addresses
+        self._vanishing.follow(each.path for each in addresses if each.has_node)
+
+    def _on_vanished(self) -> None:
+        self._vanishing.drain()
+        for life in self.sockets.values():
+            life.look()
+
     def _follow(self, name: str) -> None:
-        """Start what follows a unit that has ended, unless all is to end."""
         if self._serving and not self._stopping:
-            self._all_jobs.start(name)
+            self._jobs.start(name)
 
     def _look(self) -> None:
-        """See whether anything is left."""
-        sockets = any(life.state not in OVER for life in self.lives)
-        services = any(service.state not in GONE for service in self.services.values())
-        services |= any(life.busy for life in self.lives)
-        left = sockets or services or (self.stays and not self._stopping)
-        if self._serving and not left:
+        """See soon whether anything is left: once for all that happens at a time."""
+        if self._serving and not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look_now)
+
+    def _look_now(self) -> None:
+        self._looking = False
+        sockets = any(life.state not in OVER or life.busy for life in self.lives)
+        if not (self._live or sockets or (self.stays and not self._stopping)):
             self._over.set()
 
     def _on_message(self, message: Message) -> None:
         """Give a notification to the service whose process has sent it."""
-        assert self._context is not None  # noqa: S101 - open() has made it
         self._context.descriptors.look(max(message.descriptors, default=0))
-        service = self._owner(message.sender)
+        service = messages.sender(message.sender, self.services.values(), self.family)
         if service is not None:
             messages.take(service, message)
-
-    def _owner(self, pid: int) -> Service | None:
-        """Return the service that a process belongs to, None if it has gone or is no one's."""
-        assert self._context is not None  # noqa: S101 - open() has made it
-        try:
-            session = os.getsid(pid)
-        except ProcessLookupError:
-            return None
-        live = [service for service in self.services.values() if service.state not in GONE]
-        for service in live:
-            if session in service.processes.sessions:
-                return service
-        invocation = self._context.family.invocation_of(pid)
-        return next((each for each in live if each.processes.invocation == invocation), None)
-
-    def _refuse_twice(self, unit: SocketUnit, listen: Listen) -> None:
-        """Refuse an address that another line of this run has, rather than blame a stranger."""
-        if listen.address.kind in _SHARED_KINDS:
-            return
-        for other_unit, other in self._opened:
-            reuse = "ReusePort" in unit.options.values and "ReusePort" in other_unit.options.values
-            same = listen.address.resolved() == other.address.resolved()
-            if same and not (reuse and listen.address.is_ip):
-                raise ActivatorError(
-                    f"{listen.address.human()} is the same address as in {other.place}",
-                    f"change {listen.address.directive}=",
-                    place=listen.place,
-                )
-        self._opened.append((unit, listen))

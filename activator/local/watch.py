@@ -11,12 +11,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from glob import glob
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
+from activator.common.extras import installing
 from activator.errors import ActivatorError
-from activator.local.units.find import drop_in_folders
 from activator.local.units.models import Plan
 from activator.local.units.service_model import ServiceUnit
+from activator.unitfile.search import dropin_directories
 
 # What is looked at in a directory.
 _SUFFIXES = (".py", ".socket", ".service", ".conf", ".toml")
@@ -45,9 +48,12 @@ class Watch:
         try:
             import watchfiles  # noqa: PLC0415 - an extra
         except ImportError:
-            hint = "run `pip install watchfiles`, or install python3-watchfiles"
-            raise ActivatorError("--reload needs watchfiles", hint) from None
+            raise ActivatorError("--reload needs watchfiles", installing("reload")) from None
         self._watch = watchfiles.awatch
+        # The version of Debian 12 does not know it.
+        option = "ignore_permission_denied"
+        known = option in signature(watchfiles.awatch).parameters
+        self._options: dict[str, Any] = {option: True} if known else {}
         self._stirred = asyncio.Event()
         self._paths: tuple[str, ...] = ()
         self.follow(paths)
@@ -109,7 +115,7 @@ class Watch:
             debounce=_STEP_MS,
             recursive=recursive,
             raise_interrupt=False,
-            ignore_permission_denied=True,
+            **self._options,
         )
         try:
             async for _ in watching:
@@ -131,9 +137,7 @@ class Watch:
         return False
 
 
-def _roots(
-    paths: Iterable[str],
-) -> tuple[set[tuple[str, int, int]], set[tuple[str, int, int]]]:
+def _roots(paths: Iterable[str]) -> tuple[set[tuple[str, int, int]], set[tuple[str, int, int]]]:
     """Return the directories to be watched, alone and with all below, as they are now.
 
     Of whatever may be replaced, or is still to come, the directory that it will be in is
@@ -199,7 +203,10 @@ def paths_of(plan: Plan, files: Iterable[str]) -> list[str]:
     for place in places:
         path = Path(place if Path(place).exists() else place.rpartition(":")[0])
         if path.suffix in (".socket", ".service"):
-            found += [str(path), *(f"{path.parent}/{name}" for name in drop_in_folders(path.name))]
+            found += [
+                str(path),
+                *(f"{path.parent}/{name}" for name in dropin_directories(path.name)),
+            ]
         elif path.is_file():
             found.append(str(path))
     for each in units:

@@ -26,6 +26,16 @@ def __getattr__(name: str) -> object:
 
 
 @pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> "Generator[None, Any]":
+    """Say in the error of a test that a service has failed at its start, and with which words."""
+    outcome = yield
+    if outcome.excinfo is not None:
+        start = getattr(item, "funcargs", {}).get("activate")
+        if text := getattr(start, "failure", ""):
+            outcome.excinfo[1].add_note(text)
+
+
+@pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, Any]":
     """Show what has happened in what a failed test has activated."""
     outcome = yield

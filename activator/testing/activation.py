@@ -2,17 +2,26 @@
 
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from activator.activated import ActivationError, Address, Run, own_environment
+from activator.local.activated import (
+    PATIENCE,
+    ActivationError,
+    Address,
+    Run,
+    own_environment,
+)
 
 __all__ = ["Activate", "Activated", "ActivationError", "Address"]
 
+# Seconds in which what has just happened arrives, and what tells of a failure.
+_QUIET = 0.1
+_WORDS = ("output", "note", "failed", "ended", "broken")
 _LISTEN = "127.0.0.1:1"  # the port is replaced by a free one
 
 
@@ -28,6 +37,30 @@ class Activated(Run):
         self._runtime = tempfile.mkdtemp(prefix="activator-")
         options = ["--free-ports", "--runtime-dir", f"{self._runtime}/run"]
         super().__init__([*options, *arguments], environment)
+
+    @property
+    def failure(self) -> str:
+        """Return what a service that has failed at its start has said; empty if none has."""
+        self._read(_QUIET)  # it may still be on its way
+        unit = next((e["unit"] for e in self.events if e["kind"] == "broken"), "")
+        own = [e for e in self.events if unit and e.get("unit") == unit and e["kind"] in _WORDS]
+        return "\n".join(dict.fromkeys(f"{unit}: {e['text']}" for e in own))
+
+    def connect(self, unit: str = "", number: int = 0, timeout: float = PATIENCE) -> socket.socket:
+        """Connect as the first client does, or any other; see :meth:`address`.
+
+        Returns:
+            The connected socket, which the caller closes.
+
+        Raises:
+            ActivationError: A service has failed at its start.
+        """
+        try:
+            return super().connect(unit, number, timeout)
+        except OSError as error:
+            if failure := self.failure:
+                raise ActivationError(failure) from error
+            raise
 
     def stop(self) -> int:
         """Stop it with all services, remove its files, and return its exit status."""
@@ -48,15 +81,15 @@ class Activate:
         """Return what has happened in all that was activated, as text."""
         return "\n\n".join(each.transcript for each in self._running)
 
+    @property
+    def failure(self) -> str:
+        """Return what those that have failed at their start have said; empty if none has."""
+        return "\n".join(filter(None, (each.failure for each in self._running)))
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         while self._running:
             self._running.pop().stop()
 
@@ -68,6 +101,7 @@ class Activate:
         accept: bool = False,
         environment: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
+        fail_fast: bool = True,
     ) -> Activated:
         """Run specs or units, a handler, or a command, and wait until all listens.
 
@@ -81,6 +115,8 @@ class Activate:
             accept: Whether each connection gets a process of its own; for handler and command.
             environment: Variables for the services.
             options: More options of `activator run`.
+            fail_fast: Whether a service that fails at its start ends all, so that nobody waits
+                for it in vain; otherwise it is started again as its unit says.
 
         Returns:
             What runs; it is stopped after the test.
@@ -88,7 +124,7 @@ class Activate:
         Raises:
             ActivationError: It cannot be run.
         """
-        words = [*options]
+        words = ["--exit-on-failure"] * fail_fast + [*options]
         variables = dict(environment or {})
         if handler:
             command = [sys.executable, "-m", "activator", "serve", _named(handler)]

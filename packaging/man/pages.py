@@ -23,7 +23,12 @@ ROOT = Path(__file__).parents[2]
 # Page → what it is made from, and what it is about in a line.
 DOCUMENTS = {
     "activator.toml.5": ("spec.md", "the spec that units are made from"),
-    "activator.7": ("runtime.md", "what runs inside a socket-activated service"),
+    "activator-needs.7": ("hardening.md", "what a hardened service may do nevertheless"),
+    "activator-runtime.7": ("runtime.md", "what runs inside a socket-activated service"),
+    "activator-descriptors.7": ("descriptors.md", "passed descriptors, by kind and by name"),
+    "activator-local.7": ("local.md", "unit files that run without systemd"),
+    "activator-rules.7": ("rules.md", "what activator check finds"),
+    "activator-testing.7": ("testing.md", "the pytest plugin"),
 }
 STATUS = """\
 **0**
@@ -36,8 +41,13 @@ STATUS = """\
 : wrong usage
 """
 _HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
+_FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 _COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
-_TABLE = re.compile(r"^\|.*\|\n\| ---.*\n((?:\|.*\|\n?)*)", re.MULTILINE)
+_TABLE = re.compile(r"^\|.*\|\n\|[ :]*---.*\n((?:\|.*\|\n?)*)", re.MULTILINE)
+# What heads the column that comes first in a list; else it is the last one.
+_SAYING = ("meaning", "opens", "finds")
+# troff takes what begins with a dot for a macro, and go-md2man lets it.
+_DOTTED = re.compile(r"^(?=\.)", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]+\)")
 
 
@@ -136,8 +146,11 @@ def _option(option: click.Parameter, context: click.Context) -> str:
 def document_page(name: str, section: str, text: str, summary: str) -> str:
     """Return the page of a document: its title becomes the name, its headings move up."""
     body = _COMMENT.sub("", text).partition("\n")[2]
-    body = _HEADING.sub(lambda match: f"{match[1][1:]} {_cased(match)}", body)
-    body = _LINK.sub(r"\1", _TABLE.sub(_definitions, body))
+    # Every other part is a block of code.
+    parts = _FENCE.split(body)
+    parts[::2] = map(_prose, parts[::2])
+    parts[1::2] = (_DOTTED.sub(" ", part) for part in parts[1::2])
+    body = "".join(parts)
     return "\n".join(
         [
             _head(name, section, summary),
@@ -147,19 +160,23 @@ def document_page(name: str, section: str, text: str, summary: str) -> str:
     )
 
 
+def _prose(text: str) -> str:
+    """Return what stands between blocks of code: headings a level higher, tables as lists."""
+    text = _HEADING.sub(lambda match: f"{match[1][1:]} {_cased(match)}", text)
+    return _LINK.sub(r"\1", _TABLE.sub(_definitions, text))
+
+
 def _definitions(table: re.Match[str]) -> str:
     """Return a table as a list of terms and their meanings, which fit any width."""
-    headings = _cells(table[0].partition("\n")[0])
+    _, *headings = _cells(table[0].partition("\n")[0])
+    saying = next((name for name in headings if name.lower() in _SAYING), headings[-1])
     records = []
     for row in table[1].splitlines():
-        term, *details, text = _cells(row)
-        more = [
-            f"{heading}: {cell}"
-            for heading, cell in zip(headings[1:], details, strict=False)
-            if cell
-        ]
-        meaning = [f"{text.rstrip('.')}."] if text else []
-        records.append(f"{term}\n: {' '.join([*meaning, *(f'{item}.' for item in more)])}\n")
+        term, *cells = _cells(row)
+        told = dict(zip(headings, cells, strict=False))
+        parts = [told.pop(saying), *(f"{name}: {cell}" for name, cell in told.items() if cell)]
+        meaning = " ".join(f"{part.rstrip('.')}." for part in parts if part)
+        records.append(f"{term}\n: {meaning[:1].upper()}{meaning[1:]}\n")
     return "\n".join(records)
 
 

@@ -3,9 +3,8 @@
 import fcntl
 import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -15,23 +14,33 @@ from tests.boxes.box import Box
 from tests.boxes.needs import missing_for_boxes, required
 from tests.boxes.recipes import BOX, MOVING, SUITES, Recipe
 from tests.boxes.roots import RootError, ensure_root, locked
+from tests.support.dist import BuildError, build_sdist, build_wheel
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import Scheduling
 
+# The suite whose systemd is tried where one is enough.
+ONE = "trixie"
 PROJECT = Path(__file__).parents[2]
-# What the wheel is made from; a copy is built, so that no build/ appears in the checkout.
-WHEEL_SOURCES = ("README.md", "LICENSE", "pyproject.toml", "activator", "templates", "units")
-BUILD_WHEEL = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use a box, so that ``-m 'not box'`` leaves them out."""
+    """Mark the tests that use a box, so that ``-m 'not box'`` leaves them out.
+
+    They run on one systemd, and on the others with ``make stress``, but for those marked
+    ``each_systemd``.
+    """
     for item in items:
         if isinstance(item, pytest.Function) and "box" in item.fixturenames:
             item.add_marker("box")
+            params = item.callspec.params
+            suite = params.get("box") or params.get("packages")
+            everywhere = any(map(item.get_closest_marker, ("stress", "each_systemd")))
+            if suite not in (ONE, None) and not everywhere:
+                item.add_marker("stress")
+                item.add_marker("other_systemd")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,42 +78,36 @@ def box_root(suite: str, recipe: Recipe = BOX) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel under test, built once for all workers of a run."""
-    base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    target = base / "wheel"
-    with locked(base / "wheel.lock", fcntl.LOCK_EX):
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the sdist under test, built once for all workers of a run."""
+    return _once(_shared(tmp_path_factory) / "sdist", build_sdist)
+
+
+@pytest.fixture(scope="session")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel under test, built once for all workers of a run, from the sdist."""
+    return _once(_shared(tmp_path_factory) / "wheel", partial(build_wheel, sdist))
+
+
+def _once(target: Path, build: Callable[[Path], Path]) -> Path:
+    """Have something built into a directory, unless another worker has done so; return its path."""
+    with locked(target.with_suffix(".lock"), fcntl.LOCK_EX):
         if not target.is_dir():
-            _build_wheel(base / "wheel.sources", target)
-    (path,) = target.glob("*.whl")
+            making = target.with_suffix(".partial")
+            shutil.rmtree(making, ignore_errors=True)
+            try:
+                build(making)
+            except BuildError as error:
+                pytest.fail(f"not built: {error}", pytrace=False)
+            making.rename(target)
+    (path,) = target.iterdir()
     return path
 
 
-def _build_wheel(sources: Path, target: Path) -> None:
-    shutil.rmtree(sources, ignore_errors=True)
-    sources.mkdir()
-    for name in WHEEL_SOURCES:
-        path = PROJECT / name
-        if path.is_dir():
-            shutil.copytree(path, sources / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(path, sources)
-    partial = sources / "dist"
-    done = subprocess.run(
-        [sys.executable, "-c", BUILD_WHEEL, str(partial)],
-        cwd=sources,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    if done.returncode:
-        # Each test that needs the wheel shows this: the last lines will do.
-        reason = "\n".join(done.stderr.strip().splitlines()[-5:])
-        pytest.fail(f"the wheel could not be built:\n{reason}", pytrace=False)
-    partial.rename(target)
-    shutil.rmtree(sources)
+def _shared(factory: pytest.TempPathFactory) -> Path:
+    """Return a directory that all workers of a run have."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 @pytest.fixture(scope="session", params=list(SUITES))

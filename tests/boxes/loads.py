@@ -8,7 +8,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from activator import spec
+from activator.generate import specfile
 from tests.boxes.box import UNITS, Box, Inside
 
 INSIDE = Path(__file__).with_name("inside")
@@ -18,6 +18,8 @@ ASYNC = 'handler = "activator.examples.echo:echo"\n'
 PLAIN = 'handler = "plain:echo"\napp-dir = "/srv/load"\n'
 EACH = 'mode = "per-connection"\n'
 WARM = EACH + 'isolation = "process"\n'
+# Restarts at a pace for clients that wait through many kills.
+QUICK = 'RestartSec = "250ms"\n'
 # The sorts of services → the keys of their specs.
 SHARED = {
     "async": ASYNC,
@@ -54,7 +56,7 @@ def serving(box: Box, keys: str, socket: str = "", service: str = "") -> Iterato
     )
     box.write("/srv/load/plain.py", MODULE)
     box.write("/root/load.toml", text)
-    name = spec.loads(text).name
+    name = specfile.loads(text).name
     paths = box.run("activator", "gen", f"/root/{name}.toml", "-o", str(UNITS)).stdout.split()
     with box.units({path.rpartition("/")[2]: box.read(path) for path in paths}):
         box.systemctl("start", "load.socket")
@@ -146,16 +148,18 @@ def under_load(box: Box, number: int, times: int, *command: str) -> Clients:
 def kill_over_and_over(
     box: Box, number: int, times: int, interval: float, unit: str = SERVICE
 ) -> dict[str, int]:
-    """Kill a service with all its processes so many times; return what clients have seen."""
+    """Kill a service with all its processes so many times; return what clients have seen.
+
+    Each main process gets the interval, in seconds, to start and serve before it is killed.
+    """
     with clients(box, number) as talking:
-        start = monotonic()
-        for turn in range(1, times + 1):
+        for _ in range(times):
             before = box.show(unit, "MainPID") if "*" not in unit else ""
             # Of the instances that a pattern stands for, some may just have ended.
             box.systemctl("kill", "--signal=KILL", unit, check=bool(before))
             if before:
                 box.wait_for(partial(replaced, box, before), "another main process")
-            sleep(max(start + turn * interval - monotonic(), 0))
+            sleep(interval)
         return talking.end()
 
 

@@ -83,7 +83,7 @@ BUILD = Recipe(
 # A systemd to boot, on which a reader of the tutorial packages a daemon.
 TUTORIAL = Recipe("tutorial", (*BOX.packages, "build-essential", "debhelper"), BOX.options)
 # Other people's units that come with a socket, and their daemons: small ones, none of which
-# needs more than itself. Built for the one test that wants it.
+# needs more than itself.
 DAEMONS = Recipe(
     "daemons",
     (
@@ -106,4 +106,69 @@ DAEMONS = Recipe(
     ),
     ("--variant=minbase", *OPTIONS),
 )
-RECIPES = {recipe.name: recipe for recipe in (BOX, BUILD)}
+# Programs that nobody here wrote, from which needs are learned.
+LEARN = Recipe(
+    "learn",
+    (
+        *BOX.packages,
+        "bind9-dnsutils",
+        "dnsmasq-base",
+        "gunicorn",
+        "haproxy",
+        "memcached",
+        "mosquitto",
+        "mosquitto-clients",
+        "nodejs",
+        "prometheus-node-exporter",
+        "python3-django",
+        "python3-flask",
+        "python3-httptools",
+        "python3-uvicorn",
+        "python3-waitress",
+        "redis-server",
+        "strace",
+    ),
+    BOX.options,
+)
+# The same to boot, with more that comes with a socket; none of it is started by itself. Built
+# for the one test that wants it.
+OBSERVED = Recipe(
+    "observed",
+    (
+        *BOX.packages,
+        "acpid",
+        "approx",
+        "atftpd",
+        "avahi-daemon",
+        "cups-daemon",
+        "fcgiwrap",
+        "gpsd",
+        "lvm2",
+        "micro-httpd",
+        "multipath-tools",
+        "oidentd",
+        "open-iscsi",
+        "openssh-server",
+        "pcscd",
+        "rpcbind",
+        "sane-utils",
+        "tang",
+        "uucp",
+        "uuid-runtime",
+    ),
+    (
+        *BOX.options,
+        '--customize-hook=mkdir -p "$1/etc/systemd/system-preset"',
+        '--customize-hook=echo "disable *" >"$1/etc/systemd/system-preset/00-none.preset"',
+        '--customize-hook=chroot "$1" systemctl preset-all --quiet',
+    ),
+)
+# What is built before the tests: each recipe, and its suites.
+ROOTS = {
+    BOX: tuple(SUITES),
+    BUILD: tuple(SUITES),
+    DAEMONS: ("bookworm",),
+    LEARN: ("trixie",),
+    OBSERVED: ("trixie",),
+    TUTORIAL: ("trixie",),
+}

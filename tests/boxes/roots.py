@@ -20,7 +20,7 @@ from time import monotonic
 from typing import TextIO
 
 from tests.boxes.needs import missing_for_roots, required
-from tests.boxes.recipes import BOX, MOVING, RECIPES, SUITES, Recipe
+from tests.boxes.recipes import BOX, MOVING, ROOTS, SUITES, Recipe
 from tests.boxes.sources import debian_source
 
 
@@ -174,7 +174,7 @@ def main(arguments: list[str], stream: TextIO) -> int:
     suites = parser.parse_args(arguments).suites or list(SUITES)
     if unknown := set(suites) - set(SUITES):
         parser.error(f"no such suite: {', '.join(sorted(unknown))}; known are {', '.join(SUITES)}")
-    wanted = [(recipe, suite) for recipe in RECIPES.values() for suite in suites]
+    wanted = [(one, suite) for one, its in ROOTS.items() for suite in its if suite in suites]
     if all(tree_path(suite, recipe).is_dir() for recipe, suite in wanted):
         return 0
     if missing := missing_for_roots():
@@ -187,7 +187,7 @@ def main(arguments: list[str], stream: TextIO) -> int:
         recipe, suite = what
 
         def say(line: str) -> None:
-            stream.write(f"{recipe.name:<5} {suite:<8} {monotonic() - begin:4.0f} s  {line}\n")
+            stream.write(f"{recipe.name:<8} {suite:<8} {monotonic() - begin:4.0f} s  {line}\n")
             stream.flush()
 
         try:

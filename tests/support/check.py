@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from activator.check import check
-from activator.check.model import Finding
+from activator.check.units import Finding
 from activator.check.world import Texts
 
 

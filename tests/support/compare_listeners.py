@@ -11,8 +11,8 @@ import sys
 from systemd import daemon
 
 from activator import ActivatorError
-from activator.claim import claim
-from activator.passed import VARIABLES
+from activator.runtime.commands.exec_claim import claim
+from activator.runtime.variables import VARIABLES
 from tests.support.show_listeners import left, taken
 
 

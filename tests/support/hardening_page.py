@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from activator import hardening
-from activator.hardening import Effect, Need
+from activator.generate import hardening
+from activator.generate.hardening import Effect, Need
+from activator.live.doctor import sandbox
 
 PAGE = Path(__file__).parents[2] / "docs/hardening.md"
 _TABLE = re.compile(r"(?<=<!-- table: )([a-z]+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
@@ -16,7 +17,7 @@ _TABLE = re.compile(r"(?<=<!-- table: )([a-z]+)( -->\n).*?(?=<!-- end -->)", re.
 
 def page(text: str) -> str:
     """Return the page's text with its tables as they should be."""
-    made = {"profiles": _profiles, "lines": _lines, "needs": _needs}
+    made = {"profiles": _profiles, "lines": _lines, "needs": _needs, "symptoms": _symptoms}
     return _TABLE.sub(lambda match: "".join([match[1], match[2], *made[match[1]]()]), text)
 
 
@@ -48,11 +49,38 @@ def _when(row: hardening.Row) -> str:
         "backend": "behind a proxy",
         "by-path": "at a path",
         "by-port": "at a port",
+        "system": "the system's manager",
+        "users": "a user's manager",
     }
     said = [text for key, text in words.items() if key in row.when]
     if row.since:
         said.append(f"systemd {row.since}")
     return ", ".join(said)
+
+
+def _symptoms() -> Iterator[str]:
+    lines: dict[str, dict[str, None]] = {}
+    for row in sandbox.openings():
+        lines.setdefault(row.need, {})[f"`{row.directive}=`"] = None
+    rows = [
+        (
+            row.symptom,
+            f"`{_argument(row.need)}`" if row.need else "none: raise it in [service]",
+            ", ".join(lines[row.need.partition(":")[0]]),
+            row.sure,
+        )
+        for row in sandbox.symptoms()
+    ]
+    return _table(("symptom", "need", "lines that may be the cause", "how sure"), *rows)
+
+
+def _argument(need: str) -> str:
+    """Return a need with the word for its argument that the table of needs has."""
+    words = {"{path}": "PATH", "{place}": "PATH", "{below}": "NAME", "{port}": "PORTS"}
+    words |= {"{group}": "GROUP", "{owner}": "USER"}
+    for term, word in words.items():
+        need = need.replace(term, word)
+    return need
 
 
 def _needs() -> Iterator[str]:

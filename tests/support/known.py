@@ -8,12 +8,12 @@ import sys
 import threading
 from socket import socket
 
-import activator.journal
-from activator.journal import journal
+import activator.runtime.journal
+from activator.runtime.journal import journal
 
 if "NO_JOURNAL" not in os.environ:
     status = os.fstat(2)
-    activator.journal.SOCKET = os.environ.get("SOCKET", "/")
+    activator.runtime.journal.SOCKET = os.environ.get("SOCKET", "/")
     os.environ["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
 
 

@@ -1,8 +1,8 @@
 """Run a program with descriptors passed as the service manager does, or wrongly on purpose.
 
 Called as ``python -S -I launch.py JSON PROGRAM...``; JSON has ``fds`` (descriptors to move to
-3 and up), ``env`` (variables, ``PID`` in a value stands for this process), and
-``nofile`` (a limit on open descriptors, or null).
+3 and up), ``env`` (variables, ``PID`` in a value stands for this process), ``nofile`` (a limit on
+open descriptors, or 0), and ``closed`` (descriptors that the program is to find closed).
 """
 
 import json
@@ -25,6 +25,8 @@ def main() -> None:
         os.environ[name] = value.replace("PID", str(os.getpid()))
     if plan["nofile"]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (plan["nofile"], plan["nofile"]))
+    for fd in plan["closed"]:
+        os.close(fd)
     os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - becoming the program is the point
 
 

@@ -3,9 +3,10 @@
 import random
 from functools import cache
 
-from activator import directives, forms
 from activator.check import catalogue
-from activator.directives import Directive
+from activator.unitfile import directives, forms
+from activator.unitfile.directives import Directive
+from activator.unitfile.sections import OWN_SECTION
 from tests.support import vocabulary
 
 # What systemd says about these depends on the machine, or comes when the unit starts.
@@ -107,7 +108,7 @@ def units(seed: int, count: int) -> dict[str, str]:
     for number in range(count):
         kind = source.choices(list(BASES), weights=[6, 6, 1, 1, 1])[0]
         name = f"mutant-{number}.{kind}"
-        own = catalogue.OWN_SECTION[kind]
+        own = OWN_SECTION[kind]
         text = BASES[kind].replace("{name}", f"mutant-{number}")
         for section in source.choices([own, "Unit", "Install", "Bogus"], [8, 2, 0.5, 0.1], k=2):
             text += f"[{section}]\n"

@@ -6,17 +6,10 @@ tells its first client all it sees, and may write a log, ``/run/pair/NAME.log``.
 
 import os
 
-from tests.support.pair import (
-    POST,
-    WAIT,
-    WITNESS,
-    Pair,
-    fails,
-    life,
-    say,
-    serve,
-)
+from tests.support.pair import POST, WAIT, WITNESS, Pair, fails, life, say, serve
+from tests.support.pairs_commands import COMMANDS
 from tests.support.pairs_starts import STARTS
+from tests.support.pairs_told import TOLD
 
 _CPU = min(os.sched_getaffinity(0))
 _ALL_KINDS = """
@@ -40,7 +33,7 @@ _OPTIONS = {
     "misc": "Priority=3\n    Mark=0x1f\n    Broadcast=yes\n    Timestamping=us\n"
     "    PassCredentials=yes",
     "security": "PassSecurity=yes\n    Timestamping=ns\n    BindIPv6Only=both",
-    "odd": "Priority=-1\n    Mark=0\n    IPTOS=0\n    SendBuffer=0\n    KeepAliveTimeSec=0",
+    "odd": "Priority=-9\n    Mark=0\n    IPTOS=0\n    SendBuffer=0\n    KeepAliveTimeSec=0",
 }
 
 SOCKETS = [
@@ -243,7 +236,7 @@ SERVICES = [
     Pair("data", "", "StandardInput=data\nStandardInputText=one \\x41\nStandardInputData=dHdvCg=="),
     Pair("null", "", "StandardInput=null\nStandardOutput=null\nStandardError=null"),
     Pair("nonblocking", "ListenStream=/run/pair/nonblocking.sock\nListenFIFO=/run/pair/nb.fifo",
-         "NonBlocking=yes"),
+         "NonBlocking=yes\nSyslogIdentifier=blocks-not"),
     Pair("exec", "", "Type=exec"),
     Pair("idle", "", "Type=idle"),
     Pair("notify", "", "Type=notify\nWatchdogSec=20s\nNotifyAccess=all"),
@@ -312,7 +305,7 @@ LIVES = [
     life("never-ready-abort", WAIT, "Type=notify", "TimeoutStartSec=300ms",
           "TimeoutStartFailureMode=abort", "TimeoutAbortSec=1s"),
     life("extended", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {WAIT}",
-          "Type=notify", "TimeoutStartSec=200ms", "Environment=R=EXTEND_TIMEOUT_USEC=500000"),
+          "Type=notify", "TimeoutStartSec=600ms", "Environment=R=EXTEND_TIMEOUT_USEC=1200000"),
     life("runtime-max", WAIT, "RuntimeMaxSec=300ms"),
     life("stubborn", f"signal.signal(15,signal.SIG_IGN); {WAIT}", "TimeoutStopSec=300ms",
           "RuntimeMaxSec=400ms"),
@@ -389,4 +382,4 @@ LIVES = [
     Pair("held", "Accept=yes", 'ExecStart=/usr/bin/python3 -c "import os,time; os.close(3); '
          "time.sleep(1); open('/run/pair/held.log','a').write('end '); time.sleep(0.3)\"", lines=0),
 ]  # fmt: skip
-PAIRS = [*SOCKETS, *SERVICES, *LIVES, *STARTS]
+PAIRS = [*SOCKETS, *SERVICES, *LIVES, *STARTS, *COMMANDS, *TOLD]

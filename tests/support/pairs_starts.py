@@ -86,4 +86,55 @@ _GROUPS = [
     life("group-alone", "sys.exit(4)", "ExitType=cgroup", f"ExecStop={say('stop')}"),
     life("group-restart", "os.fork() or sys.exit(0)", "ExitType=main", "Restart=on-abort"),
 ]  # fmt: skip
-STARTS = [*_CONDITIONS, *_RELATIONS, *_GROUPS]
+
+
+def _bound(
+    name: str, unit: str, other: str, *, service: str = "0", also: str = "", lines: int = 1
+) -> Pair:
+    """Return a pair whose socket has to do with another service.
+
+    Args:
+        name: The name.
+        unit: What its [Unit] says of it.
+        other: That service.
+        service: What its own service does once it has its client.
+        also: More of its own service.
+        lines: How many lines there are before all is stopped.
+    """
+    socket = f"ListenStream=/run/pair/%p.sock\nExecStopPost={say('closed')}"
+    more = {f"{name}-back.service": f"[Service]\n{other}\n"}
+    own = f"ExecStart={serve(service)}\n{also}"
+    return Pair(name, f"{socket}\n[Unit]\n{unit}", own, lines=lines, more=more)
+
+
+_STAYS = f"Type=oneshot\nRemainAfterExit=yes\nExecStart={say('back')}"
+# Goes on once the other service has been at _GO, and then says so.
+_GO = "open('LOG.go','w').close()"
+_GOES = "until test -e LOG.go; do sleep 0.02; done; sleep 0.1; echo back >>LOG"
+_ENDS = f"ExecStart=/bin/sh -c '{_GOES}'"
+_BONDS = [
+    _bound("socket-requires", "Requires=%p-back.service", _STAYS),
+    _bound("socket-wants", "Wants=%p-back.service", _STAYS),
+    _bound("socket-binds", "BindsTo=%p-back.service", _ENDS, service=_GO, lines=2),
+    _bound("socket-part", "PartOf=%p-back.service", _ENDS, service=f"{_GO}; time.sleep(0.5)",
+           also=f"{POST}\n[Unit]\nWants=%p-back.service", lines=2),
+    _bound("socket-conflicts", "Conflicts=%p-back.service", "ExecStart=/bin/sleep 1000",
+           service=WAIT, also="[Unit]\nWants=%p-back.service"),
+    _bound("socket-conflicted", "", "ExecStart=/bin/sleep 1000\n[Unit]\n"
+           "Conflicts=socket-conflicted.socket", service=WAIT,
+           also="[Unit]\nWants=%p-back.service"),
+    _bound("socket-keeps", "Wants=%p-back.service",
+           f"ExecStart=/bin/sh -c '{_GOES}; sleep 1000'\n[Unit]\nStopWhenUnneeded=yes",
+           service=_GO, also="[Unit]\nWants=%p-back.service"),
+]  # fmt: skip
+_SLOWLY = "ExecStart=/bin/sleep 1000\nExecStopPost=/bin/sh -c 'sleep 0.2; echo {} >>LOG'\n"
+_ENDINGS = [
+    Pair("ends", f"ExecStopPre={say('closes')}\nExecStopPost={say('closed')}",
+         f"ExecStart={serve(WAIT)}\nExecStop={say('stop')}\n{POST}\n[Unit]\n"
+         "Wants=ends-1.service ends-2.service ends-3.service\nAfter=ends-1.service\n"
+         "Before=ends-2.service", more={
+             "ends-1.service": f"[Service]\n{_SLOWLY.format(1)}[Unit]\nAfter=ends-3.service\n",
+             "ends-2.service": f"[Service]\n{_SLOWLY.format(2)}",
+             "ends-3.service": f"[Service]\n{_SLOWLY.format(3)}"}),
+]  # fmt: skip
+STARTS = [*_CONDITIONS, *_RELATIONS, *_GROUPS, *_BONDS, *_ENDINGS]

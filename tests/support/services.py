@@ -168,6 +168,7 @@ def launched(
     *,
     names: str | None = None,
     nofile: int = 0,
+    closed: Sequence[int] = (),
     **variables: str | None,
 ) -> Iterator[Service]:
     """Run a command with descriptors passed to it.
@@ -177,6 +178,7 @@ def launched(
         fds: The descriptors, passed as 3 and up; they stay open here.
         names: LISTEN_FDNAMES, if it is to be set.
         nofile: RLIMIT_NOFILE, if it is to be set.
+        closed: Descriptors that it finds closed.
         variables: More variables, or other values for the usual ones; None leaves one out,
             and ``PID`` within one stands for the program's process id.
     """
@@ -186,6 +188,7 @@ def launched(
         "fds": numbers,
         "env": {name: value for name, value in env.items() if value is not None},
         "nofile": nofile,
+        "closed": closed,
     }
     service = Service(
         [sys.executable, "-S", "-I", str(LAUNCH), json.dumps(plan), *command], {}, numbers

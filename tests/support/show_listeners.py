@@ -5,7 +5,7 @@ import json
 import os
 
 from activator import ActivatorError, Listeners, listen_fds
-from activator.listen import VARIABLES
+from activator.runtime.listen import VARIABLES
 
 
 def taken() -> dict[str, object]:

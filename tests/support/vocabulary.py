@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from activator import directives
-from activator.directives import Directive
+from activator.unitfile import directives
+from activator.unitfile.directives import Directive
 
 # Type of a value, with or without what stands behind its colon → a value of it.
 BY_TYPE = {

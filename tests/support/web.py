@@ -5,7 +5,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler
+from threading import Event
 from typing import Any
+
+from aiohttp import web
+
+from activator.examples import web_aiohttp
 
 Send = Callable[[dict[str, Any]], Any]
 
@@ -17,8 +24,10 @@ async def asgi(scope: dict[str, Any], receive: Any, send: Send) -> None:
     while (await receive()).get("more_body"):
         pass
     await asyncio.sleep(float(scope["query_string"] or 0))
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": scope["path"].encode()})
+    body = scope["path"].encode()
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
@@ -26,6 +35,42 @@ def wsgi(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     time.sleep(float(environ["QUERY_STRING"] or 0))
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [environ["PATH_INFO"].encode()]
+
+
+class Plain(BaseHTTPRequestHandler):
+    """Answer with the path, after so many seconds as the query says, in one of the threads."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer."""
+        path, _, query = self.path.partition("?")
+        time.sleep(float(query or 0))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(path)))
+        if self.headers["Connection"]:  # as those of HTTP/1.0 are told
+            self.send_header("Connection", self.headers["Connection"])
+        self.end_headers()
+        self.wfile.write(path.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+async def aiohttp_path(request: web.Request) -> web.Response:
+    """Answer with the path, after so many seconds as the query says."""
+    await asyncio.sleep(float(request.query_string or 0))
+    return web.Response(text=request.path)
+
+
+def aiohttp_application() -> web.Application:
+    """Make an application of it."""
+    app = web.Application()
+    app.router.add_get("/{path:.*}", aiohttp_path)
+    return app
+
+
+aiohttp = partial(web_aiohttp.serve, aiohttp_application)
 
 
 def make_wsgi() -> Any:
@@ -36,6 +81,20 @@ def make_wsgi() -> Any:
 def make_asgi() -> Any:
     """Make the application."""
     return asgi
+
+
+def wsgi_woken(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    """Have the loop look for more of the request, of which there is nothing."""
+    channel = environ["waitress.client_disconnected"].__self__
+    looked = Event()
+
+    def look() -> None:
+        channel.handle_read()
+        looked.set()
+
+    channel.listening.loop.call_soon_threadsafe(look)
+    looked.wait()
+    return wsgi(environ, start_response)
 
 
 def wsgi_broken(*_: Any) -> list[bytes]:

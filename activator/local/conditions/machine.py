@@ -12,8 +12,8 @@ import socket
 from pathlib import Path
 
 from activator.local.conditions.compare import number_fits, operator
-from activator.local.units import values
 from activator.local.units.capabilities import capability_number
+from activator.unitfile import read
 
 # uname(2) → systemd's word.
 _ARCHITECTURES = {
@@ -77,7 +77,7 @@ def memory(text: str) -> bool:
         total = min(total, int(most))
     except (OSError, ValueError):
         pass  # no limit
-    return number_fits(total, sign, values.size(size))
+    return number_fits(total, sign, read.size(size))
 
 
 def environment(text: str) -> bool:
@@ -88,7 +88,7 @@ def environment(text: str) -> bool:
 
 def first_boot(text: str) -> bool:
     """Tell whether this is the machine's first boot, or is not."""
-    return Path("/run/systemd/first-boot").exists() is values.boolean(text)
+    return Path("/run/systemd/first-boot").exists() is read.boolean(text)
 
 
 def host(text: str) -> bool:

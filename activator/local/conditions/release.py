@@ -12,8 +12,8 @@ from pathlib import Path
 
 from activator.errors import ActivatorError
 from activator.local.conditions.compare import operator, version_fits
-from activator.local.units import values
-from activator.unquoting import UNQUOTE, words
+from activator.unitfile import read
+from activator.unitfile.unquoting import UNQUOTE, words
 
 # What the firmware says of its maker or product → who runs the virtual machine.
 _MAKERS = (
@@ -82,7 +82,7 @@ def virtualization(text: str) -> bool:
     container, machine = _container(), _machine()
     found = container or machine
     with suppress(ActivatorError):
-        return values.boolean(text) == bool(found)
+        return read.boolean(text) == bool(found)
     if text in ("container", "vm"):
         return bool(container) if text == "container" else bool(machine and not container)
     return bool(found) and text == found

@@ -1,29 +1,24 @@
-"""What a service is, and what its processes are told: all but where it goes next.
+"""What a service is: its unit, what is known of its life, and how its processes are started.
 
-Source: systemd.exec(5), "Environment variables in spawned processes"; systemd.service(5).
+Source: systemd.service(5).
 """
 
 import math
 from collections.abc import Callable, Sequence
 
-from activator.errors import ActivatorError
-from activator.local.conditions.judge import Skipped
-from activator.local.context import Context
+from activator.local.conditions.judge import Skipped, refusal
 from activator.local.events import Event
 from activator.local.limits import RateLimit
 from activator.local.services import results
-from activator.local.services.directories import OwnDirectories
-from activator.local.services.environment import PID_NAMES, listening
-from activator.local.services.open_files import OpenFiles
+from activator.local.services.context import Context
+from activator.local.services.fd_store import Store
 from activator.local.services.processes import Processes
 from activator.local.services.results import SUCCESS
-from activator.local.services.spawn import EXITS, NotStarted, Passed, Spawner
+from activator.local.services.spawn import Passed
+from activator.local.services.starting import Starter
 from activator.local.services.states import ROWS, State
-from activator.local.services.stored import Store
 from activator.local.units.models import Rate
-from activator.local.units.service_model import ExecCommand, ServiceUnit
-
-NOTIFY_ACCESS = ("none", "main", "exec", "all")
+from activator.local.units.service_model import ExecCommand, ServiceUnit, Statuses
 
 
 class ServiceBase:
@@ -65,47 +60,45 @@ class ServiceBase:
         client: str = "",
         connection: dict[str, str] | None = None,
     ) -> None:
-        self.unit = unit
         self.state = State.DEAD
         self.result = SUCCESS
         self.client = client
-        self.status_text = ""
-        self.main_status: int | None = None
         self.restarts = 0
         self.store = Store(unit.store_max)
-        self.notify_state = ""
-        self.notify_access = unit.notify
         self.reload_failed = False
-        self.refusal: ActivatorError | None = None
+        self.refusal: Exception | None = None
         self._context = context
         self._passed = passed
         self._connection = connection or {}
         self._next_unit = unit
         self._become(unit)
-        self._main_pid = 0
-        self._early = False
-        self.dumped = False
-        self._may_restart = True
-        self._restarting = False
-
-    def renew(self, unit: ServiceUnit) -> None:
-        """Be another unit of the same name from the next start on."""
-        self._next_unit = unit
-
-    def forgive(self) -> None:
-        """Forget how often it was started, as `systemctl reset-failed` does."""
-        rules = self.unit.restarting
-        self._starts = RateLimit(Rate(rules.interval, rules.burst))
-        self.start_limit_hit = False
+        self._forget_last()
 
     def _become(self, unit: ServiceUnit) -> None:
         """Be a unit, while there is no process."""
         self.unit = unit
         self.limits = dict(unit.limits)
         self.processes = Processes(unit, self._context)
-        self._spawner = Spawner(unit.name, unit.execution, self._context, self._on_line)
-        self._directories = OwnDirectories(unit.execution.directories)
+        self._starter = Starter(
+            unit, self._context, self.processes, self._connection, self._on_line
+        )
         self.forgive()
+
+    def _forget_last(self) -> None:
+        """Be as before the first start: nothing is known of the life before."""
+        self.status_text = self.notify_state = ""
+        self.notify_access = self.unit.notify
+        self.main_status: int | None = None
+        self.dumped = False
+        self._main_pid = 0
+        self._distrusted = ""  # why what a PID file names is not taken, as it was told
+        self._main_command: ExecCommand | None = None
+        self._queue: list[ExecCommand] = []
+        self._current: ExecCommand | None = None
+        self._early = False
+        self._asked_to_reload = 0  # microseconds of CLOCK_MONOTONIC
+        self._may_restart = True
+        self._restarting = False
 
     @property
     def activity(self) -> str:
@@ -131,72 +124,32 @@ class ServiceBase:
         """Tell what happens."""
         self._context.emit(Event(kind, self.unit.name, text, self._main_pid, status))
 
-    # --- for its life ------------------------------------------------------------------
+    def forgive(self) -> None:
+        """Forget how often it was started, as `systemctl reset-failed` does."""
+        rules = self.unit.restarting
+        self._starts = RateLimit(Rate(rules.interval, rules.burst))
+        self.start_limit_hit = False
 
-    def _spawn_main(self, command: ExecCommand) -> int:
-        """Start a main process, or one that forks it; return its PID.
+    def _on_line(self, pid: int, line: str) -> None:
+        self._context.emit(Event("output", self.unit.name, line, pid))
 
-        Raises:
-            NotStarted: It cannot be started.
-        """
-        try:
-            with OpenFiles(self.unit.open_files) as opened:
-                return self._spawn_with(command, [*self._descriptors(), *opened])
-        except NotStarted:
-            raise
-        except ActivatorError as error:
-            raise NotStarted(error, EXITS["prepare"]) from None
+    def _note(self, result: str) -> None:
+        """Remember the first result that is no success."""
+        if self.result == SUCCESS:
+            self.result = result
 
-    def _spawn_with(self, command: ExecCommand, passed: Sequence[Passed]) -> int:
-        """Start a main process with descriptors; return its PID.
+    def _start_main(self, command: ExecCommand) -> int:
+        stored = (Passed(fd, name, socket=False) for fd, name in self.store)
+        watchdog = self.limits.get("Watchdog", math.inf)
+        return self._starter.main(command, [*self._passed(), *stored], self.notify_access, watchdog)
 
-        Raises:
-            NotStarted: It cannot be started.
-        """
-        execution = self.unit.execution
-        inetd = "socket" in (execution.stdin, execution.stdout, execution.stderr)
-        numbered = [each for each in passed if each.opened or not inetd]
-        given = self._given() | listening([each.name for each in numbered])
-        names = list(PID_NAMES)
-        if "LISTEN_FDS" not in given:
-            names.remove("LISTEN_PID")
-        if "WATCHDOG_USEC" not in given:
-            names.remove("WATCHDOG_PID")
-        nonblocking = self.unit.nonblocking
-        return self._spawner.start(command, given, passed, nonblocking=nonblocking, pid_names=names)
-
-    def _spawn_control(self, command: ExecCommand) -> int:
-        """Start a command that goes along with the main process; return its PID.
-
-        Raises:
-            NotStarted: It cannot be started.
-        """
-        given = self._given(control=True)
+    def _start_control(self, command: ExecCommand) -> int:
+        if self.state is State.START:
+            return self._start_main(command)
+        told = {}
         if self.state in (State.STOP, State.STOP_POST):
-            given |= results.exit_variables(self.result, self.main_status, dumped=self.dumped)
-        return self._spawner.start(command, given)
-
-    def _descriptors(self) -> list[Passed]:
-        """Return what a main process is passed: the sockets, then what it has stored."""
-        return [*self._passed(), *(Passed(fd, name, socket=False) for fd, name in self.store)]
-
-    def _given(self, *, control: bool = False) -> dict[str, str]:
-        """Return what a process is told besides its unit's environment."""
-        given = {"INVOCATION_ID": self.processes.invocation} | self._connection
-        given |= self._context.told(self.unit.name)
-        needed = ("exec", "all") if control else ("main", "exec", "all")
-        if self._context.notify_path and self.notify_access in needed:
-            given["NOTIFY_SOCKET"] = self._context.notify_path
-            if self.unit.store_max:
-                given["FDSTORE"] = str(self.unit.store_max)
-        if self.main_pid:
-            given["MAINPID"] = str(self.main_pid)
-        if self.unit.pid_file:
-            given["PIDFILE"] = self.unit.pid_file
-        limit = self.limits.get("Watchdog", math.inf)
-        if not control and not math.isinf(limit):
-            given["WATCHDOG_USEC"] = str(round(limit * 1e6))
-        return given | self._directories.environment
+            told = results.exit_variables(self.result, self.main_status, dumped=self.dumped)
+        return self._starter.control(command, self._passed(), self.notify_access, told)
 
     def _tell_end(self) -> None:
         """Tell how its main process ended."""
@@ -207,6 +160,27 @@ class ServiceBase:
             text += " before it said READY=1"
         self.say("ended", text, status=self.main_status)
 
-    def _on_line(self, pid: int, line: str) -> None:
-        """Pass a line of output on."""
-        self._context.emit(Event("output", self.unit.name, line, pid))
+    def _refused(self) -> bool:
+        """Tell whether the unit's conditions or assertions keep it from starting."""
+        self.refusal = refusal(self.unit.conditions)
+        if self.refusal is None:
+            return False
+        self._main_pid = 0
+        self.say("note" if self.skipped else "failed", str(self.refusal))
+        before = self.state
+        if before is State.AUTO_RESTART:
+            self.state = State.DEAD
+        self._context.changed(self, before)  # nothing runs, but whoever waits may go on
+        return True
+
+    def _judge_control(self, status: int | None, *, dumped: bool) -> str:
+        """Return what the end of a command means, and tell of its failure."""
+        if self._current is not None and self._current.may_fail:
+            return SUCCESS
+        if self.state is State.CONDITION:
+            result = results.judge_condition(status)
+        else:
+            result = results.judge(status, Statuses(), daemon=False, dumped=dumped)
+        if result not in (SUCCESS, results.SKIPPED):
+            self.say("note", f"{ROWS[self.state].commands or 'command'}= {results.how(status)}")
+        return result

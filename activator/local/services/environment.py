@@ -9,7 +9,7 @@ import pwd
 from collections.abc import Mapping, Sequence
 
 from activator.local.services import environment_file
-from activator.local.services.settings import Identity
+from activator.local.services.before_exec import Identity
 from activator.local.units.command import search_path
 from activator.local.units.service_model import Execution
 

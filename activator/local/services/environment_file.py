@@ -5,10 +5,11 @@ over quotes that follow each other; a quote inside an unquoted value is itself.
 """
 
 import glob
+import os
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
+from activator.common.regular_file import contents
 from activator.errors import ActivatorError
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -34,7 +35,8 @@ def read(pattern: str, place: str, *, optional: bool) -> dict[str, str]:
         if not paths:
             raise FileNotFoundError(2, "No such file or directory", pattern)
         for path in paths:
-            found |= parse(Path(path).read_text(encoding="utf-8", errors="surrogateescape"))
+            data = contents(path)[0] if path != os.devnull else b""
+            found |= parse(data.decode(errors="surrogateescape"))
     except OSError as error:
         if optional:
             return found

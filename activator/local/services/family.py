@@ -139,14 +139,16 @@ class Family:
         """Signal all that was left to us, also what none can be told to have left.
 
         Returns:
-            Whether there was any.
+            Whether there was any, dead or alive: one that has died since we looked may have left
+            us its own children.
         """
         left = _children() - self._main - self._others
-        strays = [pid for pid in left if not _reaped(pid)]
-        for pid in strays:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
-        return bool(strays)
+        below = _with_descendants(left)
+        for pid in below:
+            if pid not in left or not _reaped(pid):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
+        return bool(left)
 
     def close(self) -> None:
         """Stop adopting."""
@@ -207,6 +209,17 @@ def _children_of(pid: int) -> set[int]:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
             found |= {int(child) for child in task.read_text(encoding="ascii").split()}
+    return found
+
+
+def _with_descendants(pids: Iterable[int]) -> set[int]:
+    """Return processes and all that live below them."""
+    found = set(pids)
+    open_ends = list(found)
+    while open_ends:
+        more = _children_of(open_ends.pop()) - found
+        found |= more
+        open_ends += more
     return found
 
 

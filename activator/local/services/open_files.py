@@ -60,8 +60,11 @@ class OpenFiles:
         if stat.S_ISSOCK(os.stat(file.path).st_mode):  # noqa: PTH116
             return self._connect(file.path)
         flags = next((_FLAGS[option] for option in _FLAGS if option in file.options), os.O_RDWR)
-        descriptor = os.open(file.path, flags | os.O_CLOEXEC | os.O_NOCTTY)
+        # The other end of a FIFO would be waited for.
+        wanted = flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+        descriptor = os.open(file.path, wanted)
         self._stack.callback(os.close, descriptor)
+        os.set_blocking(descriptor, True)
         return descriptor
 
     def _connect(self, path: str) -> int:

@@ -83,11 +83,15 @@ def _keep_capabilities() -> None:
 
 
 def _raise(ambient: int) -> None:
-    """Let capabilities go on to the program, whoever runs it."""
-    _change(0, ambient)
-    for number in ALL:
-        if ambient >> number & 1:
-            _call(_libc.prctl, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
+    """Let capabilities go on to the program, whoever runs it.
+
+    As with systemd, those that nobody can have here, as in a container, are left out.
+    """
+    numbers = [each for each in ALL if ambient >> each & 1]
+    numbers = [each for each in numbers if _libc.prctl(_PR_CAPBSET_READ, each, 0, 0, 0) == 1]
+    _change(0, sum(1 << each for each in numbers))
+    for number in numbers:
+        _call(_libc.prctl, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
 
 
 def _change(kept: int, added: int) -> None:

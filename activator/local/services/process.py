@@ -7,12 +7,13 @@ fails in the child comes back through a close-on-exec pipe as step and errno.
 Source: sd_listen_fds(3), systemd.exec(5).
 """
 
-import fcntl
 import os
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from activator.common.descriptors import place
 
 FIRST = 3  # SD_LISTEN_FDS_START
 _EXIT_EXEC = 203  # systemd.exec(5): EXIT_EXEC
@@ -163,13 +164,10 @@ def _place(sources: Sequence[int], report: int) -> int:
         The report's new number.
     """
     free = len(sources)
-    # First out of the way of the targets, so that none is overwritten before it is copied.
-    high = [fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, free + 1) for source in sources]
-    report = os.dup2(fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, free + 1), free, inheritable=False)
-    for target, source in enumerate(high):
-        os.dup2(source, target)
+    place(dict(enumerate([*sources, report])))
+    os.set_inheritable(free, False)
     os.closerange(free + 1, os.sysconf("SC_OPEN_MAX"))
-    return report
+    return free
 
 
 def _enter(launch: Launch) -> None:

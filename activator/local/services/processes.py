@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-from activator.local.context import Context
+from activator.local.services.context import Context
 from activator.local.services.spawn import Child
 from activator.local.services.states import SIGNALS
 from activator.local.units.service_model import ServiceUnit
@@ -63,16 +63,21 @@ class Processes:
         return [child for child in (self.main, self.control) if child is not None]
 
     def set_main(self, pid: int, on_exit: _OnExit) -> None:
-        """Watch a main process, instead of any other."""
-        if self.main is not None:
-            self.main.forget()
-        self._main_known = True
+        """Watch a main process, instead of any other.
+
+        Raises:
+            ProcessLookupError: It has ended, and is none of our children.
+        """
 
         def ended(status: int | None) -> None:
             self.main = None
             on_exit(child, status)
 
-        self.main = child = self._watch(pid, ended)
+        child = self._watch(pid, ended)
+        if self.main is not None:
+            self.main.forget()
+        self._main_known = True
+        self.main = child
 
     def set_control(self, pid: int, on_exit: _OnExit) -> None:
         """Watch a control process."""
@@ -85,9 +90,10 @@ class Processes:
 
     def _watch(self, pid: int, on_exit: Callable[[int | None], None]) -> Child:
         """Watch a process that was just started, or found."""
+        child = Child(pid, self._context, on_exit)
         self._gone = False
         self.sessions.add(pid)
-        return Child(pid, self._context, on_exit)
+        return child
 
     def alive(self) -> bool:
         """Tell whether the service still runs: its main process, or any if that is unknown."""

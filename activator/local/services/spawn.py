@@ -5,22 +5,24 @@ Source: systemd.service(5), systemd.exec(5), "Process Exit Codes".
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
 from activator.errors import ActivatorError
-from activator.local.context import Context
 from activator.local.limits import EXHAUSTED, exhausted
+from activator.local.services.before_exec import identity_of, settings_for
+from activator.local.services.context import Context
 from activator.local.services.environment import PID_NAMES, build
 from activator.local.services.output import Output
 from activator.local.services.process import Launch, StartFailed, start
-from activator.local.services.settings import identity_of, settings_for
 from activator.local.services.streams import Streams
 from activator.local.units.command import expand_variables, find_program
 from activator.local.units.service_model import ExecCommand, Execution
 
+_LOOK = 0.02  # seconds
 # systemd.exec(5): what a process ends with that could not become the program.
 EXITS = {
     "chdir": 200,
@@ -94,12 +96,15 @@ class Child:
         self._on_exit = on_exit
         self._loop = asyncio.get_running_loop()
         self._fd = os.pidfd_open(pid)
+        self._later: asyncio.TimerHandle | None = None
         context.descriptors.look(self._fd)
         self._family.add(pid)
         self._loop.add_reader(self._fd, self._ended)
 
     def forget(self) -> None:
         """Stop watching it."""
+        if self._later is not None:
+            self._later.cancel()
         if self._fd >= 0:
             self._loop.remove_reader(self._fd)
             os.close(self._fd)
@@ -123,7 +128,16 @@ class Child:
             os.kill(self.pid, number)
 
     def _ended(self) -> None:
-        """Tell that it has ended."""
+        """Tell that it has ended, with its status if it is or becomes a child of ours."""
+        try:
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            # Its parent may go without having waited for it: then it is for us to do so.
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._fd, 0)
+                self._loop.remove_reader(self._fd)
+                self._later = self._loop.call_later(_LOOK, self._ended)
+                return
         self._on_exit(self.wait())
 
 
@@ -138,11 +152,7 @@ class Spawner:
     """
 
     def __init__(
-        self,
-        unit: str,
-        execution: Execution,
-        context: Context,
-        on_line: Callable[[int, str], None],
+        self, unit: str, execution: Execution, context: Context, on_line: Callable[[int, str], None]
     ) -> None:
         self._unit = unit
         self._execution = execution
@@ -229,14 +239,13 @@ class Spawner:
         directory = execution.working_directory
         if directory == "~":
             directory = environment.get("HOME", "/")
-        inetd = "socket" in (execution.stdin, execution.stdout, execution.stderr)
         return Launch(
             program=find_program(command.path, environment.get("PATH", "")),
             argv=list(argv),
             environment=environment,
             pid_names=pid_names,
             streams=streams,
-            descriptors=[each.fd for each in descriptors if each.opened or not inetd],
+            descriptors=[each.fd for each in descriptors if each.opened or not execution.inetd],
             directory=directory or os.curdir,  # which may have been removed
             directory_optional=execution.working_directory_optional,
             umask=execution.umask,

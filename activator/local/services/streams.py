@@ -26,12 +26,7 @@ class Streams:
         journal: The writing end of the pipe that is read here, or -1 if there is none.
     """
 
-    def __init__(
-        self,
-        execution: Execution,
-        sockets: Mapping[str, int],
-        journal: int,
-    ) -> None:
+    def __init__(self, execution: Execution, sockets: Mapping[str, int], journal: int) -> None:
         self._execution = execution
         self._sockets = sockets
         self._journal = journal
@@ -72,7 +67,7 @@ class Streams:
             os.write(descriptor, self._execution.data)
             os.lseek(descriptor, 0, os.SEEK_SET)
             return descriptor
-        return self._null(os.O_RDONLY)
+        return self._null(os.O_RDWR if kind == "socket" else os.O_RDONLY)
 
     def _output(self, wanted: str, stdin: int) -> int:
         """Return the descriptor for 1 or 2."""
@@ -100,15 +95,20 @@ class Streams:
     def _open(self, path: str, flags: int) -> int:
         """Open a file, or connect to a Unix socket."""
         try:
-            if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH110, PTH116
+            if _kind(path) == stat.S_IFSOCK:
                 sock = socket.socket(socket.AF_UNIX)
                 self._stack.callback(sock.close)
                 sock.connect(path)
                 return sock.fileno()
-            return self._own(os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, _MODE))
+            if _kind(path) == stat.S_IFIFO:  # no process at its other end is waited for
+                flags = flags & ~os.O_ACCMODE | os.O_RDWR
+            wanted = flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+            descriptor = self._own(os.open(path, wanted, _MODE))
+            os.set_blocking(descriptor, True)
         except OSError as error:
             what = f"cannot open {path}: {error.strerror}"
             raise ActivatorError(what, "correct the file of the standard stream") from None
+        return descriptor
 
     def _null(self, flags: int) -> int:
         """Open /dev/null."""
@@ -118,3 +118,11 @@ class Streams:
         """Close a descriptor in the end."""
         self._stack.callback(os.close, descriptor)
         return descriptor
+
+
+def _kind(path: str) -> int:
+    """Return what a path leads to, as stat(2) has it; 0 for nothing."""
+    try:
+        return stat.S_IFMT(os.stat(path).st_mode)  # noqa: PTH116
+    except OSError:
+        return 0

@@ -9,8 +9,8 @@ import signal
 from collections.abc import Mapping, Sequence
 
 from activator.errors import ActivatorError
-from activator.local.context import Context
 from activator.local.services import results
+from activator.local.services.context import Context
 from activator.local.services.environment import PID_NAMES
 from activator.local.services.spawn import Child, Passed, Spawner
 from activator.local.units.service_model import ExecCommand, Statuses

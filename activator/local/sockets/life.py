@@ -15,13 +15,14 @@ Source: systemd.socket(5).
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from activator.errors import ActivatorError
 from activator.local.conditions.judge import Skipped, refusal
-from activator.local.context import Context
 from activator.local.events import Event
 from activator.local.limits import RateLimit
+from activator.local.services.context import Context
 from activator.local.services.environment import listening
 from activator.local.services.results import SUCCESS
 from activator.local.services.spawn import Passed, Spawner
@@ -32,9 +33,18 @@ from activator.local.units.models import Listen, SocketUnit, same
 from activator.local.units.paths import RuntimeDir
 
 OVER = ("dead", "failed")
+# State → systemd's ActiveState; those above are its SubStates.
+_ACTIVITIES = {
+    "dead": "inactive",
+    "start-pre": "activating",
+    "start-post": "activating",
+    "stop-pre": "deactivating",
+    "stop-post": "deactivating",
+    "failed": "failed",
+}
 
 
-class SocketLife:
+class SocketLife(ABC):
     """A socket unit and its open sockets.
 
     Args:
@@ -125,6 +135,14 @@ class SocketLife:
                 listener.announced = True
             self._tell_notes(listener)
 
+    def look(self) -> None:
+        """Tell of paths that have gone, each once."""
+        for listener in self.listeners:
+            if listener.has_vanished():
+                what = f"{listener.address.path} has gone: no client can reach it"
+                hint = f"find out who removed it, {self.unit.service} perhaps, and run this again"
+                self._emit("note", f"{what}; {hint}", listener)
+
     def become(self, unit: SocketUnit) -> None:
         """Be another unit, which differs in nothing that is fixed, with all who wait.
 
@@ -151,8 +169,10 @@ class SocketLife:
             self.listeners.remove(listener)
         handed.put(given)
 
-    def finish(self) -> None:
-        """Serve whoever waits already, before the sockets are closed; see the modes."""
+    @property
+    def activity(self) -> str:
+        """Return systemd's ActiveState."""
+        return _ACTIVITIES.get(self.state, "active")
 
     @property
     def _advice(self) -> str:
@@ -164,15 +184,15 @@ class SocketLife:
         """Tell whether it has processes of its own."""
         return False
 
+    @abstractmethod
     def listen(self) -> None:
         """Wait for clients from now on."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         """Close its sockets, with the commands that go with it."""
         if self.state in OVER or self._ending is not None:
             return
-        self._unwatch()
+        self.unwatch()
         if "ExecStopPre" not in self.unit.commands:
             self._close_listeners()
         self._ending = self._loop.create_task(self._end())
@@ -199,7 +219,7 @@ class SocketLife:
 
     # --- for the modes -----------------------------------------------------------------
 
-    def _unwatch(self) -> None:
+    def unwatch(self) -> None:
         """Wait for nobody."""
         for listener in self.listeners:
             self._loop.remove_reader(listener)
@@ -232,8 +252,10 @@ class SocketLife:
 
     def _emit(self, kind: str, text: str = "", listener: Listener | None = None) -> None:
         """Tell what happens."""
-        address = listener.address if listener is not None else None
-        self._context.emit(Event(kind, self.unit.name, text, address=address))
+        event = Event(kind, self.unit.name, text)
+        if listener is not None:
+            event = event._replace(address=listener.address, fdname=self.unit.fdname)
+        self._context.emit(event)
 
     def _tell_notes(self, listener: Listener) -> None:
         """Tell what could not be done, once."""
@@ -268,17 +290,12 @@ class SocketLife:
         given = {"INVOCATION_ID": self._context.family.new_id()}
         given |= listening([each.name for each in passed])
         await run_commands(
-            self._spawner,
-            commands,
-            given,
-            passed,
-            timeout=self.unit.timeout,
-            context=self._context,
+            self._spawner, commands, given, passed, timeout=self.unit.timeout, context=self._context
         )
 
     def _close_listeners(self) -> None:
         """Close the sockets and remove their files."""
-        self._unwatch()
+        self.unwatch()
         for listener in self.listeners:
             listener.close()
         self.listeners.clear()

@@ -8,14 +8,14 @@ import os
 import select
 import socket
 
-from activator.address import Address
 from activator.errors import ActivatorError
-from activator.local.limits import EXHAUSTED, exhausted
+from activator.local.limits import EXHAUSTED, FULL, MAKE_ROOM, exhausted
 from activator.local.sockets import node
 from activator.local.sockets.files import OPENERS
 from activator.local.sockets.options import apply, apply_before_bind
 from activator.local.units.models import Listen, SocketUnit
 from activator.local.units.paths import RuntimeDir
+from activator.unitfile.address import Address
 
 MAX_BACKLOG = 0x7FFFFFFF
 _FIRST_FREE_PORT = 1024
@@ -31,13 +31,14 @@ class Listener:
         sock: The socket; None for a FIFO or special file.
         notes: What could not be done and does no harm.
         announced: Whether it was told that it is open.
+        vanished: Whether it was told that its path has gone.
     """
 
     def __init__(self, unit: SocketUnit, listen: Listen, address: Address) -> None:
         self.unit = unit
         self.listen = listen
         self.address = address
-        self.announced = False
+        self.announced = self.vanished = False
         self.sock: socket.socket | None = None
         self.notes: list[str] = []
         self.made = node.Made()
@@ -61,6 +62,13 @@ class Listener:
         poll = select.poll()
         poll.register(self.sock, select.POLLIN)
         return any(events & select.POLLHUP for _, events in poll.poll(0))
+
+    def has_vanished(self) -> bool:
+        """Tell whether its path has gone, or leads to something else, as nobody was told yet."""
+        if not self.address.has_node or self.vanished:
+            return False
+        self.vanished = self.made.missing(self.address.path)
+        return self.vanished
 
     def close(self) -> None:
         """Close the descriptor and remove the files that were made for it."""
@@ -113,7 +121,7 @@ def _open(listener: Listener, runtime: RuntimeDir) -> None:
             f"{address.directive}= is not run here", "start this unit with systemd"
         )
     if address.has_node:
-        note = node.set_owner(address.path, unit.node)
+        note = node.set_owner(address.path, unit.node, listener.made)
         names = tuple(map(runtime.path, unit.node.symlinks))
         links = node.make_symlinks(address.path, names, unit.node.directory_mode, listener.made)
         listener.notes += [note] * bool(note) + links
@@ -162,6 +170,7 @@ def _explained(address: Address, error: OSError, runtime: RuntimeDir) -> Activat
         errno.EACCES: refused,
         errno.EPERM: refused,
         errno.EROFS: ("the file system is read-only", runtime.hint(address.path)),
+        **{number: (os.strerror(number).lower(), MAKE_ROOM) for number in FULL},
         errno.EAFNOSUPPORT: absent,
         errno.EPROTONOSUPPORT: absent,
         errno.ESOCKTNOSUPPORT: absent,

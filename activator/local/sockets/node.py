@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from activator.address import Address
 from activator.errors import ActivatorError
 from activator.local.sockets import mqueue
 from activator.local.units.models import NodeOptions
+from activator.unitfile.address import Address
 
 _NO_ID = 0xFFFFFFFF  # what chown(2) takes for no change; nobody has it
 
@@ -41,6 +41,16 @@ class Made:
         """Remember a node that was just made."""
         status = os.lstat(path)
         self.nodes[path] = (status.st_dev, status.st_ino)
+
+    def missing(self, path: str) -> bool:
+        """Tell whether a node that was made is not there any more."""
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return path in self.nodes
+        return (status.st_dev, status.st_ino) != self.nodes.get(
+            path, (status.st_dev, status.st_ino)
+        )
 
     def remove(self) -> None:
         """Remove what is still ours; a directory only if it is empty."""
@@ -76,8 +86,13 @@ def make_parents(path: str, mode: int, made: Made) -> None:
         missing.append(str(parent))
     for directory in reversed(missing):
         os.mkdir(directory, mode)  # noqa: PTH102
-        os.chmod(directory, mode)  # noqa: PTH101 - our umask does not apply
         made.directories.append(directory)
+        # Another user may have a hand in the directory above, and a link in this one's place.
+        descriptor = os.open(directory, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchmod(descriptor, mode)  # our umask does not apply
+        finally:
+            os.close(descriptor)
 
 
 def clear_stale(address: Address) -> None:
@@ -94,7 +109,7 @@ def clear_stale(address: Address) -> None:
         return
     change = f"change {address.directive}="
     if not stat.S_ISSOCK(status.st_mode):
-        raise ActivatorError(f"{path} exists and is no socket", f"move it away, or {change}")
+        raise ActivatorError(f"{path} exists and is not a socket", f"move it away, or {change}")
     with socket.socket(socket.AF_UNIX, address.type or 0) as probe:
         probe.setblocking(False)
         try:
@@ -123,7 +138,28 @@ def umask(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-def set_owner(path: str, options: NodeOptions) -> str:
+@contextmanager
+def held(path: str, made: Made) -> Iterator[str]:
+    """Hold a node that was made, and yield a path by which nothing else can be changed.
+
+    Another user may own its directory, and have put a link in its place (symlink(7), O_PATH).
+
+    Raises:
+        FileNotFoundError: It has gone, or something else is there.
+    """
+    descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if made.nodes.get(path, (status.st_dev, status.st_ino)) != (status.st_dev, status.st_ino):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        if stat.S_ISLNK(status.st_mode):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
+
+
+def set_owner(path: str, options: NodeOptions, made: Made) -> str:
     """Give a node to SocketUser= and SocketGroup=.
 
     Returns:
@@ -131,15 +167,17 @@ def set_owner(path: str, options: NodeOptions) -> str:
 
     Raises:
         ActivatorError: There is no such user or group.
+        FileNotFoundError: The node has gone.
     """
     uid, gid = owner_of(options)
     if (uid, gid) == (-1, -1):
         return ""
-    status = os.lstat(path)
-    if (uid in (-1, status.st_uid)) and (gid in (-1, status.st_gid)):
-        return ""
     try:
-        os.chown(path, uid, gid, follow_symlinks=False)
+        with held(path, made) as node:
+            status = os.stat(node)  # noqa: PTH116
+            if (uid in (-1, status.st_uid)) and (gid in (-1, status.st_gid)):
+                return ""
+            os.chown(node, uid, gid)
     except PermissionError:
         owner = f"{options.user}:{options.group}".rstrip(":")
         return f"{path} stays ours: only root may give it to {owner}"

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from activator.address import Address
 from activator.errors import ActivatorError
 from activator.local.units.models import SocketOptions
+from activator.unitfile.address import Address
 
 # Numbers that Python's socket module does not name (asm-generic/socket.h, linux/in.h).
 SO_BUF_LOCK = 72

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from activator.errors import ActivatorError
-from activator.local.context import Context
 from activator.local.limits import EXHAUSTED, exhausted
-from activator.local.services.base import ServiceBase
+from activator.local.services.context import Context
 from activator.local.services.service import Service
 from activator.local.services.spawn import Passed
 from activator.local.sockets.connection import Connection, describe
@@ -59,7 +58,7 @@ class PerConnectionSocket(SocketLife):
         self._template = template
         self._activate = activate
         self._adopt = adopt
-        self._connections: dict[ServiceBase | QuickProcess, Connection] = {}
+        self._connections: dict[Service | QuickProcess, Connection] = {}
         self._quick: Quick | None = None
         self.accepted = 0
 
@@ -122,7 +121,7 @@ class PerConnectionSocket(SocketLife):
                 if not self._serve(listener, sock):
                     sock.close()
 
-    def gone(self, service: ServiceBase | QuickProcess) -> None:
+    def gone(self, service: Service | QuickProcess) -> None:
         """Forget an instance that has ended, and close its connection."""
         if (connection := self._connections.pop(service, None)) is not None:
             connection.sock.close()

@@ -26,9 +26,9 @@ from functools import partial
 from pathlib import Path
 
 from activator.errors import ActivatorError
-from activator.local.context import Context
 from activator.local.events import Event
 from activator.local.services import results
+from activator.local.services.context import Context
 from activator.local.services.environment import build
 from activator.local.services.output import Output
 from activator.local.services.spawners import Attributes, Job

@@ -123,10 +123,12 @@ def _renew_node(listener: Listener, before: SocketUnit, runtime: RuntimeDir) -> 
     old, new, path = before.node, listener.unit.node, listener.address.path
     try:
         if old.mode != new.mode:
-            os.chmod(path, new.mode)  # noqa: PTH101 - as the rest
+            with node.held(path, listener.made) as held:
+                os.chmod(held, new.mode)  # noqa: PTH101 - as the rest
         if (old.user, old.group) != (new.user, new.group):
-            os.chown(path, os.geteuid(), os.getegid(), follow_symlinks=False)
-            if note := node.set_owner(path, new):
+            with node.held(path, listener.made) as held:
+                os.chown(held, os.geteuid(), os.getegid())
+            if note := node.set_owner(path, new, listener.made):
                 yield note
     except PermissionError as error:
         yield f"{path} stays as it is: {os.strerror(error.errno or errno.EPERM)}"

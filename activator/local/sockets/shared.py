@@ -5,19 +5,24 @@ clients queue in the kernel, and those that are left start it again. A socket th
 poll limit is not polled for a while.
 """
 
+import os
+import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from activator.local.context import Context
+from activator.local.services.context import Context
 from activator.local.services.service import Service
-from activator.local.services.states import GONE
+from activator.local.services.states import GONE, State
+from activator.local.sockets import elsewhere
 from activator.local.sockets.life import SocketLife
 from activator.local.sockets.listener import Listener
 from activator.local.units.models import SocketUnit
 from activator.local.units.paths import RuntimeDir
 
 _CHUNK = 65536
+# Seconds after which a client should have been taken, if the service has its socket.
+_TAKEN_WITHIN = 2.0
 
 
 class SharedSocket(SocketLife):
@@ -30,6 +35,9 @@ class SharedSocket(SocketLife):
         on_over: See :class:`SocketLife`.
         service: The service.
         activate: Starts it.
+
+    Attributes:
+        held: Whether clients wait, since the service cannot start until its files change.
     """
 
     def __init__(
@@ -46,17 +54,25 @@ class SharedSocket(SocketLife):
         self._service = service
         self._activate = activate
         self._resting: set[Listener] = set()
+        self.held = False
 
     def listen(self) -> None:
         """Wait for clients from now on."""
         if self._ending is not None or not self.listeners:
             return
         self.state = "listening"
+        if self.held:
+            return
         if self.unit.flush:
             self._flush()
         for listener in self.listeners:
             if listener not in self._resting:
                 self._loop.add_reader(listener, self._on_arrival, listener)
+
+    @property
+    def awaited(self) -> bool:
+        """Tell whether anything has arrived that nobody has taken."""
+        return any(_readable(listener.fileno()) for listener in self.listeners)
 
     @property
     def _advice(self) -> str:
@@ -76,7 +92,7 @@ class SharedSocket(SocketLife):
         service = self._service
         if service.state not in GONE:
             self.state = "running"
-            self._unwatch()
+            self.unwatch()
         elif service.start_limit_hit:
             what = f"{service.unit.name} was started too often (service-start-limit-hit): closed"
             self.fail("service-start-limit-hit", f"{what}; see why it ends, then run this again")
@@ -95,13 +111,29 @@ class SharedSocket(SocketLife):
         elif self._triggered():
             self._emit("traffic", listener=listener)
             self.state = "running"
-            self._unwatch()
+            self.unwatch()
             self._activate(self.unit.service)
+            if listener.address.accepts:
+                self._loop.call_later(_TAKEN_WITHIN, self._look_whether_taken, listener)
+
+    def _look_whether_taken(self, listener: Listener) -> None:
+        """Say so if the client waits still, and the service listens somewhere else."""
+        service = self._service
+        if self.state != "running" or service.state is not State.RUNNING:
+            return
+        if listener not in self.listeners or not _readable(listener.fileno()):
+            return
+        ours = {os.fstat(each.fileno()).st_ino for each in self.listeners}
+        others = elsewhere.listening([service.main_pid, *service.processes.members()], ours)
+        if others:
+            what = f"a client waits, and {service.unit.name} has not taken the socket it was passed"
+            hint = 'see mode = "proxy" for such programs, or `activator exec` for {fd:NAME}'
+            self._emit("note", f"{what}: it listens on {', '.join(others)}; {hint}", listener)
 
     def _wake(self, listener: Listener) -> None:
         """Poll a listener again that has rested."""
         self._resting.discard(listener)
-        if self.state == "listening" and listener in self.listeners:
+        if self.state == "listening" and not self.held and listener in self.listeners:
             self._loop.add_reader(listener, self._on_arrival, listener)
 
     def _flush(self) -> None:
@@ -124,8 +156,13 @@ class SharedSocket(SocketLife):
 
     def _drain(self, descriptor: int) -> None:
         """Read all that is there."""
-        import os  # noqa: PLC0415 - needed with FlushPending= alone
-
         os.set_blocking(descriptor, False)
         while os.read(descriptor, _CHUNK):
             pass
+
+
+def _readable(descriptor: int) -> bool:
+    """Tell whether there is anything to accept."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))

@@ -7,10 +7,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from activator import quoting
-from activator.address import DIRECTIVES, parse
 from activator.errors import ActivatorError, UsageError
-from activator.unquoting import PREFIXES
+from activator.unitfile import quoting
+from activator.unitfile.address import DIRECTIVES, parse
+from activator.unitfile.unquoting import PREFIXES
 
 # What the units are called in messages.
 ORIGIN = "the command line"
@@ -22,7 +22,7 @@ def units(
     addresses: Sequence[str],
     argv: Sequence[str],
     *,
-    kind: str = "stream",
+    kinds: Sequence[str] = (),
     names: Sequence[str] = (),
     accept: bool = False,
     inetd: bool = False,
@@ -32,7 +32,7 @@ def units(
     Args:
         addresses: What to listen on, as in ListenStream=.
         argv: The program, looked for in PATH if it is a mere name, and its arguments.
-        kind: ``stream``, ``datagram`` or ``seqpacket``.
+        kinds: The type of each: ``stream``, ``datagram`` or ``seqpacket``; streams if empty.
         names: The descriptors' names, one for all addresses or one for each.
         accept: Whether each connection gets a process of its own.
         inetd: Whether the socket becomes standard input and output.
@@ -44,18 +44,20 @@ def units(
         UsageError: The parts do not go together.
         ActivatorError: An address or the command is wrong.
     """
-    _check(addresses, kind, names, accept=accept, inetd=inetd)
+    kinds = kinds or ["stream"] * len(addresses)
+    _check(addresses, kinds, names, accept=accept, inetd=inetd)
     stem = _stem(argv[0])
     texts = {f"{stem}{'@' * accept}.service": _service(argv, inetd=inetd)}
     # A unit has one name for all its descriptors.
     groups: dict[str, list[str]] = {}
-    for address, name in zip(addresses, [*(names or [""])] * len(addresses), strict=False):
-        groups.setdefault(name, []).append(address)
+    every = [*(names or [""])] * len(addresses)
+    for kind, address, name in zip(kinds, addresses, every, strict=False):
+        groups.setdefault(name, []).append(f"{DIRECTIVES[kind]}={_address(address)}")
     # With Accept=yes the template is found by the socket's name up to the @.
     numbered = f"{stem}@{{}}.socket" if accept else f"{stem}-{{}}.socket"
     for number, (name, group) in enumerate(groups.items(), 1):
         unit = f"{stem}.socket" if len(groups) == 1 else numbered.format(number)
-        lines = ["[Socket]", *(f"{DIRECTIVES[kind]}={_address(each)}" for each in group)]
+        lines = ["[Socket]", *group]
         lines += [f"FileDescriptorName={quoting.raw(name, 'the name')}"] * bool(name)
         if accept:
             lines += ["Accept=yes", f"MaxConnections={MOST_CONNECTIONS}", "TriggerLimitBurst=0"]
@@ -66,10 +68,15 @@ def units(
 
 
 def _check(
-    addresses: Sequence[str], kind: str, names: Sequence[str], *, accept: bool, inetd: bool
+    addresses: Sequence[str],
+    kinds: Sequence[str],
+    names: Sequence[str],
+    *,
+    accept: bool,
+    inetd: bool,
 ) -> None:
     """Refuse what does not go together, and what is no address."""
-    if accept and kind == "datagram":
+    if accept and "datagram" in kinds:
         raise UsageError("datagrams are not accepted", "leave out --accept", place="--datagram")
     if inetd and not accept and len(addresses) > 1:
         what = f"standard input can be one socket, not {len(addresses)}"
@@ -77,12 +84,21 @@ def _check(
     if len(names) > 1 and len(names) != len(addresses):
         what = f"{len(names)} names for {len(addresses)} addresses"
         raise UsageError(what, "give one name for all, or one for each -l", place="--fd-name")
-    for address in addresses:
+    for kind, address in zip(kinds, addresses, strict=True):
         try:
             quoting.raw(address, "the address")
             parse(DIRECTIVES[kind], _absolute(address))
         except ActivatorError as error:
+            error.hint = _hint(address, error.hint)
             raise error.at("--listen")  # noqa: B904 - the same error, with its place
+
+
+def _hint(text: str, hint: str) -> str:
+    """Return what to do about what is no address: it may have been meant as a relative path."""
+    plain = text.isprintable() and any(map(str.isalpha, text))
+    if text.startswith(("/", "@")) or ":" in text or not plain:
+        return hint
+    return f"write ./{text}, or begin with /" if "/" in text else f"{hint}, or ./{text} for a path"
 
 
 def _service(argv: Sequence[str], *, inetd: bool) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from activator.errors import ActivatorError
-from activator.unquoting import VARIABLE, words
+from activator.unitfile.unquoting import VARIABLE, words
 
 # systemd's own search path, behind ours.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

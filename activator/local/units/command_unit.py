@@ -6,8 +6,8 @@ Source: systemd.service(5), "Command lines".
 from activator.errors import ActivatorError
 from activator.local.units.reader import Reader
 from activator.local.units.service_model import ExecCommand
-from activator.unit import Entry
-from activator.unquoting import split_command
+from activator.unitfile.parse import Entry
+from activator.unitfile.unquoting import split_command
 
 
 def read_commands(

@@ -47,10 +47,12 @@ def read_conditions(reader: Reader) -> Conditions:
 def _read(reader: Reader, prefix: str) -> tuple[Condition, ...]:
     """Return the conditions, or the assertions; an empty line of any kind clears them all."""
     found = []
-    for entry in reader.checked("Unit", *(f"{prefix}{kind}" for kind in KINDS)):
+    for entry in reader.entries("Unit", *(f"{prefix}{kind}" for kind in KINDS)):
         text = entry.value
         trigger, text = text.startswith("|"), text.removeprefix("|").lstrip()
         negate, text = text.startswith("!"), text.removeprefix("!").lstrip()
         value = reader.expand(entry, text)
+        if value.startswith("/"):
+            value = reader.runtime.path(value)
         found.append(Condition(entry.name, value, entry.place, trigger=trigger, negate=negate))
     return tuple(found)

@@ -7,8 +7,9 @@ as ignored when units are loaded.
 
 import os
 from functools import cache
-from importlib import resources
 from typing import NamedTuple
+
+from activator.common import tables
 
 
 class Row(NamedTuple):
@@ -30,12 +31,7 @@ class Row(NamedTuple):
 @cache
 def table() -> dict[tuple[str, str], Row]:
     """Return all rows by section and name."""
-    text = (
-        resources.files("activator.local.units")
-        .joinpath("honoured.tsv")
-        .read_text(encoding="utf-8")
-    )
-    rows = [Row(*line.split("\t")) for line in text.splitlines()[1:]]
+    rows = [Row(*row) for row in tables.rows(__file__, "honoured.tsv")]
     return {(row.section, row.directive): row for row in rows}
 
 

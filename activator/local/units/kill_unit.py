@@ -5,12 +5,11 @@ Source: systemd.kill(5), systemd.service(5) "SuccessExitStatus=".
 
 import signal
 
-from activator.errors import ActivatorError
-from activator.local.units import values
-from activator.local.units.reader import Reader, one_of
+from activator.common.integers import to_integer
+from activator.local.units.reader import Reader
 from activator.local.units.service_model import Killing, Statuses
+from activator.unitfile import read
 
-_MODES = ("control-group", "mixed", "process", "none")
 # Directive → its default; RestartKillSignal= follows KillSignal=.
 _SIGNALS = {
     "KillSignal": signal.SIGTERM,
@@ -34,61 +33,32 @@ _NAMES = {
     "LOGS_DIRECTORY": 240, "CONFIGURATION_DIRECTORY": 241, "NUMA_POLICY": 242,
     "CREDENTIALS": 243, "BPF": 245,
 }  # fmt: skip
-_LAST_STATUS = 255
 
 
 def read_killing(reader: Reader, section: str) -> Killing:
-    """Make the model of how a unit's processes are ended.
-
-    Raises:
-        ActivatorError: systemd would skip a line.
-    """
+    """Make the model of how a unit's processes are ended."""
     signals = {
-        name: reader.value(section, name, signal_number, int(default))
+        name: reader.value(section, name, read.signal, int(default))
         for name, default in _SIGNALS.items()
     }
     signals["RestartKillSignal"] = reader.value(
-        section, "RestartKillSignal", signal_number, signals["KillSignal"]
+        section, "RestartKillSignal", read.signal, signals["KillSignal"]
     )
     return Killing(
-        mode=reader.value(section, "KillMode", one_of(*_MODES), "control-group"),
+        mode=reader.text(section, "KillMode", "control-group"),
         signals=signals,
-        send_sighup=reader.value(section, "SendSIGHUP", values.boolean, default=False),
-        send_sigkill=reader.value(section, "SendSIGKILL", values.boolean, default=True),
+        send_sighup=reader.value(section, "SendSIGHUP", read.boolean, default=False),
+        send_sigkill=reader.value(section, "SendSIGKILL", read.boolean, default=True),
     )
 
 
 def read_statuses(reader: Reader, name: str) -> Statuses:
-    """Return the set of SuccessExitStatus= or its kin.
-
-    Raises:
-        ActivatorError: A word is neither a status nor a signal.
-    """
+    """Return the set of SuccessExitStatus= or its kin."""
     codes, signals = set(), set()
-    for word, entry in reader.words("Service", name):
-        if word in _NAMES:
-            codes.add(_NAMES[word])
-        elif word.isdecimal() and word.isascii() and int(word) <= _LAST_STATUS:
-            codes.add(int(word))
+    for word, _ in reader.words("Service", name):
+        status = _NAMES.get(word, to_integer(word))
+        if status is not None:
+            codes.add(status)
         else:
-            try:
-                signals.add(signal_number(word))
-            except ActivatorError:
-                what = f"{name}=: '{word}' is no exit status or signal"
-                raise ActivatorError(what, "write 0 to 255", place=entry.place) from None
+            signals.add(read.signal(word))
     return Statuses(frozenset(codes), frozenset(signals))
-
-
-def signal_number(text: str) -> int:
-    """Read a signal's name or number."""
-    name = text if text.startswith("SIG") else f"SIG{text}"
-    base, sign, offset = name.partition("+") if "+" in name else name.partition("-")
-    try:
-        number = int(text) if text.isdigit() else int(signal.Signals[base])
-        if sign:
-            number += int(f"{sign}{offset}")
-    except (KeyError, ValueError):
-        number = 0
-    if not 0 < number <= signal.SIGRTMAX:
-        raise ActivatorError(f"'{text}' is no signal", "write such as SIGTERM")
-    return number

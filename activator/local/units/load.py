@@ -1,12 +1,13 @@
 """From the files that were named to a plan of what runs: units found, read and joined."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from activator.errors import ActivatorError, combine
 from activator.local.units.command import find_program, search_path
-from activator.local.units.find import SUFFIXES, VENDOR_PATH, Units, is_template, template_of
+from activator.local.units.files import Units
 from activator.local.units.models import Plan, SocketUnit, Template
 from activator.local.units.paths import RuntimeDir
 from activator.local.units.reader import Reader
@@ -14,7 +15,11 @@ from activator.local.units.service_model import Relations, ServiceUnit
 from activator.local.units.service_unit import read_service
 from activator.local.units.socket_unit import read_socket
 from activator.local.units.specifier_table import table_of
+from activator.unitfile.search import is_template, template_of
 
+SUFFIXES = (".socket", ".service")
+# Where packages have put their units.
+VENDOR_PATH = ("/usr/lib/systemd/", "/lib/systemd/")
 # What %i looks like, to read a template before its first connection.
 SAMPLE_INSTANCE = "0-127.0.0.1:1-127.0.0.1:2"
 # What these types would wait for.
@@ -43,8 +48,9 @@ def load(
             as one :class:`~activator.errors.Problems`.
     """
     units = Units(texts or {})
-    names = [*units_in(texts or {}), *_named(paths, units)]
-    loader = _Loader(units, runtime or RuntimeDir(), {Path(path).name for path in paths})
+    names = map(units.canonical, [*units_in(texts or {}), *_named(paths, units, texts or {})])
+    named = {units.canonical(Path(path).name) for path in paths}
+    loader = _Loader(units, runtime or RuntimeDir(), named)
     for name in names:
         loader.add_socket(name)
     loader.add_services()
@@ -57,18 +63,19 @@ def units_in(texts: Mapping[str, tuple[str, str]]) -> list[str]:
     return [name for name in texts if name.endswith(".socket") and not name.endswith("@.socket")]
 
 
-def _named(paths: Sequence[str], units: Units) -> list[str]:
+def _named(paths: Sequence[str], units: Units, texts: Mapping[str, tuple[str, str]]) -> list[str]:
     """Return the sockets' names that the arguments stand for, and note where they are."""
     found = [each for text in paths for each in _expanded(text)]
     places: dict[str, Path] = {}
     for path in found:
-        units.search(path.parent)
+        units.add(path.parent)
         # As in sockets.target.wants/: what belongs to it is where it points to.
         if path.is_symlink() and (target := path.resolve()).name == path.name:
-            units.search(target.parent)
+            units.add(target.parent)
         other = places.setdefault(path.name, path)
-        if path.exists() and other.absolute() != path.absolute():
-            raise ActivatorError(f"{other} and {path} have one name", "give one of them")
+        if path.exists() and (path.name in texts or other.absolute() != path.absolute()):
+            first = texts[path.name][1] if path.name in texts else other
+            raise ActivatorError(f"{first} and {path} have one name", "give one of them")
         # An instance is not a file itself, its template is.
         if not path.exists() and units.find(path.name) is None:
             _search_elsewhere(path, units)
@@ -90,7 +97,7 @@ def _expanded(text: str) -> list[Path]:
     if not path.is_dir():
         if path.suffix not in SUFFIXES:
             raise ActivatorError(
-                f"{text} is no unit", "give a .socket file, or a spec that ends in .toml"
+                f"{text} is not a unit", "give a .socket file, or a spec that ends in .toml"
             )
         return [path]
     sockets = sorted(each for each in path.glob("*.socket") if not is_template(each.name))
@@ -107,8 +114,7 @@ def _search_elsewhere(path: Path, units: Units) -> None:
     """
     if path.parent != Path():
         raise ActivatorError(f"there is no file {path}", "check the path")
-    units.forget(path.name)
-    units.search_system()
+    units.add_system()
     if units.find(path.name) is None:
         raise ActivatorError(f"there is no file {path}, nor does the system have it", "check it")
 
@@ -130,6 +136,7 @@ class _Loader:
         self._services: dict[str, ServiceUnit] = {}
         self._templates: dict[str, Template] = {}
         self._readers: list[Reader] = []
+        self._service_readers: dict[str, Reader] = {}
         self._problems: list[ActivatorError] = []
         self._missing: list[str] = []
         self._tried: set[str] = set()
@@ -148,32 +155,31 @@ class _Loader:
 
     def add_services(self) -> None:
         """Read the services of all sockets, and what these need, and so on."""
-        open_ends = [(unit.service, unit.place, unit.accept) for unit in self._sockets.values()]
-        open_ends += [
-            (name, unit.place, False)
-            for unit in self._sockets.values()
-            for name in self._following(unit.relations, unit.place)
-        ]
+        sockets = [*self._sockets.values()]
+        open_ends = [(unit.service, unit.place, unit.accept) for unit in sockets]
+        open_ends += [end for unit in sockets for end in self._named_by(unit, unit.place)]
         while open_ends:
             name, place, accept = open_ends.pop(0)
             if name in self._tried:
                 continue
+            if name.endswith(".socket"):
+                self.add_socket(name)
+                if socket := self._sockets.get(name):
+                    open_ends.append((socket.service, socket.place, socket.accept))
+                    open_ends += self._named_by(socket, socket.place)
+                continue
             self._tried.add(name)
             try:
-                unit, reader = self._add_service(name, place, accept=accept)
+                unit = self._add_service(name, place, accept=accept)
             except ActivatorError as error:
                 self._problems.append(error)
                 continue
-            for other in self._needed(unit.relations, reader, unit.sockets):
-                if other.endswith(".socket"):
-                    self.add_socket(other)
-                    if other in self._sockets:
-                        socket = self._sockets[other]
-                        open_ends.append((socket.service, socket.place, socket.accept))
-                else:
-                    open_ends.append((other, reader.place, False))
-        for name in (*self._services, *self._templates):
-            self._check_streams(name)
+            open_ends += self._named_by(unit, self._service_readers[name].place)
+        counts: Counter[str] = Counter()
+        for socket in self._sockets.values():
+            counts[socket.service] += len(socket.listens)
+        for name, reader in self._service_readers.items():
+            self._check_streams(name, reader, 1 if name in self._templates else counts[name])
 
     def look_for_unused(self) -> None:
         """Note the services that were asked for and that nothing here would start."""
@@ -192,7 +198,7 @@ class _Loader:
         if self._problems:
             raise combine(self._problems)
         ignored = dict.fromkeys(f"{name}=" for each in self._readers for name in each.ignored())
-        notes = [note for reader in self._readers for note in reader.unknown()]
+        notes = [str(note) for reader in self._readers for note in reader.notes]
         return Plan(
             sockets=tuple(self._sockets.values()),
             services=self._services,
@@ -205,14 +211,14 @@ class _Loader:
 
     def _reader(self, name: str, instance: str = "") -> Reader:
         """Return the reader of a unit that must be there, of an instance if one is named."""
-        files = self._units.find(name)
-        if files is None:
+        found = self._units.find(name)
+        if found is None:
             raise ActivatorError(f"there is no {name}", "check the name")
-        name = name.replace("@.", f"@{instance}.")
-        table = table_of(name, path=files[0].name, runtime=self._runtime.directory)
-        return Reader(name, files, table)
+        name = found.name.replace("@.", f"@{instance}.")
+        table = table_of(name, path=found.files[0].name, runtime=self._runtime.directory)
+        return Reader(name, found.files, table, self._units.canonical, self._runtime)
 
-    def _add_service(self, name: str, place: str, *, accept: bool) -> tuple[ServiceUnit, Reader]:
+    def _add_service(self, name: str, place: str, *, accept: bool) -> ServiceUnit:
         """Read a service, and check once what would fail at each start."""
         if self._units.find(name) is None:
             raise ActivatorError(
@@ -224,12 +230,13 @@ class _Loader:
         unit = read_service(reader)
         _check_program(unit)
         self._readers.append(reader)
+        self._service_readers[name] = reader
         if unit.type in _AT_ONCE:
             what = f"{unit.place}: Type={unit.type} counts as started at once"
             self._missing.append(f"{what}: there is no {_AT_ONCE[unit.type]} here")
         if not accept:
             self._services[name] = unit
-            return unit, reader
+            return unit
 
         def make(instance: str) -> ServiceUnit:
             if not reader.depends_on_instance:
@@ -237,27 +244,32 @@ class _Loader:
             return read_service(self._reader(name, instance))
 
         self._templates[name] = Template(name, unit, make, reader.depends_on_instance)
-        return unit, reader
+        return unit
 
-    def _needed(self, relations: Relations, reader: Reader, sockets: tuple[str, ...]) -> list[str]:
-        """Return the units that a service needs and that are there; note those that are not.
+    def _named_by(self, unit: ServiceUnit | SocketUnit, place: str) -> list[tuple[str, str, bool]]:
+        """Return the units that one needs, as names with its file, to be read."""
+        sockets = unit.sockets if isinstance(unit, ServiceUnit) else ()
+        return [(name, place, False) for name in self._needed(unit.relations, place, sockets)]
+
+    def _needed(self, relations: Relations, place: str, sockets: tuple[str, ...]) -> list[str]:
+        """Return the units that one needs and that are there; note those that are not.
 
         What the system's packages brought is taken as running, unless it was asked for: it is
         not ours to start.
         """
         found = []
         pulled = (*relations.requires, *relations.wants, *relations.upholds, *sockets)
-        following = self._following(relations, reader.place)
+        following = self._following(relations, place)
         for name in dict.fromkeys((*pulled, *following)):
-            if not name.endswith((".service", ".socket")) or "@." in name:
+            if not name.endswith((".service", ".socket")) or SAMPLE_INSTANCE in name:
                 continue
             files = self._units.find(name)
-            ours = name in self._named or not (files and files[0].name.startswith(VENDOR_PATH))
-            if files is not None and ours:
+            vendor = files is not None and files.files[0].name.startswith(VENDOR_PATH)
+            if files is not None and (name in self._named or not vendor):
                 found.append(name)
             elif name in relations.requires and name not in self._tried:
                 why = "is the system's" if files is not None else "is not beside it"
-                what = f"{reader.place}: needs {name}, which {why}"
+                what = f"{place}: needs {name}, which {why}"
                 self._missing.append(f"{what}: taken as there; name it too to have it started")
         return found
 
@@ -266,7 +278,7 @@ class _Loader:
         found = []
         for name in dict.fromkeys((*relations.on_failure, *relations.on_success)):
             files = self._units.find(name) if name.endswith(".service") else None
-            system = files is not None and files[0].name.startswith(VENDOR_PATH)
+            system = files is not None and files.files[0].name.startswith(VENDOR_PATH)
             if files is None or (system and name not in self._named):
                 why = "is not beside it" if files is None else "is the system's"
                 what = f"{place}: {name} would follow it, which {why}"
@@ -275,11 +287,8 @@ class _Loader:
                 found.append(name)
         return found
 
-    def _check_streams(self, name: str) -> None:
+    def _check_streams(self, name: str, reader: Reader, count: int) -> None:
         """Note if a standard stream should be the socket and there is not exactly one."""
-        mine = [unit for unit in self._sockets.values() if unit.service == name]
-        count = 1 if name in self._templates else sum(len(unit.listens) for unit in mine)
-        reader = next(each for each in self._readers if _template_name(each.name) == name)
         for directive in _STREAMS if count != 1 else ():
             for entry in reader.entries("Service", directive)[-1:]:
                 if entry.value == "socket":
@@ -287,11 +296,6 @@ class _Loader:
                     hint = "set Accept=yes, or keep one Listen line"
                     self._problems.append(ActivatorError(what, hint, place=entry.place))
                     return
-
-
-def _template_name(name: str) -> str:
-    """Return a unit's name, of the sample instance that of its template."""
-    return name.replace(f"@{SAMPLE_INSTANCE}.", "@.")
 
 
 def _check_program(unit: ServiceUnit) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
-from activator.address import Address
 from activator.local.units.service_model import (
     DEFAULT_TIMEOUT,
     Conditions,
@@ -16,6 +15,7 @@ from activator.local.units.service_model import (
     Relations,
     ServiceUnit,
 )
+from activator.unitfile.address import Address
 
 DEFAULT_BACKLOG = 0xFFFFFFFF
 

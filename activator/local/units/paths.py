@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from activator.address import MAX_PATH_BYTES, Address
 from activator.errors import ActivatorError
+from activator.unitfile.address import MAX_PATH_BYTES, Address
 
 RUN = PurePosixPath("/run")
+# What /run was once called, and systemd takes for it.
+_OLD_RUN = PurePosixPath("/var/run")
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,10 @@ class RuntimeDir:
         pure = PurePosixPath(path)
         if not self.directory or pure.is_relative_to(self.directory):
             return path
-        if not pure.is_relative_to(RUN):
-            return path
-        return str(PurePosixPath(self.directory) / pure.relative_to(RUN))
+        for each in (RUN, _OLD_RUN):
+            if pure.is_relative_to(each):
+                return str(PurePosixPath(self.directory) / pure.relative_to(each))
+        return path
 
     def address(self, address: Address) -> Address:
         """Return an address with its path or port mapped.

@@ -8,7 +8,7 @@ import os
 from activator.local.units.capabilities import ALL, capability_number
 from activator.local.units.reader import Reader
 from activator.local.units.service_model import Privileges
-from activator.unquoting import words
+from activator.unitfile.unquoting import words
 
 _EVERYTHING = (1 << len(ALL)) - 1
 # capabilities(7), "The securebits flags".
@@ -31,7 +31,7 @@ def read_privileges(reader: Reader, section: str) -> Privileges:
     bounding = _set(reader, section, "CapabilityBoundingSet", _EVERYTHING)
     ambient = _set(reader, section, "AmbientCapabilities", 0)
     bits = 0
-    for entry in reader.checked(section, "SecureBits"):
+    for entry in reader.entries(section, "SecureBits"):
         for word in words(entry.value):
             bits |= _BITS.get(word, 0)  # systemd drops others without a word
     if os.geteuid() != 0:
@@ -42,7 +42,7 @@ def read_privileges(reader: Reader, section: str) -> Privileges:
 def _set(reader: Reader, section: str, name: str, initial: int) -> int:
     """Return a set of capabilities; the first line replaces what there is, others change it."""
     found = initial
-    reader.checked(section, name)
+    reader.entries(section, name)
     for entry in reader.lines(section, name):
         inverted = entry.value.startswith("~")
         named = 0

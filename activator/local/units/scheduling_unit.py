@@ -8,10 +8,10 @@ import math
 import os
 
 from activator.errors import ActivatorError
-from activator.local.units import values
 from activator.local.units.reader import Reader
 from activator.local.units.service_model import Scheduling
-from activator.unquoting import words
+from activator.unitfile import read
+from activator.unitfile.unquoting import words
 
 _POLICIES = {"other": 0, "fifo": 1, "rr": 2, "batch": 3, "idle": 5, "ext": 7}
 # ioprio_set(2); no class is the same as best-effort.
@@ -45,7 +45,7 @@ def read_scheduling(reader: Reader, section: str) -> Scheduling:
         ActivatorError: systemd would skip a line.
     """
     policy, priority = _policy(reader, section)
-    reset = reader.value(section, "CPUSchedulingResetOnFork", values.boolean, default=False)
+    reset = reader.value(section, "CPUSchedulingResetOnFork", read.boolean, default=False)
     return Scheduling(
         policy=policy,
         priority=priority,
@@ -61,12 +61,12 @@ def read_scheduling(reader: Reader, section: str) -> Scheduling:
 def _policy(reader: Reader, section: str) -> tuple[int | None, int]:
     """Return the policy, None for ours, and its priority; each line changes what is before."""
     policy, priority = None, 0
-    for entry in reader.checked(section, "CPUSchedulingPolicy", "CPUSchedulingPriority"):
+    for entry in reader.entries(section, "CPUSchedulingPolicy", "CPUSchedulingPriority"):
         if entry.name == "CPUSchedulingPriority":
-            policy, priority = policy or 0, values.integer(entry.value)
+            policy, priority = policy or 0, read.integer(entry.value)
             continue
         known = _POLICIES.get(entry.value)
-        policy = values.integer(entry.value) if known is None else known
+        policy = read.integer(entry.value) if known is None else known
         try:
             most, least = os.sched_get_priority_max(policy), os.sched_get_priority_min(policy)
         except OSError:
@@ -78,35 +78,35 @@ def _policy(reader: Reader, section: str) -> tuple[int | None, int]:
 def _affinity(reader: Reader, section: str) -> frozenset[int]:
     """Return the CPUs, empty for ours."""
     found: set[int] = set()
-    for entry in reader.checked(section, "CPUAffinity"):
+    for entry in reader.entries(section, "CPUAffinity"):
         for word in words(reader.expand(entry).replace(",", " ")):
             if word != _NUMA:
                 low, _, high = word.partition("-")
-                first = values.integer(low)
-                found.update(range(first, (values.integer(high) if high else first) + 1))
+                first = read.integer(low)
+                found.update(range(first, (read.integer(high) if high else first) + 1))
     return frozenset(found)
 
 
 def _io(reader: Reader, section: str) -> int | None:
     """Return the class and priority of disk access as ioprio_set(2) takes them, None for ours."""
     group, level, found = _IO_BEST_EFFORT, _IO_MIDDLE, False
-    for entry in reader.checked(section, "IOSchedulingClass", "IOSchedulingPriority"):
+    for entry in reader.entries(section, "IOSchedulingClass", "IOSchedulingPriority"):
         found = True
         if entry.name == "IOSchedulingPriority":
-            level = values.integer(entry.value)
+            level = read.integer(entry.value)
         elif entry.value in _IO_CLASSES:
             group = _IO_CLASSES[entry.value]
         else:
-            group = values.integer(entry.value) or _IO_BEST_EFFORT
+            group = read.integer(entry.value) or _IO_BEST_EFFORT
     return group << _IO_SHIFT | level if found else None
 
 
 def _slack(reader: Reader, section: str) -> int | None:
     """Return TimerSlackNSec= in nanoseconds, None for ours."""
-    entries = reader.checked(section, "TimerSlackNSec")
+    entries = reader.entries(section, "TimerSlackNSec")
     if not entries:
         return None
-    from activator.values.times import to_nanoseconds  # noqa: PLC0415 - few units need it
+    from activator.unitfile.values.times import to_nanoseconds  # noqa: PLC0415 - few units need it
 
     span = to_nanoseconds(entries[-1].value)
     return None if span is None or math.isinf(span) else int(span)
@@ -114,7 +114,7 @@ def _slack(reader: Reader, section: str) -> int | None:
 
 def _personality(reader: Reader, section: str) -> int | None:
     """Return Personality=, None for ours."""
-    entries = reader.checked(section, "Personality")
+    entries = reader.entries(section, "Personality")
     if not entries:
         return None
     if os.uname().machine != "x86_64":
@@ -126,7 +126,7 @@ def _personality(reader: Reader, section: str) -> int | None:
 def _dumped(reader: Reader, section: str) -> int | None:
     """Return CoredumpFilter= as core(5) has it, None for ours."""
     mask = None
-    for entry in reader.checked(section, "CoredumpFilter"):
+    for entry in reader.entries(section, "CoredumpFilter"):
         for word in words(entry.value):
             mask = (mask or 0) | _kind(word)
     return mask

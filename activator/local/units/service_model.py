@@ -46,11 +46,13 @@ class Directories:
         paths: Absolute paths in order of their names.
         links: Where a symlink is made → the path it leads to.
         mode: The access mode.
+        root: What they all are below, such as ``/var/lib``.
     """
 
     paths: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     mode: int = 0o755
+    root: str = "/"
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,11 @@ class Execution:
     no_new_privileges: bool = False
     directories: dict[str, Directories] = field(default_factory=dict)
     preserve_runtime: str = "no"
+
+    @property
+    def inetd(self) -> bool:
+        """Tell whether a standard stream is the socket."""
+        return "socket" in (self.stdin, self.stdout, self.stderr)
 
 
 @dataclass(frozen=True)

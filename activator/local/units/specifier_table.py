@@ -17,7 +17,7 @@ _ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "arm64", "i686": "x86", "armv7l
 
 
 def table_of(name: str, *, path: str = "", runtime: str = "") -> dict[str, str]:
-    """Return the specifiers of one unit, letter → text, for :func:`activator.specifiers.expand`.
+    """Return the specifiers of one unit, letter → text, for :func:`specifiers.expand`.
 
     Args:
         name: The unit's full name, with its instance if it has one.
@@ -98,15 +98,15 @@ def _machine() -> dict[str, str]:
         "V": os.environ.get("TMPDIR", "/var/tmp"),  # noqa: S108
         "D": "/usr/share" if uid == 0 else f"{home}/.local/share",
     }
-    return table | (_system_directories() if uid == 0 else _user_directories(uid, home))
+    return table | (system_directories() if uid == 0 else user_directories(uid, home))
 
 
-def _system_directories() -> dict[str, str]:
+def system_directories() -> dict[str, str]:
     """Return the directories of the system manager."""
     return {"t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "E": "/etc"}
 
 
-def _user_directories(uid: int, home: str) -> dict[str, str]:
+def user_directories(uid: int, home: str) -> dict[str, str]:
     """Return the directories of a user manager."""
     state = os.environ.get("XDG_STATE_HOME", f"{home}/.local/state")
     return {

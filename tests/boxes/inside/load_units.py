@@ -30,6 +30,7 @@ def main() -> None:
     job = json.load(sys.stdin)
     UNITS.mkdir(parents=True, exist_ok=True)
     for name, text in job["files"].items():
+        (UNITS / name).parent.mkdir(exist_ok=True)
         (UNITS / name).write_text(text, encoding="utf-8", newline="")
     bus = dbus.SystemBus()
     # Without introspection: for a unit that takes longer than the question itself.

@@ -42,7 +42,7 @@ def call(number: int, *arguments: object) -> int:
 
 def tcp(host: str, port: str) -> str:
     """Connect, and have a byte echoed."""
-    with socket.create_connection((host, int(port)), timeout=0.4) as peer:
+    with socket.create_connection((host, int(port)), timeout=1.5) as peer:
         peer.sendall(b"x")
         peer.shutdown(socket.SHUT_WR)
         return peer.recv(1).decode()

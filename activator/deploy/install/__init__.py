@@ -1,0 +1,162 @@
+"""Install the units of a spec, change them while they run, and remove them again.
+
+What belongs to a name is read from the files themselves (:mod:`activator.output.seal`); what
+runs is asked of systemd. From both follow the steps, in the order that loses no client or
+as few as can be (:mod:`activator.deploy.install.plan`); if one fails, all are taken back.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from activator.deploy.install import plan, remove
+from activator.deploy.install.place import Place, may_write, place, writable
+from activator.deploy.install.run import Runner
+from activator.deploy.install.situation import Unit, after, describe, look, refuse
+from activator.deploy.install.step import Step, Verb
+from activator.deploy.install.verify import fits_user, verify
+from activator.errors import ActivatorError
+from activator.generate.render import Renderer
+from activator.generate.specfile.spec import Spec
+from activator.live.unfinished import Record, Unfinished, recorded, unfinished
+from activator.output.atomic import tidy
+from activator.output.plan import written
+
+__all__ = ["Place", "Result", "Step", "Verb", "install", "place", "uninstall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was done, or would be.
+
+    Attributes:
+        name: The spec's name.
+        units: The units as they were before.
+        steps: The steps, in order; none if all was as it should be.
+        notes: What else there is to know, one line each.
+    """
+
+    name: str
+    units: list[Unit]
+    steps: list[Step]
+    notes: list[str]
+
+
+def install(
+    spec: Spec,
+    where: Place,
+    *,
+    now: bool = True,
+    force: bool = False,
+    dry_run: bool = False,
+    renderer: Renderer | None = None,
+    say: Callable[[Step], None] = lambda _: None,
+    again: str = "",
+) -> Result:
+    """Install the units of a spec, or bring those that are installed up to date.
+
+    Args:
+        spec: What to install.
+        where: Where to.
+        now: Whether to start, restart and stop units, too.
+        force: Whether to replace files that were edited or that we did not write, and to
+            pass over what systemd-analyze finds.
+        dry_run: Whether to do nothing but return the steps.
+        renderer: How to write the units; without it, with the built-in templates.
+        say: Called with each step before it is done.
+        again: What does the same, as a line of the shell: for doctor, should this be killed.
+
+    Raises:
+        ActivatorError: It cannot be installed; all is as it was, unless the message says
+            otherwise.
+    """
+    spec = spec._replace(user=where.user)
+    texts = (renderer or Renderer()).render(spec)
+    version = where.manager.version() if where.live else spec.systemd
+    if version < spec.systemd:
+        message = f"the spec is for systemd {spec.systemd}, and {version} runs here"
+        raise ActivatorError(message, "have it name that, or none", place=spec.source)
+    with _recorded(spec.name, where, dry_run=dry_run) as record:
+        units = look(where, texts)
+        left = record.left if record else _left(spec.name, where)
+        if left:
+            units = after(units, left)
+        refuse(units, force=force)
+        steps = plan.steps(units, live=where.live, now=now)
+        if left and now:
+            steps += plan.resumed(units, left.ran)
+        notes = list(spec.notes)
+        if plan.due(units) and not force:
+            if where.user:
+                fits_user(texts)
+            notes += verify(texts, user=where.user) if where.live else []
+        if where.live and not now:
+            notes += plan.left(units)
+        if not dry_run:
+            tidy(where.directory)
+        if steps and not dry_run:
+            writable(where.directory)
+            what = _unfinished(spec.name, units, again, left)
+            Runner(where, units, say, record, now=now).run(steps, what)
+        return Result(spec.name, units, steps, notes)
+
+
+def uninstall(
+    name: str,
+    where: Place,
+    *,
+    force: bool = False,
+    say: Callable[[Step], None] = lambda _: None,
+    again: str = "",
+) -> Result:
+    """Stop and remove all that was installed from a spec of some name.
+
+    Args:
+        name: The spec's name.
+        where: Where it was installed.
+        force: Whether to remove files that were edited, too.
+        say: Called with each step before it is done.
+        again: What does the same, as a line of the shell: for doctor, should this be killed.
+
+    Raises:
+        ActivatorError: Nothing is installed under that name, files were edited, or a step
+            failed; all is as it was, unless the message says otherwise.
+    """
+    with _recorded(name, where) as record:
+        units = describe(where, written(where.directory, {name}))
+        left = record.left if record else None
+        if not units and not left:
+            raise remove.missing(where, name)
+        refuse(units, force=force)
+        writable(where.directory)
+        tidy(where.directory)
+        notes = remove.kept(where, units)
+        steps = remove.steps(units, live=where.live, left=left.units if left else ())
+        what = _unfinished(name, units, again, left)
+        Runner(where, units, say, record).run(steps, what)
+        return Result(name, units, steps, notes)
+
+
+def _recorded(
+    name: str, where: Place, *, dry_run: bool = False
+) -> AbstractContextManager[Record | None]:
+    """Return what keeps others from the units of a name in its body, where units run."""
+    # No unit has such a name, and a file neither.
+    named = name and "/" not in name
+    if not where.live or dry_run or not named or not may_write(where.directory):
+        return nullcontext()
+    return recorded(name, user=where.user)
+
+
+def _left(name: str, where: Place) -> Unfinished | None:
+    """Return what an installation of a name was about that did not come to its end."""
+    found = unfinished(user=where.user) if where.live else ()
+    return next((one for _, one in found if one.name == name), None)
+
+
+def _unfinished(name: str, units: list[Unit], again: str, left: Unfinished | None) -> Unfinished:
+    """Return what is written down before the first step."""
+    before = left.ran if left else ()
+    ran = dict.fromkeys([*before, *(unit.name for unit in units if unit.state.up)])
+    names = dict.fromkeys([*(left.units if left else ()), *(unit.name for unit in units)])
+    return Unfinished(name, again, tuple(names), tuple(ran))

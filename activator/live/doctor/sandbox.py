@@ -1,0 +1,196 @@
+"""Lines of a unit's sandbox that stop its program, and the need that opens each.
+
+What the program said, and how it ended, is looked up in symptoms.tsv; a symptom counts only where
+the unit has a line, by openings.tsv, that closes what the need opens.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from activator.common import tables
+from activator.live import journal
+from activator.live.doctor import exits
+from activator.live.doctor.commands import again, drop_in, systemctl
+from activator.live.doctor.ends import last
+from activator.live.doctor.evidence import Terms, terms
+from activator.live.doctor.finding import Finding
+from activator.live.doctor.waiting import waiting
+from activator.live.unit_lines import lines_of
+from activator.live.units import Situation, Socket, Unit
+
+# How far back the journal is asked: seconds.
+_LATELY_S = 600.0
+_PATH = re.compile(r"/[^\s'\":;,()\[\]]+")
+_MORE = 4
+
+
+class Symptom(NamedTuple):
+    """A row of symptoms.tsv, whose head describes the columns."""
+
+    symptom: str
+    words: str
+    ends: str
+    path: str
+    given: str
+    need: str
+    sure: str
+
+
+class Opening(NamedTuple):
+    """A row of openings.tsv, whose head describes the columns."""
+
+    need: str
+    below: str
+    directive: str
+    closed: str
+    opening: str
+
+
+class Shown(NamedTuple):
+    """A symptom that was found.
+
+    Attributes:
+        symptom: Its row.
+        line: The line that shows it; empty if the end of the process does.
+        about: What its need is about.
+        closed: The rows of lines that close what the need opens.
+    """
+
+    symptom: Symptom
+    line: str
+    about: Terms
+    closed: list[Opening]
+
+    @property
+    def need(self) -> str:
+        """Return the need, with its argument."""
+        return self.symptom.need.format_map(self.about)
+
+
+def symptoms() -> list[Symptom]:
+    """Return the table of symptoms, in order."""
+    return [Symptom(*row) for row in tables.rows(__file__, "symptoms.tsv")]
+
+
+def openings() -> list[Opening]:
+    """Return the table of what needs open, in order."""
+    return [Opening(*row) for row in tables.rows(__file__, "openings.tsv")]
+
+
+def sandbox(socket: Socket, situation: Situation) -> Iterator[Finding]:
+    """A line of the service's sandbox stops its program."""
+    for unit in (*socket.backends, *socket.services[-1:]):
+        # What a service that works has said is worth a look to those alone who ask for it.
+        if not (situation.asked if unit.settled else unit.up or unit.failed):
+            continue
+        said, ended = _words(unit)
+        if not said and not ended:
+            continue
+        closed = unit.more([row.directive for row in openings()])
+        for symptom in symptoms():
+            if not re.fullmatch(symptom.ends or ".*", ended):
+                continue
+            if (symptom.sure == "possible" and unit.settled) or not (symptom.words or ended):
+                continue
+            if (found := _found(symptom, said, unit, closed)) is not None:
+                yield _finding(socket, unit, found)
+                break
+
+
+def _words(unit: Unit) -> tuple[list[str], str]:
+    """Return what a unit's program said in its last run, or says, and by what signal it ended."""
+    entries = journal.entries(unit.name, time.time() - _LATELY_S, user=unit.user)
+    if unit.settled:
+        wanted = unit["InvocationID"]
+        return journal.program_messages(
+            entry for entry in entries if journal.invocation(entry) == wanted
+        ), ""
+    run = journal.last_run(entries)
+    how, status = last(unit, run)
+    words = journal.program_messages(run.entries)
+    return words, exits.signal_name(status) if how in ("killed", "dumped") else ""
+
+
+def _found(symptom: Symptom, said: list[str], unit: Unit, closed: dict[str, str]) -> Shown | None:
+    """Return how a symptom shows, if something closes what its need opens."""
+    if not symptom.words:
+        candidates = [("", "")]
+    elif not symptom.path:
+        match = re.search(symptom.words, "\n".join(said), re.DOTALL)
+        candidates = [(match[0].split("\n")[-1], "")] if match else []
+    else:
+        candidates = [
+            (line, path)
+            for line in said
+            if re.search(symptom.words, line)
+            for path in _PATH.findall(line)
+            if re.fullmatch(symptom.path, path)
+        ]
+    for line, path in candidates:
+        about = terms(unit, "\n".join(said), path, symptom.given)
+        if about is None:
+            continue
+        lines = [row for row in openings() if _closes(row, symptom, about, closed)]
+        if lines:
+            return Shown(symptom, line.strip(), about, lines)
+    return None
+
+
+def _closes(row: Opening, symptom: Symptom, about: Terms, values: dict[str, str]) -> bool:
+    """Tell whether a line of the unit closes what a symptom's need opens."""
+    name, _, argument = symptom.need.format_map(about).partition(":")
+    if row.need != name or (row.below and not _is_below(argument, row.below)):
+        return False
+    value = values.get(row.directive, "")
+    how, what = row.closed[0], row.closed[1:].format(argument=argument.lstrip("@"))
+    if how == "=":
+        return bool(re.fullmatch(what, value))
+    # A list of what is allowed, or with "~" of what is forbidden.
+    words, wanted = set(value.lower().lstrip("~").split()), set(what.lower().split())
+    return bool(wanted & words) if value.startswith("~") else not wanted <= words
+
+
+def _is_below(path: str, directories: str) -> bool:
+    inside = any(f"{path}/".startswith(f"{each}/") for each in directories.lstrip("!").split())
+    return inside is not directories.startswith("!")
+
+
+def _finding(socket: Socket, unit: Unit, shown: Shown) -> Finding:
+    sure, need = shown.symptom.sure, shown.need
+    names = list(dict.fromkeys(row.directive for row in shown.closed))
+    values = unit.more(names)
+    written = lines_of(unit, names) or [f"{name}={values[name]}" for name in names]
+    by = f'needs = ["{need}"]' if need else "[service]"
+    return Finding(
+        "sandbox",
+        socket.name,
+        f"{unit.name} is stopped by its sandbox: {', '.join(names)} ({sure})",
+        (
+            f"{sure}: {shown.symptom.symptom}",
+            *((shown.line,) if shown.line else ()),
+            *written,
+            *waiting(socket),
+        ),
+        (
+            f"# in a spec: {by}, and install it anew; or here:",
+            *drop_in(socket, unit.name, "Service", **_settings(shown, values)),
+            *([systemctl(socket, "restart", unit.name)] if unit.up else again(socket)),
+        ),
+    )
+
+
+def _settings(shown: Shown, values: dict[str, str]) -> dict[str, str]:
+    """Return what a drop-in sets to open what is closed."""
+    found = {}
+    for row in shown.closed:
+        limit = values[row.directive]
+        more = str(int(limit) * _MORE) if limit.isdecimal() else ""
+        filling = {**shown.about, "argument": shown.need.partition(":")[2], "more": more}
+        name, _, value = row.opening.format_map(filling).partition("=")
+        found[name] = value
+    return found
+
+
+DIAGNOSES = (sandbox,)

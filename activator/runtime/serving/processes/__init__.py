@@ -1,0 +1,4 @@
+"""Serve each connection in a process of its own, forked or started.
+
+May import: loop, and what stands beside this room in serving/.
+"""

@@ -1,0 +1,71 @@
+"""Build the site: all pages, and the commands from their help.
+
+``PYTHONPATH=. python packaging/site/build.py DIRECTORY`` leaves it in DIRECTORY/html, as files that
+need no server and load nothing from elsewhere. A warning is an error: so are a link and an anchor
+that lead nowhere.
+"""
+
+import re
+import runpy
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+# What lies beside the pages, so that their links lead to it.
+BESIDE = ("docs", "README.md", "CONTRIBUTING.md", "LICENSE", "activator/examples")
+
+
+def lay_out(source: Path) -> None:
+    """Lay out what Sphinx reads."""
+    shutil.rmtree(source, ignore_errors=True)
+    for name in BESIDE:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        copy(ROOT / name, source / name)
+    shutil.copy(HERE / "index.md", source)
+    (source / "commands").mkdir()
+    manual = runpy.run_path(str(ROOT / "packaging/man/pages.py"))
+    names = []
+    for page, text in manual["pages"]():
+        if page.endswith(".1"):
+            names.append(page.removesuffix(".1"))
+            (source / "commands" / f"{names[-1]}.md").write_text(_command(names[-1], text))
+    listed = "\n".join(names)
+    (source / "commands/index.md").write_text(
+        f"# Commands\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
+    )
+
+
+def _command(name: str, page: str) -> str:
+    """Return a command's page of the site, made from its manual page."""
+    # What stands before the synopsis is the title and the name; sections there are in capitals.
+    summary, _, text = page.partition("\n# SYNOPSIS\n")
+    text = re.sub(
+        r"^# (.*)$", lambda match: f"## {match[1].capitalize()}", text, flags=re.MULTILINE
+    )
+    what = summary.rpartition(" - ")[2].strip()
+    return f"# {name.replace('-', ' ', 1)}\n\n{what[0].upper()}{what[1:]}.\n\n## Synopsis\n{text}"
+
+
+def main(directory: Path) -> int:
+    """Build it, and return Sphinx's exit status."""
+    lay_out(directory / "source")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "--builder=html",
+        "--fail-on-warning",
+        "--keep-going",
+    ]
+    command += ["--quiet", "--conf-dir", str(HERE), f"--doctree-dir={directory / 'doctrees'}"]
+    return subprocess.run(
+        [*command, str(directory / "source"), str(directory / "html")], check=False
+    ).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,1 @@
+"""What a service needs, by running it once."""

@@ -1,0 +1,17 @@
+"""docs/learn.md, and what it says of programs."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from tests.support.tree import ROOT
+
+PROGRAMS = tomllib.loads(Path(__file__).with_name("programs.toml").read_text())
+
+
+def test_programs() -> None:
+    """The page has the programs that are tried on a booted systemd, and what they need."""
+    table = (ROOT / "docs/learn.md").read_text().partition("| Program | Needs |")[2]
+    rows = re.findall(r"^\| [^|]+ \| ([^|]+) \|$", table.partition("\n\n")[0], re.MULTILINE)
+    told = [re.findall("`([^`]+)`", needs) for needs in rows[1:]]
+    assert [program["needs"] for program in PROGRAMS.values()] == told
