@@ -256,9 +256,21 @@ class Box:
         return Inside(self._enter(argv), **settings)
 
     def write(self, path: str | PurePosixPath, content: str | bytes, mode: int = 0o644) -> None:
-        """Write a file in the box, with the directories above it."""
+        """Write a file in the box, with the directories above it; a regular file atomically.
+
+        What is starting in the box reads the old text or the new one, never half of it.
+        """
         # Through a process inside: /proc/PID/root would follow absolute links to this machine.
-        script = 'mkdir -p "${1%/*}" && cat >"$1" && chmod "$2" "$1"'
+        script = """\
+mkdir -p "${1%/*}" || exit
+if [ -L "$1" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then
+    cat >"$1" && chmod "$2" "$1"
+else
+    cat >"$1.new" && chmod "$2" "$1.new" || exit
+    [ ! -e "$1" ] || chown --reference="$1" "$1.new" || exit
+    mv -T "$1.new" "$1"
+fi
+"""
         data = content.encode() if isinstance(content, str) else content
         argv = ("sh", "-c", script, "sh", str(path), f"{mode:o}")
         done = subprocess.run(

@@ -227,8 +227,7 @@ def test_a_first_drop_in_that_was_not_read(box: Box) -> None:
 def test_all_that_is_wrong_at_once(box: Box) -> None:
     """A changed file does not hide who has the address, nor does its owner have to go for it."""
     text = "[Socket]\nListenStream=127.0.0.1:7995\n"
-    with box.units({"well.socket": text, "well.service": GOOD}):
-        box.write("/root/server.py", "import time\ntime.sleep(1000)\n")
+    with box.units({"well.socket": text, "well.service": service("/bin/sleep inf")}):
         box.systemctl("start", "well.socket", "well.service")
         with ill(box, text, GOOD):
             box.write(f"{UNITS}/ill.socket", text.replace("7995", "7996"))
