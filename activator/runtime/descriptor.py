@@ -26,8 +26,6 @@ from socket import (
 
 from systemd import daemon
 
-from activator.common.peers import credentials, interface
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import AddressFamily
@@ -155,6 +153,8 @@ def peer_credentials(sock: "HasOptions") -> Credentials | None:
     """
     if sock.family != AF_UNIX:
         return None
+    from activator.common.peers import credentials  # noqa: PLC0415 - a start need not know peers
+
     try:
         groups = sock.getsockopt(SOL_SOCKET, SO_PEERGROUPS, GROUPS_MAX)
     except OSError:
@@ -204,7 +204,11 @@ def _address_text(sock: socket, address: "Any") -> str:
     elif family == AF_INET:
         text = f"{address[0]}:{address[1]}"
     elif family == AF_INET6:
-        scope = f"%{interface(address[3])}" if address[3] else ""
+        scope = ""
+        if address[3]:
+            from activator.common.peers import interface  # noqa: PLC0415 - a start need not know peers
+
+            scope = f"%{interface(address[3])}"
         text = f"[{address[0].partition('%')[0]}]:{address[1]}{scope}"
     elif family == AF_VSOCK:
         text = f"vsock:{'' if address[0] == VSOCK_ANY else address[0]}:{address[1]}"

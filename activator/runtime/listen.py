@@ -8,7 +8,6 @@ import os
 
 from systemd import daemon
 
-from activator.common import peers
 from activator.errors import ActivatorError
 from activator.runtime.listener import Listener
 from activator.runtime.variables import (
@@ -188,5 +187,7 @@ def _standard_input() -> list[Listener]:
 
 def _remote(environ: "os._Environ[str]") -> str:
     """Return the client's address as Accept=yes tells it, written as in systemd.socket(5)."""
+    from activator.common import peers  # noqa: PLC0415 - a start need not know peers
+
     host, port = environ.get("REMOTE_ADDR", ""), environ.get("REMOTE_PORT", "")
     return peers.address(host, port) if port else host

@@ -6,7 +6,6 @@ Import-light, as :mod:`activator.runtime.listen`.
 import os
 from socket import socket
 
-from activator.common.peers import cookie
 from activator.errors import ActivatorError
 from activator.runtime.descriptor import describe, is_at, peer, peer_credentials
 
@@ -116,6 +115,8 @@ class Listener:
 
         None for what is no socket (socket(7) has no word on it; Linux 4.12).
         """
+        from activator.common.peers import cookie  # noqa: PLC0415 - a start need not know peers
+
         return None if self.family is None else cookie(self._made())
 
     def is_at(self, address: str) -> bool:

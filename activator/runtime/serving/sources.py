@@ -3,8 +3,6 @@
 from _thread import allocate_lock
 from socket import AF_INET, AF_INET6, AF_UNIX, AF_VSOCK
 
-from activator.common.peers import credentials
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from socket import socket
@@ -69,6 +67,8 @@ def source_of(sock: "socket") -> Source:
         return family, client[0] if isinstance(client, tuple) else client
     try:
         if family == AF_UNIX:
+            from activator.common.peers import credentials  # noqa: PLC0415 - a start need not know peers
+
             found = credentials(sock)[1]
         elif family in (AF_INET, AF_INET6, AF_VSOCK):
             found = sock.getpeername()[0]

@@ -15,7 +15,6 @@ from contextlib import suppress
 from socket import socket, socketpair
 from time import monotonic
 
-from activator.fdstore import keep
 from activator.runtime.journal import ERROR
 from activator.runtime.serving.accept import (
     PAUSE,
@@ -29,7 +28,7 @@ from activator.runtime.serving.handlers import CALLED
 from activator.runtime.serving.life import NEVER, Life
 from activator.runtime.serving.plain import converse
 from activator.runtime.serving.report import Rarely, line
-from activator.runtime.serving.restored import forget_restored
+from activator.runtime.serving.restored import forget_restored, keep_again
 from activator.runtime.serving.sources import Sources
 from activator.runtime.serving.stop import StopSignals
 from activator.runtime.serving.threads.pool import Pool
@@ -145,8 +144,7 @@ class _Service:
         self._poll_listeners(False)
 
     def drain(self) -> None:
-        for route in self._restored:
-            keep(route.listener.name, route.listener.fd)  # for the next process
+        keep_again(self._restored)
         self._life.drain()
         self._pool.watch()
         deadline = monotonic() + self._settings.drain
