@@ -390,3 +390,37 @@ def test_a_backend_that_is_never_ready(box: Box) -> None:
             mend(box, finding, well)
         serves(box)
         box.systemctl("stop", "behind.service")
+
+
+def test_a_service_that_did_not_end_in_time(box: Box) -> None:
+    """It was killed at its last stop, which is told until it is started again."""
+    script = "/bin/sh -c 'trap : TERM; while :; do sleep 1000; done'"
+    with ill(box, SOCKET, service(script, "TimeoutStopSec=300ms\n")):
+        box.systemctl("start", "ill.service")
+        # Before it has its trap, SIGTERM would end it in time.
+        pid = box.show("ill.service", "MainPID")
+        box.wait_for(lambda: box.run("pgrep", "-P", pid, check=False).stdout, "its trap")
+        box.systemctl("stop", "ill.service", check=False)
+        finding = found(box, "stop-timeout")
+        evidence = "\n".join(finding["evidence"])
+        assert "Result=timeout" in evidence
+        assert ":3: TimeoutStopSec=300ms" in evidence
+        assert "was killed" in finding["message"]
+        mend(box, finding, replaced(box, GOOD))
+        serves(box)
+
+
+def test_a_service_that_was_started_too_often(box: Box) -> None:
+    """The socket, which failed with it, was opened again; the service is not started even so."""
+    text = service("/bin/true", "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=2\n")
+    with ill(box, SOCKET, text):
+        for _ in range(4):
+            box.systemctl("start", "ill.service", check=False)
+        box.wait_for(lambda: "failed" == box.show("ill.socket", "ActiveState"), "both to fail")
+        box.systemctl("start", "ill.socket")
+        finding = found(box, "start-limit")
+        evidence = "\n".join(finding["evidence"])
+        assert "ill.service: Result=start-limit-hit" in evidence
+        assert ":5: StartLimitBurst=2" in evidence
+        mend(box, finding, replaced(box, GOOD))
+        serves(box)

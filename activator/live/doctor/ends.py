@@ -69,8 +69,9 @@ def account(socket: Socket, unit: Unit) -> Account:
         return Account((words,) if words else (), (f"# mend what its last words tell: {edit}",))
     name, what = (told.name, told.what) if told else ("", "")
     if (how, status) == ("exited", 0):
-        lasted = (f"{unit.name} ended with status 0{_lasted(unit)}", *pace(entries))
-        return Account(lasted, _ended(unit, edit), True, name, what)
+        limits = (found[0], *lines_of(unit, told.lines)) if told else ()
+        lasted = f"{unit.name} ended with status 0{_lasted(unit)}"
+        return Account((*limits, lasted, *pace(entries)), _ended(unit, edit), True, name, what)
     commands = (f"# {exits.cure(how, status, words)}: {edit}",)
     return Account(tuple(dict.fromkeys(filter(None, found))), commands, False, name, what)
 
