@@ -9,6 +9,7 @@ import pytest
 
 from activator.generate import hardening, specfile
 from activator.generate.render import render
+from activator.common.symptoms import symptoms
 from activator.live.doctor import sandbox
 from tests.boxes.box import Box
 from tests.support.doctor import PATH, UNITS, found, mend
@@ -187,6 +188,6 @@ def test_every_symptom_has_an_opening_and_is_tried() -> None:
     opened = {row.need for row in sandbox.openings()}
     tried = {case.need.partition(":")[0] for case in CASES.values()}
     untried = {"clock", "kernel-log"}  # boxes do not have these privileges to give
-    for symptom in sandbox.symptoms():
+    for symptom in symptoms():
         assert symptom.need.partition(":")[0] in opened
         assert symptom.need.partition(":")[0] in tried | untried, symptom

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from activator.generate import hardening
 from activator.generate.hardening import Effect, Need
+from activator.common.symptoms import symptoms
 from activator.live.doctor import sandbox
 
 PAGE = Path(__file__).parents[2] / "docs/hardening.md"
@@ -69,7 +70,7 @@ def _symptoms() -> Iterator[str]:
             ", ".join(lines[row.need.partition(":")[0]]),
             row.sure,
         )
-        for row in sandbox.symptoms()
+        for row in symptoms()
     ]
     return _table(("symptom", "need", "lines that may be the cause", "how sure"), *rows)
 

@@ -3,11 +3,10 @@
 import grp
 import os
 import pwd
-import re
 import stat
 from contextlib import suppress
-from pathlib import Path
 
+from activator.common import symptoms
 from activator.live.paths import status
 from activator.live.units import Unit
 
@@ -24,12 +23,7 @@ def terms(unit: Unit, said: str, path: str, given: str) -> Terms | None:
         given: What must hold of it, as symptoms.tsv has it.
     """
     stem = unit.name.removesuffix(".service").partition("@")[0]
-    found = {"name": stem, "path": path, "below": stem, "group": "", "owner": "", "port": "1-65535"}
-    found["place"] = str(_nearest(path))
-    if match := re.match(r"/(?:var/(?:lib|cache|log)|run)/([^/]+)", path):
-        found["below"] = match[1]
-    if match := re.search(r"(?:port |:|, )([1-9][0-9]{2,4})\b", said):
-        found["port"] = match[1]
+    found = symptoms.terms(stem, path, said)
     if given in ("group", "owner"):
         about = status(path)
         with suppress(KeyError):
@@ -38,20 +32,15 @@ def terms(unit: Unit, said: str, path: str, given: str) -> Terms | None:
                 found["owner"] = pwd.getpwuid(about.st_uid).pw_name
                 return found
         return None
-    return found if not given or _holds(path, given) else None
+    return found if not given or _holds(path, found["place"], given) else None
 
 
-def _holds(path: str, given: str) -> bool:
+def _holds(path: str, place: str, given: str) -> bool:
     if given == "there":
         return os.path.lexists(path)
     with suppress(OSError):
-        return not os.statvfs(_nearest(path)).f_flag & os.ST_RDONLY
+        return not os.statvfs(place).f_flag & os.ST_RDONLY
     return False
-
-
-def _nearest(path: str) -> Path:
-    """Return a path, or its directory where nothing is there."""
-    return Path(path) if status(path) else Path(path).parent
 
 
 def _allows(mode: int, given: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from activator.common import tables
+from activator.common.symptoms import Symptom, symptoms
 from activator.live import journal
 from activator.live.doctor import exits
 from activator.live.doctor.commands import again, drop_in, systemctl
@@ -22,20 +23,7 @@ from activator.live.units import Situation, Socket, Unit
 
 # How far back the journal is asked: seconds.
 _LATELY_S = 600.0
-_PATH = re.compile(r"/[^\s'\":;,()\[\]]+")
 _MORE = 4
-
-
-class Symptom(NamedTuple):
-    """A row of symptoms.tsv, whose head describes the columns."""
-
-    symptom: str
-    words: str
-    ends: str
-    path: str
-    given: str
-    need: str
-    sure: str
 
 
 class Opening(NamedTuple):
@@ -67,11 +55,6 @@ class Shown(NamedTuple):
     def need(self) -> str:
         """Return the need, with its argument."""
         return self.symptom.need.format_map(self.about)
-
-
-def symptoms() -> list[Symptom]:
-    """Return the table of symptoms, in order."""
-    return [Symptom(*row) for row in tables.rows(__file__, "symptoms.tsv")]
 
 
 def openings() -> list[Opening]:
@@ -115,20 +98,7 @@ def _words(unit: Unit) -> tuple[list[str], str]:
 
 def _found(symptom: Symptom, said: list[str], unit: Unit, closed: dict[str, str]) -> Shown | None:
     """Return how a symptom shows, if something closes what its need opens."""
-    if not symptom.words:
-        candidates = [("", "")]
-    elif not symptom.path:
-        match = re.search(symptom.words, "\n".join(said), re.DOTALL)
-        candidates = [(match[0].split("\n")[-1], "")] if match else []
-    else:
-        candidates = [
-            (line, path)
-            for line in said
-            if re.search(symptom.words, line)
-            for path in _PATH.findall(line)
-            if re.fullmatch(symptom.path, path)
-        ]
-    for line, path in candidates:
+    for line, path in symptom.shown(said):
         about = terms(unit, "\n".join(said), path, symptom.given)
         if about is None:
             continue

@@ -125,8 +125,12 @@ class _Stay:
         error = None if self.task.cancelled() else self.task.exception()
         if error is None or isinstance(error, ActivatorError):
             raise error or ActivatorError(f"handler {self.name} gave up before it began")
+        from activator.runtime.serving.hint import hint  # noqa: PLC0415 - rarely needed
+
         raise ActivatorError(
-            f"handler {self.name} failed to start: {summary(error)}", place=place(error)
+            f"handler {self.name} failed to start: {summary(error)}",
+            hint(error),
+            place=place(error),
         ) from None
 
     def at_work(self) -> bool:

@@ -98,13 +98,15 @@ def _import(name: str) -> object:
 
 def _broken(name: str, error: BaseException) -> ActivatorError:
     """Say what failed inside a module, and on which line of it."""
-    from activator.runtime.serving.report import place  # noqa: PLC0415 - rarely needed
+    from activator.runtime.serving.hint import hint  # noqa: PLC0415 - rarely needed
+    from activator.runtime.serving.report import place  # noqa: PLC0415 - the same
 
     where = place(error)
     if where.startswith(f"{__file__}:"):
         where = ""  # it was not even found
     text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-    return ActivatorError(f"cannot load {name}: {type(error).__name__}: {text}", place=where)
+    what = f"cannot load {name}: {type(error).__name__}: {text}"
+    return ActivatorError(what, hint(error), place=where)
 
 
 def _is_object(value: object) -> bool:

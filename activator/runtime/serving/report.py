@@ -110,10 +110,13 @@ def _fail(text: str, error: BaseException, skip: int) -> None:
     for _ in range(skip):
         frames = frames.tb_next if frames and frames.tb_next else frames
     try:
-        # It costs more than the rest of the runtime, and is rarely needed.
+        # They cost more than the rest of the runtime, and are rarely needed.
         import traceback  # noqa: PLC0415
 
+        from activator.runtime.serving.hint import hint  # noqa: PLC0415
+
         lines = traceback.format_exception(type(error), error, frames)
+        lines += [f"hint: {more}\n"] if (more := hint(error)) else []
     except (ImportError, OSError):
         lines = _bare(error, frames)  # there are no more descriptors
     record = f"{text}: {summary(error)}\n{''.join(lines)}"
