@@ -4,6 +4,7 @@ Source: systemd.journal-fields(7); sd-messages.h for the identifiers of messages
 """
 
 import json
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ _ERR, _NOTICE = 3, 5
 _IDLE = ("Failed with result", "ignoring", "Scheduled restart")
 _INVOCATIONS = ("INVOCATION_ID", "_SYSTEMD_INVOCATION_ID")
 _PROCESS_EXIT = "98e322203f7a4ed290d09fe03c09fe15"
+# How long the message of a failure may take, and how often it is looked for: seconds.
+_LATE_S, _AGAIN_S = 3.0, 0.05
 _SUCCESS, _FAILURE = "7ad2d189f7e94e70a38c781354912448", "d9b373ed55a64feb8242e02dbe79a49c"
 
 
@@ -31,6 +34,33 @@ def entries(name: str, since: float, *, user: bool) -> list[dict[str, Any]]:
     Raises:
         ActivatorError: journalctl does not answer.
     """
+    synced()
+    return _logged(name, since, user=user)
+
+
+def of_failure(name: str, since: float, *, user: bool) -> list[dict[str, Any]]:
+    """Return the log entries of a unit that has failed; else as :func:`entries`.
+
+    Only root may have the last messages written, which are still on their way; others wait until
+    that of the failure is there.
+    """
+    deadline = time.monotonic() + _LATE_S
+    written = synced()
+    while True:
+        found = _logged(name, since, user=user)
+        told = any(entry.get("MESSAGE_ID") == _FAILURE for entry in found)
+        if written or told or time.monotonic() > deadline:
+            return found
+        time.sleep(_AGAIN_S)
+
+
+def synced() -> bool:
+    """Have the journal write what it has been sent; tell whether it has."""
+    done = call(["journalctl", "--sync"])
+    return done is not None and not done.returncode
+
+
+def _logged(name: str, since: float, *, user: bool) -> list[dict[str, Any]]:
     if "*" in name:
         which = [f"--{'user-' if user else ''}unit={name}", "--lines=200"]
     else:
@@ -38,8 +68,6 @@ def entries(name: str, since: float, *, user: bool) -> list[dict[str, Any]]:
         # read, the helper may have ended, and nothing but UNIT= tells what they are about.
         fields = ("USER_UNIT", "_SYSTEMD_USER_UNIT") if user else ("UNIT", "_SYSTEMD_UNIT")
         which = [f"{fields[0]}={name}", "+", f"{fields[1]}={name}"]
-    # The last messages may still be on their way.
-    call(["journalctl", "--sync"])
     options = ("--output=json", "--no-pager", "--quiet", f"--since=@{since:.6f}")
     return rows(["journalctl", *options, *which])
 
@@ -134,7 +162,8 @@ def _by_manager(entry: Mapping[str, Any]) -> bool:
 def _of(unit: str, wanted: str, found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield what was logged of a run, from its first message to the first of another run."""
     of_unit = [entry for entry in found if _unit(entry) == unit]
-    begun = False
+    # What a program says may be read before what the manager says of its start.
+    begun = next(filter(None, map(invocation, of_unit)), "") == wanted
     for entry in of_unit:
         this = invocation(entry)
         begun = this == wanted or (begun and not this)

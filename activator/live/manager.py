@@ -203,7 +203,7 @@ class Manager:
         Raises:
             ActivatorError: The manager cannot be asked.
         """
-        entries = journal.entries(name, since, user=self.user)
+        entries = journal.of_failure(name, since, user=self.user)
         if invocation is not None:
             entries = [entry for entry in entries if journal.invocation(entry) == invocation]
         if besides:

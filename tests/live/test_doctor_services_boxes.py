@@ -18,6 +18,7 @@ from tests.support.doctor import (
     knock,
     mend,
     replaced,
+    serves,
     service,
 )
 
@@ -60,7 +61,7 @@ def test_a_service_that_fails_at_each_start(kind: str, box: Box) -> None:
     with ill(box, SOCKET, service(command, lines + FOR_EVER)):
         with box.connected(f"UNIX-CONNECT:{PATH}", 1):
             box.wait_for(lambda: int(box.show("ill.service", "NRestarts")) > 3, "restarts")
-            finding = found(box, "service-fails")
+            finding = found(box, "service-fails", words=told[1:])
             evidence = "\n".join(finding["evidence"])
             assert all(text in evidence for text in told), evidence
             assert f"{PATH}: 1 connection waits" in evidence
@@ -101,7 +102,10 @@ def test_a_service_that_is_skipped(box: Box) -> None:
 def test_a_service_that_ends_after_each_client(box: Box) -> None:
     """A service that ends with status 0 is not told to have failed, and may do so from then on."""
     script = "import socket\\nsocket.socket(fileno=3).accept()[0].sendall(b'served')"
-    text = service(f'/usr/bin/python3 -c "exec(\\"{script}\\")"'.replace("\\n", "\\\\n"))
+    text = service(
+        f'/usr/bin/python3 -c "exec(\\"{script}\\")"'.replace("\\n", "\\\\n"),
+        "[Unit]\nStartLimitIntervalSec=1h\n",  # however long six starts take
+    )
     with ill(box, SOCKET, text):
         for _ in range(6):
             box.run("socat", "-u", f"UNIX-CONNECT:{PATH}", "-", check=False)
@@ -137,10 +141,7 @@ def test_a_service_that_does_not_stop(box: Box) -> None:
             assert finding["commands"][0].startswith("# this ends")
             replaced(box, GOOD)()
             mend(box, finding)
-        box.wait_for(
-            lambda: "served" == box.run("socat", "-u", f"UNIX-CONNECT:{PATH}", "-").stdout,
-            "the end",
-        )
+        serves(box)
 
 
 def test_a_proxy_that_leads_elsewhere(box: Box) -> None:
@@ -169,8 +170,7 @@ def test_a_proxy_that_leads_elsewhere(box: Box) -> None:
                 )
 
             mend(box, finding, lead)
-            box.wait_for(lambda: not doctor(box, "ill.socket"), "the backend")
-            assert "served" == box.run("socat", "-u", f"UNIX-CONNECT:{PATH}", "-").stdout
+            serves(box)
         box.systemctl("stop", "behind.service")
 
 
@@ -181,10 +181,25 @@ def test_a_program_behind_a_proxy_that_fails(box: Box) -> None:
     failing = service("/bin/sh -c 'echo no luck >&2; exit 7'", FOR_EVER)
     with box.units({"behind.service": failing}), ill(box, SOCKET, proxy):
         with box.connected(f"UNIX-CONNECT:{PATH}", 1):
-            finding = found(box, "service-fails")
+            finding = found(box, "service-fails", words=["no luck"])
         assert finding["message"].startswith("behind.service")
-        assert any("no luck" in line for line in finding["evidence"])
         box.systemctl("stop", "ill.socket", "ill.service", "behind.service")
+
+
+def test_a_proxy_that_is_started_too_often(box: Box) -> None:
+    """The limit that closes its socket is told with what makes the program behind it fail."""
+    text = "[Unit]\nBindsTo=behind.service\nAfter=behind.service\nStartLimitBurst=0\n"
+    proxy = text + service("/lib/systemd/systemd-socket-proxyd 127.0.0.1:7993")
+    failing = service("/bin/sh -c 'echo no luck >&2; exit 7'")
+    limits = "TriggerLimitBurst=2\nTriggerLimitIntervalSec=1h\n"
+    with box.units({"behind.service": failing}), ill(box, SOCKET + limits, proxy):
+        for _ in range(4):
+            knock(box)
+        finding = found(box, "trigger-limit-hit", words=["no luck"])
+        assert any("behind.service" in line and "status 7" in line for line in finding["evidence"])
+        assert any("behind.service" in line for line in finding["commands"])
+        assert found(box, "service-fails")["message"].startswith("behind.service")
+        box.systemctl("stop", "behind.service")
 
 
 def test_instances_that_all_fail(box: Box) -> None:
@@ -195,10 +210,8 @@ def test_instances_that_all_fail(box: Box) -> None:
     with ill(box, SOCKET + ACCEPT, text):
         for _ in range(3):
             knock(box)
-        finding = found(box, "instances-fail")
-        evidence = "\n".join(finding["evidence"])
-        assert "status 7" in evidence
-        assert "no luck" in evidence
+        finding = found(box, "instances-fail", words=["no luck"])
+        assert "status 7" in "\n".join(finding["evidence"])
 
         def good() -> None:
             box.write(
@@ -299,6 +312,8 @@ def test_a_file_that_was_made_anew(box: Box) -> None:
     ).replace("\\'", '"')
     with ill(box, SOCKET, service(f"/usr/bin/python3 -c '{script}'")):
         knock(box)
+        # Between the old file and its own there is none.
+        box.wait_for(lambda: 2 == box.run("ss", "-Hlx").stdout.count(PATH), "its own socket")
         finding = found(box, "file-gone")
         assert "made anew" in finding["message"]
         assert any("by itself" in line for line in finding["evidence"])

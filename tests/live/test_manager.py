@@ -5,6 +5,7 @@ import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,8 +13,11 @@ import pytest
 from activator.cli import main
 from activator.errors import ActivatorError
 from activator.live import journal
+from activator.live.call import Answer
+from activator.live.doctor.ends import account
 from activator.live.journal import telling
 from activator.live.manager import Manager
+from activator.live.units import Unit
 
 # Answers as systemctl does; it writes down what it was asked.
 SYSTEMCTL = """\
@@ -220,3 +224,59 @@ def test_words_of_the_run_before_are_no_reason() -> None:
     told = journal.telling("a.service", journal.after(log, "1"))
     assert "a.service: Main process exited (last words: no such module)" == told
     assert [] == journal.after(log[:2], "1")
+
+
+EXIT, DONE, FAILED = (
+    *("98e322203f7a4ed290d09fe03c09fe15", "7ad2d189f7e94e70a38c781354912448"),
+    "d9b373ed55a64feb8242e02dbe79a49c",
+)
+
+
+def test_words_that_are_read_before_the_start() -> None:
+    """Of a process that is gone when its words are read, nobody knows of which run they were."""
+    manager = {"UNIT": "a.service", "INVOCATION_ID": "1", "PRIORITY": "5"}
+    log: list[dict[str, Any]] = [
+        {"MESSAGE": "no luck", "_SYSTEMD_UNIT": "a.service"},
+        manager | {"MESSAGE": "Started a.service.", "PRIORITY": "6"},
+        manager
+        | {"MESSAGE": EXITED, "MESSAGE_ID": EXIT, "EXIT_CODE": "exited", "EXIT_STATUS": "1"},
+        manager
+        | {
+            "MESSAGE": "a.service: Failed with result x.",
+            "MESSAGE_ID": FAILED,
+            "UNIT_RESULT": "x",
+        },
+    ]
+    run = journal.last_run(log)
+    assert ("exited", 1, "x") == (run.how, run.status, run.result)
+    assert f"{EXITED} (last words: no luck)" == journal.telling("a.service", run.entries)
+
+
+def test_a_failure_that_is_not_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may not have the journal written waits for what is said of a failure."""
+    answers = iter(["", "", json.dumps({"MESSAGE": "x", "MESSAGE_ID": FAILED})])
+
+    def call(argv: list[str]) -> Answer:
+        denied = "--sync" in argv
+        return Answer(int(denied), "" if denied else next(answers), "")
+
+    monkeypatch.setattr(journal, "call", call)
+    (found,) = journal.of_failure("a.service", 0.0, user=True)
+    assert FAILED == found["MESSAGE_ID"]
+
+
+def test_a_good_end_of_what_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a service that runs, the journal alone knows that it has ended well before."""
+    log = [
+        {"UNIT": "a.service", "INVOCATION_ID": "1", "MESSAGE_ID": name, "MESSAGE": "a.service: x"}
+        for name in (FAILED, DONE)
+    ]
+    monkeypatch.setattr(journal, "entries", lambda *_, **__: log)
+    values = {"Id": "a.service", "ActiveState": "active", "Result": "success", "ExecMainCode": "0"}
+    manager: Any = SimpleNamespace(
+        user=False, reason=lambda *_: "", since=lambda *_: 0.0, drop_ins=lambda _: []
+    )
+    socket: Any = SimpleNamespace(user=False)
+    assert account(socket, Unit(values, manager)).clean
+    log.reverse()
+    assert not account(socket, Unit(values, manager)).clean

@@ -1,7 +1,7 @@
 """A socket and its service that have something wrong on a booted systemd, and what doctor says."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -81,19 +81,37 @@ def replaced(box: Box, text: str) -> Callable[[], None]:
     return replace
 
 
-def found(box: Box, name: str, unit: str = "ill.socket") -> dict[str, Any]:
-    """Return the finding of a name, waiting until there is one."""
+def found(
+    box: Box, name: str, unit: str = "ill.socket", words: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the finding of a name, waiting until there is one.
+
+    Args:
+        box: Where.
+        name: What is to be found.
+        unit: The socket.
+        words: What the program said, and the evidence must have: what comes through its standard
+            error is in the journal later than what systemd says of it, or with its next run.
+    """
     kept: list[dict[str, Any]] = []
 
     def look() -> bool:
         kept[:] = doctor(box, unit)
-        return name in [finding["name"] for finding in kept]
+        told = ["\n".join(finding["evidence"]) for finding in kept if finding["name"] == name]
+        return any(all(word in text for word in words) for text in told)
 
     try:
-        box.wait_for(look, name, timeout=10)
+        box.wait_for(look, name)
     except BoxError as error:
         raise AssertionError(f"{error}: {kept}") from None
     (finding,) = [finding for finding in kept if finding["name"] == name]
     assert unit == finding["unit"]
     assert finding["evidence"]
     return finding
+
+
+def serves(box: Box) -> None:
+    """Wait until a client is served and nothing is found."""
+    connect = ("socat", "-u", f"UNIX-CONNECT:{PATH}", "-")
+    box.wait_for(lambda: "served" == box.run(*connect, check=False).stdout, "an answer")
+    box.wait_for(lambda: not doctor(box, "ill.socket"), "an end of the findings")

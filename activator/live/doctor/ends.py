@@ -49,14 +49,20 @@ def account(socket: Socket, unit: Unit) -> Account:
         return Account(evidence, (f"# have {' and '.join(missed)} met, or take it out: {edit}",))
     entries = journal.entries(unit.name, time.time() - _LATELY_S, user=socket.user)
     run = journal.last_run(entries)
-    how, status = last(unit, run)
+    # Of one that runs again systemd has no end any more, and of a good one it logs no status.
+    clean = unit.number("ExecMainCode") <= 0 and journal.outcomes(entries)[-1:] == [True]
+    how, status = ("exited", 0) if clean else last(unit, run)
     words = journal.telling(unit.name, run.entries) or unit.reason
     # Of one that is started again, Result= is that of the new start.
-    result = unit["Result"] if unit["Result"] != "success" else run.result or "success"
+    result = unit["Result"]
+    if result == "success" and not clean:
+        result = run.result or "success"
     told = meaning(result, unit["Type"], journal.manager_messages(unit.name, run.entries))
     end = exits.end(how, status)
     directives = (*(told.lines if told else ()), *(end.lines if not told or told.ends else ()))
-    found = [f"{unit.name}: Result={result}{f', {exits.said(how, status)}' if how else ''}", words]
+    # The end of a process is logged before the result of its unit.
+    ended = [f"Result={result}"] * (result != "success") + [exits.said(how, status)] * bool(how)
+    found = [f"{unit.name}: {', '.join(ended)}", words]
     found += [f"it was {run.beside}= that ended so"] * bool(run.beside)
     found += lines_of(unit, (*directives, run.beside), words)
     found += pace(entries)

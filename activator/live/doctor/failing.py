@@ -23,10 +23,11 @@ _NEEDED = ("Requires", "BindsTo", "Requisite")
 
 def service_fails(socket: Socket, _: Situation) -> Iterator[Finding]:
     """The service, or the program behind it, fails at each start."""
-    if socket.accepts or not socket.up or not socket.service:
+    if socket.accepts or not socket.service:
         return
-    # A proxy fails with the program behind it, which is the cause.
-    for unit in filter(_fails, (*socket.backends, socket.service)):
+    # A proxy fails with the program behind it, which is the cause, also of a limit that is hit.
+    units = (*socket.backends, socket.service) if socket.up else socket.backends
+    for unit in filter(fails, units if socket.up or socket["Result"] in LIMITS else ()):
         restarts = unit.number("NRestarts")
         found = account(socket, unit)
         evidence = [
@@ -44,7 +45,8 @@ def service_fails(socket: Socket, _: Situation) -> Iterator[Finding]:
         return
 
 
-def _fails(unit: Unit) -> bool:
+def fails(unit: Unit) -> bool:
+    """Tell whether a service fails: at each start, or for good."""
     restarts = unit.number("NRestarts")
     if unit.failed or unit["SubState"].startswith("auto-restart") or unit["Result"] == _SKIPPED:
         return True

@@ -13,6 +13,8 @@ _WRAPPERS = {
     *("sh", "dash", "bash", "busybox", "env", "sudo", "su", "runuser", "setpriv", "nice"),
     *("tini", "dumb-init", "catatonit", "timeout", "strace", "script"),
 }
+# What a process is until systemd has it run its program.
+_NOT_BEGUN = {"systemd", "systemd-executor"}
 
 
 def lost_in_wrapper(socket: Socket, _: Situation) -> Iterator[Finding]:
@@ -21,6 +23,8 @@ def lost_in_wrapper(socket: Socket, _: Situation) -> Iterator[Finding]:
     if main is None or main.name not in _WRAPPERS:
         return
     for process in socket.processes:
+        if process.arguments == main.arguments:
+            continue  # the wrapper itself, or what it has forked and has not run its program yet
         named = process.environment.get("LISTEN_PID", "")
         edit = systemctl(socket, "edit", "--full", socket.service_name)
         if named == str(main.pid) and process.pid != main.pid:
@@ -109,7 +113,9 @@ def _main(socket: Socket) -> Process | None:
     if service is None or not service.up:
         return None
     pid = service.number("MainPID")
-    return next((process for process in socket.processes if process.pid == pid), None)
+    return next(
+        (one for one in socket.processes if one.pid == pid and one.name not in _NOT_BEGUN), None
+    )
 
 
 def _numbers(process: Process) -> str:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from activator.live.doctor.commands import again, anew, drop_in, systemctl
 from activator.live.doctor.ends import account
+from activator.live.doctor.failing import fails
 from activator.live.doctor.finding import Finding
 from activator.live.units import Situation, Socket
 
@@ -66,7 +67,9 @@ def start_limit(socket: Socket, _: Situation) -> Iterator[Finding]:
 
 def _limited(socket: Socket, message: str, first: str) -> Finding:
     evidence, commands = [first], [f"# find out why it ends: journalctl -u {socket.pattern} -n 20"]
-    for unit in socket.services[-1:]:
+    # A proxy ends with the program behind it.
+    behind = [unit for unit in socket.backends if fails(unit)]
+    for unit in behind[:1] or socket.services[-1:]:
         found = account(socket, unit)
         evidence += found.evidence
         commands = [*found.commands, systemctl(socket, "daemon-reload")]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from activator.live.journal import rows
+from activator.live.journal import rows, synced
 
 # "Started" and "Failed to start" of systemd.journal-fields(7) and sd-messages.h.
 _STARTED = "39f53479d3a045ac8e11786248231fbf"
@@ -24,6 +24,7 @@ def starts(services: Sequence[str], *, user: bool) -> dict[str, int]:
     """
     if not services:
         return {}
+    synced()
     field = "USER_UNIT" if user else "UNIT"
     argv = [
         *("journalctl", "--boot", "--output=json", f"--output-fields={field}"),
