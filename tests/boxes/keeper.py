@@ -15,7 +15,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 # How long the command may take to end, and then its cgroup to run empty.
-GRACE_S = 10.0
+GRACE_S = 60.0
 # The command enters the cgroup by itself, before anything of the box can exist outside of it.
 ENTER = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 

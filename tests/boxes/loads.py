@@ -106,7 +106,7 @@ class Clients:
 
 def ended(process: Inside) -> Any:
     """Stop clients by the end of their input, and return what they print last."""
-    output, errors = process.communicate(timeout=90)
+    output, errors = process.communicate(timeout=300)
     assert 0 == process.returncode, errors
     return json.loads(output.splitlines()[-1])
 
@@ -187,7 +187,7 @@ def crowd(box: Box, number: int, stay: float) -> tuple[dict[str, int], int, floa
         start, before = monotonic(), processor_time(box)
         sleep(stay / 8)
         busy = (processor_time(box) - before) / (monotonic() - start)
-        output, errors = process.communicate(timeout=240)
+        output, errors = process.communicate(timeout=600)
         assert 0 == process.returncode, errors
     result = json.loads(output)
     return result["counts"], result["most"], busy

@@ -11,7 +11,7 @@ from time import monotonic, sleep
 import pytest
 
 from activator.version import __version__
-from tests.boxes.box import PREFIX, Box, remove_stale_cgroups
+from tests.boxes.box import PREFIX, WAIT_S, Box, remove_stale_cgroups
 from tests.boxes.fixtures import PROJECT, box_root
 from tests.boxes.keeper import cgroup_mounts
 from tests.boxes.needs import cgroup_mount
@@ -165,8 +165,8 @@ def test_stale_cgroup() -> None:
 
 
 def _assert_ended(pidfd: int) -> None:
-    """Check that a process ends within a few seconds; closes the descriptor."""
-    readable, _, _ = select.select([pidfd], [], [], 10)
+    """Check that a process ends; closes the descriptor."""
+    readable, _, _ = select.select([pidfd], [], [], WAIT_S)
     os.close(pidfd)
     assert readable
 
@@ -178,7 +178,7 @@ def _cgroups(name: str) -> list[Path]:
 
 def _wait_gone(name: str) -> None:
     """Wait until no cgroup of a name is left."""
-    deadline = monotonic() + 10
+    deadline = monotonic() + WAIT_S
     while left := _cgroups(name):
         assert monotonic() < deadline, f"still there: {left}"
         sleep(0.02)

@@ -247,7 +247,8 @@ def test_life_of_a_packaged_daemon(
 
     with clients(box, 20, "/run/greeter.sock") as process:
         box.run("dpkg", "--install", "/root/greeter_0.2_all.deb")
-        box.wait_for(lambda: socat(box, "TCP:127.0.0.1:7900", "") == "0.2\n", "the new version")
+        ask = ("socat", "-t120", "-", "TCP:127.0.0.1:7900")
+        box.wait_for(lambda: box.run(*ask, check=False).stdout == "0.2\n", "the new version")
         assert ["served"] == list(process.end())
 
     # A socket that has changed is opened anew, though its service runs.

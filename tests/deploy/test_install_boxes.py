@@ -46,7 +46,7 @@ def shop(box: Box) -> Iterator[Callable[..., Run]]:
 
 def ask(box: Box, address: str = "TCP:127.0.0.1:7100") -> str:
     """Return the echo of a greeting, or nothing."""
-    return box.run("socat", "-t10", "-", address, input="hello\n", check=False).stdout
+    return box.run("socat", "-t120", "-", address, input="hello\n", check=False).stdout
 
 
 def active(box: Box, *names: str) -> list[str]:
@@ -164,7 +164,7 @@ def test_interruption_takes_all_back(
             assert process.stdout.readline().startswith("roll back: ")
             process.send_signal(number)
             client.communicate()
-            _, errors = process.communicate(timeout=60)
+            _, errors = process.communicate(timeout=120)
     by = "" if number == signal.SIGINT else f" by {number.name}"
     told = f"interrupted{by}; everything is as it was before\n"
     assert (1, told) == (process.returncode, errors)

@@ -36,7 +36,7 @@ def test_the_page_works(machine: Box) -> None:
             assert "run" == kind
             script.append(block.text)
     machine.write("/root/page.sh", "\n".join(script))
-    done = machine.run("bash", "-m", "/root/page.sh", check=False, timeout=120)
+    done = machine.run("bash", "-m", "/root/page.sh", check=False, timeout=600)
     assert 0 == done.returncode, done.stdout[-2000:] + done.stderr[-2000:]
     assert 3 == done.stdout.count("shop\n")
     assert 1 == done.stdout.count("web\n")

@@ -12,7 +12,7 @@ def test_the_first_service_is_installed(box: Box) -> None:
     box.write("/usr/local/bin/sudo", '#!/bin/sh\nexec "$@"\n', 0o755)
     box.write("/root/paste", "\n".join(["set -e", f"mkdir {HOME}", f"cd {HOME}", *text]))
     try:
-        done = box.run("bash", "-m", "/root/paste", check=False, timeout=120)
+        done = box.run("bash", "-m", "/root/paste", check=False, timeout=600)
         assert 0 == done.returncode, done.stdout[-2000:] + done.stderr[-2000:]
         # Without systemd, and with it.
         assert 2 == done.stdout.count("Hello, world!\n")

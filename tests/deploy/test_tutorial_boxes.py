@@ -38,7 +38,7 @@ def test_the_tutorial_works(box: Box) -> None:
     # Each command that a reader would see is there; a page without marks would test nothing.
     assert PAGE.read_text().count("```sh\n") == len(script) - 2
     box.write("/root/tutorial.sh", "\n".join(script))
-    done = box.run("bash", "-m", "/root/tutorial.sh", check=False, timeout=120)
+    done = box.run("bash", "-m", "/root/tutorial.sh", check=False, timeout=600)
     assert 0 == done.returncode, done.stdout[-2000:] + done.stderr[-2000:]
     assert 2 == done.stdout.count("Hello, Ann\n")
     assert 1 == done.stdout.count("Welcome, Ann\n")

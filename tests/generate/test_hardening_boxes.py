@@ -167,7 +167,7 @@ PEERS = {
 def ask(box: Box, questions: dict[str, list[str]]) -> dict[str, list[str]]:
     """Ask services that listen at /run/NAME.sock; return their answers."""
     jobs = [(f"/run/{name}.sock", texts) for name, texts in questions.items()]
-    done = box.run(box.python, f"{PROGRAMS}/ask.py", input=json.dumps(jobs), timeout=90)
+    done = box.run(box.python, f"{PROGRAMS}/ask.py", input=json.dumps(jobs), timeout=600)
     return dict(zip(questions, json.loads(done.stdout), strict=True))
 
 
@@ -359,12 +359,12 @@ def served(box: Box, text: str, address: str, unit: str) -> float:
     """
     with (
         installed(box, render(specfile.loads(text, systemd=box.version))),
-        box.popen("socat", "-t20", "-", address) as client,
+        box.popen("socat", "-t120", "-", address) as client,
     ):
         assert say(client, "hello\n") == "hello\n"
         listed = box.systemctl("list-units", "--state=running", "--plain", "--no-legend", unit)
         level = exposure(box, listed.stdout.split()[0])
-        rest = client.communicate("bye\n", timeout=20)
+        rest = client.communicate("bye\n", timeout=120)
         assert rest == ("bye\n", "")
     return level
 
@@ -427,7 +427,7 @@ def spawned(box: Box, python: str, directory: str, needs: list[str]) -> str:
         '[sockets.spawning]\nListenStream = "/run/spawning.sock"\n'
     )
     with installed(box, render(specfile.loads(text, systemd=box.version))):
-        return box.run("socat", "-t20", "-", "UNIX-CONNECT:/run/spawning.sock").stdout
+        return box.run("socat", "-t120", "-", "UNIX-CONNECT:/run/spawning.sock").stdout
 
 
 @pytest.mark.usefixtures("programs")
@@ -437,9 +437,9 @@ def test_services_share_directories(box: Box) -> None:
     address = "UNIX-CONNECT:/run/probe-state.sock"
     with (
         installed(box, files),
-        box.popen("socat", "-t20", "-", address) as first,
-        box.popen("socat", "-t20", "-", address) as second,
-        box.popen("socat", "-t20", "-", "UNIX-CONNECT:/run/probe-second.sock") as other,
+        box.popen("socat", "-t120", "-", address) as first,
+        box.popen("socat", "-t120", "-", address) as second,
+        box.popen("socat", "-t120", "-", "UNIX-CONNECT:/run/probe-second.sock") as other,
     ):
         question = "write /var/lib/probe-state/mark\n"
         clients = (first, second, other)

@@ -46,7 +46,7 @@ def test_learned_needs_hold(machine: Box, name: str) -> None:
         machine.write(path, text)
     machine.write("/root/learned.toml", SPEC.format(program["spec"]))
     words = ("activator", "learn", "/root/learned.toml", "--verify", "--format", "json", "--")
-    done = machine.run(*words, *shlex.split(program["client"]), check=False, timeout=300)
+    done = machine.run(*words, *shlex.split(program["client"]), check=False, timeout=600)
     assert 0 == done.returncode, done.stderr
     told = json.loads(done.stdout)
     assert program["needs"] == told["needs"], told
@@ -71,11 +71,12 @@ def test_interruption(machine: Box, number: signal.Signals) -> None:
     machine.write("/root/learned.toml", SPEC.format(program["spec"]))
     words = ("activator", "learn", "/root/learned.toml", "--verify", "--", "sh", "-c", WAITS)
     with machine.popen(*words) as process:
-        machine.wait_for(lambda: machine.exists("/run/learned-waits"), "the client")
+        machine.wait_for(lambda: machine.exists("/run/learned-waits"), "the client", 300)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
     machine.run("rm", "/run/learned-waits")
     assert "Traceback" not in errors
     left = machine.run("ls", "/etc/systemd/system", "/tmp", "/var/lib").stdout
     assert "learn" not in left
-    assert 1 == machine.run("pgrep", "-f", "sleep 1000", check=False).returncode
+    sleeping = ("pgrep", "-f", "sleep 1000")
+    machine.wait_for(lambda: 1 == machine.run(*sleeping, check=False).returncode, "their end")

@@ -24,7 +24,7 @@ from tests.support.pairs import PAIRS
 pytestmark = pytest.mark.each_systemd
 
 INSIDE = Path(__file__).parents[1] / "boxes" / "inside"
-PATIENCE = 30.0
+PATIENCE = 120.0
 # Set by the one who starts the service about itself; not part of the agreement.
 OWN = {
     "INVOCATION_ID",
@@ -111,7 +111,7 @@ def visit(box: Box, pairs: list[Pair]) -> dict[str, Any]:
     """Visit every pair in the box."""
     script = (INSIDE / "visit.py").read_text(encoding="utf-8")
     visits = json.dumps([pair.visit for pair in pairs])
-    done = box.run("python3", "-c", script, input=visits, timeout=120)
+    done = box.run("python3", "-c", script, input=visits, timeout=600)
     answers: dict[str, Any] = json.loads(done.stdout)
     return answers
 
@@ -134,7 +134,9 @@ def activated(box: Box, files: list[str]) -> Iterator[None]:
         command = ("setpriv", *lacking(box), "activator", "run")
         process = box.popen(*command, "--log", "json", *files, **streams)
         try:
-            box.wait_for(lambda: '"kind": "open"' in text_of(log) or process.poll(), "open", 30)
+            box.wait_for(
+                lambda: '"kind": "open"' in text_of(log) or process.poll(), "open", PATIENCE
+            )
             assert process.poll() is None, text_of(log)
             yield
         finally:

@@ -18,7 +18,7 @@ from tests.boxes.fixtures import box_root
 from tests.boxes.recipes import DAEMONS
 from tests.support.local import ROOT
 
-SECONDS = 120
+SECONDS = 600
 
 # In a mount, network and process namespace: the root with a layer to write to, and this checkout.
 ENTER = """

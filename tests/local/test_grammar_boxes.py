@@ -341,7 +341,7 @@ def theirs(box: Box, asked: tuple[Line, ...]) -> list[dict[str, Any]]:
         ask[f"grammar{number}.{kind}"] = names
     box.write("/root/load_units.py", LOADER.read_text())
     job = json.dumps({"files": files, "ask": ask})
-    answers = json.loads(box.run(box.python, "/root/load_units.py", input=job, timeout=300).stdout)
+    answers = json.loads(box.run(box.python, "/root/load_units.py", input=job, timeout=600).stdout)
     return [answers[name] for name in ask]
 
 

@@ -95,7 +95,7 @@ def visit(box: Box, sockets: dict[str, Packaged]) -> dict[str, Any]:
     plain = {"source": None, "first": None, "times": 1, "crowd": 0, "log": "", "lines": 0}
     visits = [{"name": name, "ask": each.ask} | plain for name, each in sockets.items()]
     script = (INSIDE / "visit.py").read_text(encoding="utf-8")
-    done = box.run("python3", "-c", script, input=json.dumps(visits), timeout=120)
+    done = box.run("python3", "-c", script, input=json.dumps(visits), timeout=600)
     answers: dict[str, Any] = json.loads(done.stdout)
     return {name: comparable(sockets[name].text, answers[name]) for name in sockets}
 

@@ -53,7 +53,7 @@ def example(box: Box, name: str) -> str:
 
 def socat(box: Box, address: str, text: str) -> str:
     """Send a text with socat, close our side, and return what comes back."""
-    return box.run("socat", "-t10", "-", address, input=text).stdout
+    return box.run("socat", "-t120", "-", address, input=text).stdout
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_standard_input(box: Box, accept: bool) -> None:  # noqa: FBT001
     )
     with listening(box, "stdin", unit, service, accept=accept):
         for text, answer in (("hello\n", "hello\n"), ("boom\n", "")):
-            asked = box.run("socat", "-t10", "-", "UNIX:/run/stdin.sock", input=text)
+            asked = box.run("socat", "-t120", "-", "UNIX:/run/stdin.sock", input=text)
             assert answer == asked.stdout
         name = "stdin@*.service" if accept else "stdin.service"
         box.wait_for(lambda: "ValueError: boom\nTraceback" in box.journal(name), "the record")
@@ -245,7 +245,7 @@ FileDescriptorName=http
 
 def fetched(box: Box) -> set[str]:
     """Ask both sockets with curl, twice each."""
-    curl = ("curl", "--silent", "--max-time", "20", "http://127.0.0.1:7804/")
+    curl = ("curl", "--silent", "--max-time", "120", "http://127.0.0.1:7804/")
     options_ = ((), ("--unix-socket", "/run/through.sock"))
     return {box.run(*curl, *more).stdout for more in options_ * 2}
 
@@ -280,7 +280,7 @@ def test_uvicorn(box: Box) -> None:
         "ExecStart=activator exec -- /usr/bin/python3 -m uvicorn --fd {fd:http:1} served:app\n"
     )
     with listening(box, "through", THROUGH, service):
-        url = ("--max-time", "20", "--unix-socket", "/run/through.sock", "http://localhost/")
+        url = ("--max-time", "120", "--unix-socket", "/run/through.sock", "http://localhost/")
         assert "hello\n" == box.run("curl", "--silent", *url).stdout
     box.run("rm", "-rf", "/srv/uvicorn")
 
@@ -339,7 +339,7 @@ assert libc.mq_send(queue, b"hello", 5, 7) == 0, os.strerror(ctypes.get_errno())
 ASK = """\
 import socket
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.settimeout(20)
+sock.settimeout(120)
 for number in range(100):
     sock.sendto(b"%d" % number, ("127.0.0.1", 7805))
 answers = [sock.recv(100).decode() for _ in range(100)]

@@ -19,7 +19,7 @@ async def handle(reader, writer):
     if line == b"stay\\n":
         writer.write(b"staying\\n")
         await activator.draining
-        await asyncio.sleep(3)
+        await asyncio.sleep(6)
     writer.write(b"bye\\n")
 """
 SPEC = """\
@@ -83,10 +83,10 @@ def ask(process: Inside, question: str) -> str:
 @pytest.mark.parametrize("keys", ["", "workers = 2"])
 def test_watchdog(box: Box, keys: str) -> None:
     """A loop that hangs is noticed; systemd restarts the service, or its parent the worker."""
-    with serving(box, keys, "WatchdogSec = 1"):
+    with serving(box, keys, "WatchdogSec = 4"):
         before = box.show("life.service", "MainPID")
         with box.popen("socat", "-", "UNIX-CONNECT:/run/life.sock", text=True) as client:
-            client.communicate("hang\n", timeout=20)
+            client.communicate("hang\n", timeout=120)
         assert "bye\n" == socat(box, "UNIX-CONNECT:/run/life.sock", "x\n")
         box.wait_active("life.service")
         if keys:
@@ -104,7 +104,7 @@ def test_watchdog(box: Box, keys: str) -> None:
 def test_drains_for_longer_than_the_time_to_stop(box: Box, keys: str) -> None:
     """While it drains it asks for more time than TimeoutStopSec= gives, and gets it."""
     with (
-        serving(box, keys, "TimeoutStopSec = 1"),
+        serving(box, keys, "TimeoutStopSec = 3"),
         talking(box, "/run/life.sock") as client,
     ):
         assert "staying" == ask(client, "stay")

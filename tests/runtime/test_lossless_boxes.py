@@ -96,7 +96,7 @@ def test_curl(box: Box) -> None:
         box.wait_active(loads.SERVICE)
         for _ in range(3):
             box.run("systemctl", "reload", loads.SERVICE)
-        output, errors = curl.communicate(timeout=60)
+        output, errors = curl.communicate(timeout=300)
         assert ("", 0) == (errors, curl.returncode)
         words = output.split()
     assert {"hi": 3000, "200": 3000} == {word: words.count(word) for word in set(words)}

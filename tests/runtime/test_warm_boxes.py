@@ -24,7 +24,7 @@ PROGRAMS = {
     "async": 'handler = "activator.examples.echo:echo"',
     "program": 'exec = "/bin/cat"',
 }
-ASK = "echo hello | socat -t5 - TCP:127.0.0.1:7777"
+ASK = "echo hello | socat -t120 - TCP:127.0.0.1:7777"
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def test_drain(box: Box) -> None:
     """A client that is being served when the service is stopped gets its answer."""
     with loaded(box, PLAIN):
         script = (
-            "mkfifo /tmp/warm.in; socat -t5 - TCP:127.0.0.1:7777 </tmp/warm.in >/tmp/warm.out & "
+            "mkfifo /tmp/warm.in; socat -t120 - TCP:127.0.0.1:7777 </tmp/warm.in >/tmp/warm.out & "
             "exec 4>/tmp/warm.in; echo one >&4; "
             "until grep -q one /tmp/warm.out; do sleep 0.05; done; "
             "systemctl stop --no-block warm.socket warm.service; "

@@ -49,7 +49,7 @@ def test_restarts_lose_no_request(box: Box, kind: str, address: str) -> None:
             assert "ready\n" == process.stdout.readline(), box.journal("web.service")
             pids = {box.show("web.service", "MainPID")}
             for _ in range(3):
-                box.run("systemctl", "restart", "web.service", timeout=60)
+                box.run("systemctl", "restart", "web.service", timeout=120)
                 pids.add(box.show("web.service", "MainPID"))
             counts = ended(process)
         assert 4 == len(pids)
@@ -65,7 +65,7 @@ def test_idle_exit(box: Box) -> None:
     """An application that nobody uses ends, and the next client starts it again."""
     with serving(box, spec(box, "asgi").replace('"10min"', '"300ms"')):
         for _ in range(2):
-            answer = box.run("curl", "--silent", "--fail", "-m10", "http://127.0.0.1:8088/").stdout
+            answer = box.run("curl", "--silent", "--fail", "-m120", "http://127.0.0.1:8088/").stdout
             assert "127.0.0.1" == json.loads(answer)["client"][0]
             box.wait_state("web.service", "inactive")
         assert "success" == box.show("web.service", "Result")

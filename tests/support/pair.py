@@ -102,6 +102,8 @@ def serve(then: str) -> str:
 
 
 WAIT = "time.sleep(1000)"
+# How long a service may take, on a busy machine, until it has its client.
+TAKES = "4s"
 POST = f"ExecStopPost={say('post $SERVICE_RESULT $EXIT_CODE $EXIT_STATUS')}"
 
 

@@ -6,7 +6,7 @@ tells its first client all it sees, and may write a log, ``/run/pair/NAME.log``.
 
 import os
 
-from tests.support.pair import POST, WAIT, WITNESS, Pair, fails, life, say, serve
+from tests.support.pair import POST, TAKES, WAIT, WITNESS, Pair, fails, life, say, serve
 from tests.support.pairs_commands import COMMANDS
 from tests.support.pairs_starts import STARTS
 from tests.support.pairs_told import TOLD
@@ -138,10 +138,10 @@ SOCKETS += [
     Pair("trigger", "TriggerLimitBurst=3\nTriggerLimitIntervalSec=1min\nPollLimitIntervalSec=0\n"
          "PollLimitBurst=9", f"ExecStart={say('start')}\n[Unit]\nStartLimitIntervalSec=0",
          lines=3),
-    Pair("crowd", "Accept=yes\nMaxConnections=2", "ExecStart=/bin/sh -c 'echo hi; sleep 1'\n"
+    Pair("crowd", "Accept=yes\nMaxConnections=2", "ExecStart=/bin/sh -c 'echo hi; sleep 4'\n"
          "StandardInput=socket", crowd=4),
     Pair("crowd-source", "ListenStream=127.0.0.1:7131\nAccept=yes\nMaxConnectionsPerSource=3",
-         "ExecStart=/bin/sh -c 'echo hi; sleep 1'\nStandardInput=socket", crowd=5,
+         "ExecStart=/bin/sh -c 'echo hi; sleep 4'\nStandardInput=socket", crowd=5,
          ask=["127.0.0.1", 7131]),
     Pair("new-options", "PassPIDFD=yes\nAcceptFileDescriptors=no", since=258),
 ]  # fmt: skip
@@ -301,30 +301,30 @@ LIVES = [
          "StartLimitIntervalSec=1min", lines=3),
     life("watchdog", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {WAIT}",
           "Type=notify", "Environment=R=READY=1", "WatchdogSec=200ms", "WatchdogSignal=SIGUSR2"),
-    life("never-ready", WAIT, "Type=notify", "TimeoutSec=300ms"),
-    life("never-ready-abort", WAIT, "Type=notify", "TimeoutStartSec=300ms",
+    life("never-ready", WAIT, "Type=notify", f"TimeoutSec={TAKES}"),
+    life("never-ready-abort", WAIT, "Type=notify", f"TimeoutStartSec={TAKES}",
           "TimeoutStartFailureMode=abort", "TimeoutAbortSec=1s"),
     life("extended", f"from systemd import daemon as d; d.notify(os.environ[chr(82)]); {WAIT}",
-          "Type=notify", "TimeoutStartSec=600ms", "Environment=R=EXTEND_TIMEOUT_USEC=1200000"),
-    life("runtime-max", WAIT, "RuntimeMaxSec=300ms"),
+          "Type=notify", f"TimeoutStartSec={TAKES}", "Environment=R=EXTEND_TIMEOUT_USEC=5000000"),
+    life("runtime-max", WAIT, f"RuntimeMaxSec={TAKES}"),
     life("stubborn", f"signal.signal(15,signal.SIG_IGN); {WAIT}", "TimeoutStopSec=300ms",
-          "RuntimeMaxSec=400ms"),
+          f"RuntimeMaxSec={TAKES}"),
     life("kill-signal", f"signal.signal(10,lambda *_: sys.exit(4)); {WAIT}", "KillSignal=SIGUSR1",
-          "RuntimeMaxSec=400ms"),
+          f"RuntimeMaxSec={TAKES}"),
     life("hang-up", "signal.signal(10,signal.SIG_IGN); signal.signal(1,lambda *_: sys.exit(4)); "
-          + WAIT, "KillSignal=SIGUSR1", "SendSIGHUP=yes", "RuntimeMaxSec=400ms"),
+          + WAIT, "KillSignal=SIGUSR1", "SendSIGHUP=yes", f"RuntimeMaxSec={TAKES}"),
     life("final-signal", f"signal.signal(15,signal.SIG_IGN); {WAIT}", "TimeoutStopSec=200ms",
-          "RuntimeMaxSec=400ms", "FinalKillSignal=SIGUSR2"),
-    life("not-killed", "signal.signal(15,signal.SIG_IGN); time.sleep(2)", "TimeoutStopSec=200ms",
-          "RuntimeMaxSec=300ms", "SendSIGKILL=no"),
+          f"RuntimeMaxSec={TAKES}", "FinalKillSignal=SIGUSR2"),
+    life("not-killed", "signal.signal(15,signal.SIG_IGN); time.sleep(8)", "TimeoutStopSec=200ms",
+          f"RuntimeMaxSec={TAKES}", "SendSIGKILL=no"),
     life("mixed", f"os.fork() or signal.signal(15,lambda *_: sys.exit(6)); {WAIT}",
-          "KillMode=mixed", "RuntimeMaxSec=400ms"),
+          "KillMode=mixed", f"RuntimeMaxSec={TAKES}"),
     life("main-only", "os.fork() or time.sleep(1); time.sleep(0.3); sys.exit(3)",
           "KillMode=process"),
     life("stops", WAIT, "ExecStop=/bin/sh -c 'echo stop >>LOG; kill $MAINPID'",
-          "RuntimeMaxSec=300ms", count=2),
+          f"RuntimeMaxSec={TAKES}", count=2),
     life("late-stop", WAIT, "ExecStop=/bin/sleep 100", "TimeoutStopSec=300ms",
-          "TimeoutStopFailureMode=kill", "RuntimeMaxSec=300ms"),
+          "TimeoutStopFailureMode=kill", f"RuntimeMaxSec={TAKES}"),
     Pair("forks", "", f"""
          Type=forking
          PIDFile=/run/pair/forks.pid
@@ -353,7 +353,7 @@ LIVES = [
              StopWhenUnneeded=yes
              [Service]
              ExecStartPre={say("back-pre")}
-             ExecStart=/bin/sleep 1
+             ExecStart=/bin/sleep 4
              ExecStopPost={say("back-post $SERVICE_RESULT").replace("echo", "sleep 0.4; echo")}
              """}),
     Pair("needs", "", "ExecStart=/bin/sh -c 'echo never >>LOG'\n[Unit]\n"

@@ -1,6 +1,6 @@
 """Pairs of units around what starts with, after or instead of what: for tests.support.pairs."""
 
-from tests.support.pair import POST, WAIT, Pair, life, say, serve
+from tests.support.pair import POST, TAKES, WAIT, Pair, life, say, serve
 
 _UNMET = "[Unit]\nConditionPathExists=/run/pair/not-there"
 _WRONG = "[Unit]\nAssertPathExists=/run/pair/not-there"
@@ -27,7 +27,7 @@ _CONDITIONS = [
 ]  # fmt: skip
 # A child that goes on for a while, says so, and ends.
 _SPAWN = (
-    "os.fork() or (time.sleep(0.5),"
+    "os.fork() or (time.sleep(2),"
     " os.write(os.open('LOG', 1089), b'child' + bytes([10])), sys.exit(7))"
 )
 _TELLS = (
@@ -35,6 +35,13 @@ _TELLS = (
     '$(test -n "$MONITOR_INVOCATION_ID" && echo invoked)'
 )
 _FOLLOWED = "[Unit]\nOnFailure={name}-bad.service\nOnSuccess={name}-good.service"
+
+
+# Waits until another service has been started for the second time.
+_TWICE = (
+    "up=lambda: os.path.exists('LOG') and open('LOG').read().count('up') > 1;"
+    " [time.sleep(0.02) for _ in iter(up, True)]"
+)
 
 
 def _followed(
@@ -54,11 +61,11 @@ _RELATIONS = [
     _followed("followed-well", f"ExecStart={serve('0')}"),
     _followed("followed-badly", f"ExecStart={serve('sys.exit(3)')}"),
     _followed("followed-killed", f"ExecStart={serve('os.kill(os.getpid(),9)')}"),
-    _followed("followed-late", f"ExecStart={serve(WAIT)}", "RuntimeMaxSec=200ms"),
-    _followed("followed-restarts", f"ExecStart={say('run')}", "RestartSec=500ms",
+    _followed("followed-late", f"ExecStart={serve(WAIT)}", f"RuntimeMaxSec={TAKES}"),
+    _followed("followed-restarts", f"ExecStart={say('run')}", "RestartSec=2s",
               "Restart=always", unit="StartLimitBurst=2", count=5, since=254),
     _followed("followed-retries", "ExecStart=/bin/sh -c 'echo run >>LOG; "
-              f"mkdir /run/pair/again && exit 3; exec {serve('0')}'", "RestartSec=300ms",
+              f"mkdir /run/pair/again && exit 3; exec {serve('0')}'", "RestartSec=2s",
               "Restart=on-failure", count=4, since=254),
     _followed("followed-skipped", f"ExecStart={say('run')}", "ExecCondition=/bin/false",
               socket="TriggerLimitBurst=1\nTriggerLimitIntervalSec=1min"),
@@ -68,13 +75,13 @@ _RELATIONS = [
          "OnFailure=socket-bad.service",
          f"ExecStart={say('start')}\n[Unit]\nStartLimitBurst=9", lines=5,
          more={"socket-bad.service": f"[Service]\nExecStart={say('bad $MONITOR_UNIT')}\n"}),
-    Pair("upholds", "", f"ExecStart={serve('time.sleep(0.8)')}\n{POST}\n[Unit]\n"
+    Pair("upholds", "", f"ExecStart={serve(_TWICE)}\n{POST}\n[Unit]\n"
          "Upholds=upheld.service\nAfter=upheld.service", lines=3,
          more={"upheld.service": """\
              [Unit]
              StopWhenUnneeded=yes
              [Service]
-             ExecStart=/bin/sh -c 'echo up >>LOG; sleep 0.5'
+             ExecStart=/bin/sh -c 'echo up >>LOG; test $(grep -c up LOG) = 1 || sleep 1000'
              """}),
 ]  # fmt: skip
 _GROUPS = [
@@ -82,7 +89,7 @@ _GROUPS = [
          f"ExecStop={say('stop')}", count=2),
     life("group-well", f"{_SPAWN}", "ExitType=cgroup", f"ExecStop={say('stop')}", count=3),
     life("group-notify", f"{_SPAWN}; sys.exit(3)", "ExitType=cgroup", "Type=notify", count=2),
-    life("group-late", f"os.fork() or {WAIT}", "ExitType=cgroup", "RuntimeMaxSec=400ms"),
+    life("group-late", f"os.fork() or {WAIT}", "ExitType=cgroup", f"RuntimeMaxSec={TAKES}"),
     life("group-alone", "sys.exit(4)", "ExitType=cgroup", f"ExecStop={say('stop')}"),
     life("group-restart", "os.fork() or sys.exit(0)", "ExitType=main", "Restart=on-abort"),
 ]  # fmt: skip
@@ -116,7 +123,7 @@ _BONDS = [
     _bound("socket-requires", "Requires=%p-back.service", _STAYS),
     _bound("socket-wants", "Wants=%p-back.service", _STAYS),
     _bound("socket-binds", "BindsTo=%p-back.service", _ENDS, service=_GO, lines=2),
-    _bound("socket-part", "PartOf=%p-back.service", _ENDS, service=f"{_GO}; time.sleep(0.5)",
+    _bound("socket-part", "PartOf=%p-back.service", _ENDS, service=f"{_GO}; time.sleep(2)",
            also=f"{POST}\n[Unit]\nWants=%p-back.service", lines=2),
     _bound("socket-conflicts", "Conflicts=%p-back.service", "ExecStart=/bin/sleep 1000",
            service=WAIT, also="[Unit]\nWants=%p-back.service"),

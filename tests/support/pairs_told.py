@@ -2,7 +2,7 @@
 
 import textwrap
 
-from tests.support.pair import POST, WAIT, Pair, life, say, serve
+from tests.support.pair import POST, TAKES, WAIT, Pair, life, say, serve
 
 _NOTIFY = "from systemd import daemon as d; n=lambda t: d.notify(t.replace('#',chr(10)))"
 _NAMED = "n('MAINPID=%%d#READY=1' %% p)"
@@ -18,14 +18,14 @@ def _tells(name: str, then: str, count: int = 1) -> Pair:
 
 
 _MAIN = [
-    _tells("main-child", f"{_child(0.3)}; {_NAMED}; sys.exit(3)"),
-    _tells("main-kept", f"{_child(0.1)}; {_NAMED}; time.sleep(0.4); sys.exit(3)"),
-    _tells("main-waited", f"{_child(0.1)}; {_NAMED}; os.waitpid(p,0); time.sleep(0.3); "
+    _tells("main-child", f"{_child(2)}; {_NAMED}; sys.exit(3)"),
+    _tells("main-kept", f"{_child(1)}; {_NAMED}; time.sleep(3); sys.exit(3)"),
+    _tells("main-waited", f"{_child(1)}; {_NAMED}; os.waitpid(p,0); time.sleep(0.3); "
            "os.write(os.open('LOG',1089), b'parent'+bytes([10])); sys.exit(3)", 2),
     _tells("main-gone", f"{_child(0)}; os.waitpid(p,0); {_NAMED}; time.sleep(0.2); sys.exit(5)"),
     _tells("main-first", "n('MAINPID=1#READY=1'); time.sleep(0.2); sys.exit(5)"),
     _tells("main-own", "n('MAINPID=%%d#READY=1' %% os.getpid()); time.sleep(0.2); sys.exit(5)"),
-    _tells("main-unready", f"{_child(0.3)}; n('MAINPID=%%d' %% p); time.sleep(0.1); sys.exit(3)"),
+    _tells("main-unready", f"{_child(2)}; n('MAINPID=%%d' %% p); time.sleep(0.1); sys.exit(3)"),
 ]  # fmt: skip
 
 
@@ -38,29 +38,29 @@ def _pid_file(name: str, script: str, *lines: str, count: int) -> Pair:
 
 _SERVE, _FORKING, _WRITE = f"exec {serve('0')}", "Type=forking", "echo $! >$PIDFILE"
 _PID_FILES = [
-    _pid_file("pid-after", f"(sleep 0.6; exit 3) & echo $! >/run/pair/pid-after; {_SERVE}",
+    _pid_file("pid-after", f"(sleep 6; exit 3) & echo $! >/run/pair/pid-after; {_SERVE}",
               _FORKING, "ExecStartPost=/bin/sh -c 'cp /run/pair/pid-after $PIDFILE; "
               "echo main$MAINPID >>LOG'", count=2),
     _pid_file("pid-never", _SERVE, _FORKING, f"ExecStartPost={say('post')}", count=3),
-    _pid_file("pid-late", f"(sleep 0.8; exit 3) & p=$!; (sleep 0.3; echo $p >$PIDFILE) & {_SERVE}",
+    _pid_file("pid-late", f"(sleep 7; exit 3) & p=$!; (sleep 3; echo $p >$PIDFILE) & {_SERVE}",
               _FORKING, f"ExecStartPost={say('post')}", count=2),
     _pid_file("pid-other", f"exec {serve('time.sleep(0.5); sys.exit(2)')}",
-              f"ExecStartPost=/bin/sh -c 'sleep 0.8 & {_WRITE}; echo post >>LOG'", count=3),
-    _pid_file("pid-moves", f"(sleep 0.6; exit 5) & {_WRITE}; exec {serve('sys.exit(3)')}",
+              f"ExecStartPost=/bin/sh -c 'sleep 6 & {_WRITE}; echo post >>LOG'", count=3),
+    _pid_file("pid-moves", f"(sleep 4; exit 5) & {_WRITE}; exec {serve('sys.exit(3)')}",
               count=1),
-    _pid_file("pid-moves-on", "(sleep 0.8; exit 5) & p=$!; (sleep 0.3; echo $p >$PIDFILE; exit 4) "
+    _pid_file("pid-moves-on", "(sleep 7; exit 5) & p=$!; (sleep 4; echo $p >$PIDFILE; exit 4) "
               f"& {_WRITE}; {_SERVE}", _FORKING, count=1),
 ]  # fmt: skip
 _AFTER = [
     Pair("post-fails", "", f"Type=oneshot\nRemainAfterExit=yes\nExecStart={serve('0')}\n"
          f"ExecStartPost=/bin/false\nExecStartPost={say('never')}\nExecStop={say('stop')}\n{POST}",
          lines=1),
-    Pair("post-fails-late", "", f"ExecStart={serve(WAIT)}\nExecStartPost=/bin/sh -c 'sleep 0.6; "
+    Pair("post-fails-late", "", f"ExecStart={serve(WAIT)}\nExecStartPost=/bin/sh -c 'sleep 4; "
          f"exit 1'\nExecStop={say('stop')}\nRestart=on-failure\n{POST}\n[Unit]\nStartLimitBurst=1",
          lines=1),
     Pair("post-hangs", "", f"ExecStart={serve(WAIT)}\nExecStartPost=/bin/sleep 100\n"
-         f"TimeoutStartSec=600ms\nExecStop={say('stop')}\n{POST}", lines=1),
-    Pair("post-outlives", "", f"ExecStart={serve('sys.exit(3)')}\nExecStartPost=/bin/sleep 0.6\n"
+         f"TimeoutStartSec={TAKES}\nExecStop={say('stop')}\n{POST}", lines=1),
+    Pair("post-outlives", "", f"ExecStart={serve('sys.exit(3)')}\nExecStartPost=/bin/sleep 4\n"
          f"ExecStartPost={say('second')}\nExecStop={say('stop')}\n{POST}", lines=2),
 ]  # fmt: skip
 

@@ -156,7 +156,7 @@ def test_systemd_reads_what_was_written(box: Box) -> None:
     ask = {unit: ASK[unit[unit.rindex(".") :]] for unit in wanted}
     box.write("/root/load_units.py", LOADER.read_text())
     job = json.dumps({"files": files, "ask": ask})
-    run = box.run(box.python, "/root/load_units.py", input=job, timeout=240)
+    run = box.run(box.python, "/root/load_units.py", input=job, timeout=600)
     answers = simplified(json.loads(run.stdout))
     wrong = [
         (unit, name, value, answers[unit][name])

@@ -21,7 +21,7 @@ def verify(box: Box, files: dict[str, str]) -> str:
     """Return what systemd-analyze says of units, all in one go; they are never loaded."""
     directory = PurePosixPath(box.run("mktemp", "--directory").stdout.strip())
     box.write_all(directory, files)
-    done = box.run("sh", "-c", f"cd {directory} && {VERIFY}", check=False, timeout=60)
+    done = box.run("sh", "-c", f"cd {directory} && {VERIFY}", check=False, timeout=300)
     box.run("rm", "--recursive", str(directory))
     said = done.stdout + done.stderr
     return said if done.returncode == 0 else f"{said}exit status {done.returncode}"

@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 AT_ONCE = 4
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 def ask(job: tuple[str, list[str]]) -> list[str]:

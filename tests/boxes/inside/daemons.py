@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 HOST = "127.0.0.1"
 
 

@@ -42,7 +42,9 @@ def call(number: int, *arguments: object) -> int:
 
 def tcp(host: str, port: str) -> str:
     """Connect, and have a byte echoed."""
-    with socket.create_connection((host, int(port)), timeout=1.5) as peer:
+    # What a filter drops never comes; what is let through comes when the peer has been started.
+    with socket.create_connection((host, int(port)), timeout=3) as peer:
+        peer.settimeout(60)
         peer.sendall(b"x")
         peer.shutdown(socket.SHUT_WR)
         return peer.recv(1).decode()
@@ -53,7 +55,7 @@ def listen(port: str) -> str:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", int(port)))
         listener.listen()
-        with socket.create_connection(("127.0.0.1", int(port)), timeout=0.4):
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=10):
             return ""
 
 
@@ -294,7 +296,7 @@ def main() -> None:
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
-            signal.alarm(10)
+            signal.alarm(100)
             print(answer(line), flush=True)  # noqa: T201
             os._exit(0)
         if os.waitpid(pid, 0)[1]:
