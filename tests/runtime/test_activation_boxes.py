@@ -123,6 +123,7 @@ def test_restarts_of_a_shared_service_lose_nothing(box: Box) -> None:
             for _ in range(5):
                 box.run("systemctl", "restart", "echo.service", timeout=120)
                 pids.add(box.show("echo.service", "MainPID"))
+            box.wait_for(lambda: talking.served() > 1000, "1000 answers", 300)
             counts = talking.end()
         assert 5 + 1 == len(pids)
         assert "Traceback" not in box.journal("echo.service")

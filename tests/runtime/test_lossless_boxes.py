@@ -60,11 +60,10 @@ def test_short_connections(box: Box) -> None:
     """After many, a third of them reset, the service has what it had."""
     with loads.serving(box, loads.ASYNC):
         loads.script(box, "churn", 500, 20)
-        before = loads.belongings(box)
+        before = loads.at_rest(box)
         counts = loads.script(box, "churn", 2000, 20)
-        after = loads.belongings(box)
+        loads.kept(box, before)
     assert {"served", "left"} == set(counts)
-    loads.kept(before, after)
 
 
 HTTP = """\

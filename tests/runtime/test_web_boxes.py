@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.boxes.box import Box
-from tests.boxes.loads import ended
+from tests.boxes.loads import ended, served
 from tests.boxes.packages import carry
 from tests.runtime.test_activation_boxes import example, installed
 
@@ -51,6 +51,7 @@ def test_restarts_lose_no_request(box: Box, kind: str, address: str) -> None:
             for _ in range(3):
                 box.run("systemctl", "restart", "web.service", timeout=120)
                 pids.add(box.show("web.service", "MainPID"))
+            box.wait_for(lambda: served(process) > 500, "500 answers", 300)
             counts = ended(process)
         assert 4 == len(pids)
         assert {"served", "closed"} == set(counts)

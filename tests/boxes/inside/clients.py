@@ -3,9 +3,10 @@
 Runs inside a box with the box's own Python; it knows nothing of the project. Each client
 connects, sends a first part, waits for its echo, sends the rest, and reads it to the end.
 Prints "ready" when every client has had its first answer. Each line of standard input is the
-name of a new phase, and is answered with "ok". At the end of standard input, prints as JSON
-how the conversations ended, and for each phase the time in milliseconds that 99 of 100
-answers were there by; that of a connection's first answer begins before it connects.
+name of a new phase, and is answered with "ok"; "served" is, with the number of conversations
+that were. At the end of standard input, prints as JSON how the conversations ended, and for each
+phase the time in milliseconds that 99 of 100 answers were there by; that of a connection's first
+answer begins before it connects.
 
 Arguments: HOST:PORT or a path, number of clients.
 """
@@ -94,6 +95,9 @@ async def main(address: str, number: int) -> None:
         say("ready")
         loop = asyncio.get_running_loop()
         while name := await loop.run_in_executor(None, sys.stdin.readline):
+            if name == "served\n":
+                say(str(counts["served"]))
+                continue
             times = phases.setdefault(name.strip(), [])
             say("ok")
         ended.set()

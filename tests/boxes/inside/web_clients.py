@@ -2,7 +2,8 @@
 
 Runs inside a box with the box's own Python; it knows nothing of the project. A client closes
 its connection when an answer says so, and at no other time. Prints "ready" when every client
-has had its first answer and, at the end of standard input, what happened, as JSON.
+has had its first answer, for each line of standard input how many requests have been answered,
+and, at its end, what happened, as JSON.
 
 Arguments: HOST:PORT or a path, number of clients.
 """
@@ -42,6 +43,16 @@ async def ask(streams: Streams) -> tuple[str, bool]:
     return "served", b"connection: close" not in head
 
 
+async def answer(counts: collections.Counter[str]) -> None:
+    """Tell who has started this what it wants to know, until it has heard enough."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    loop = asyncio.get_running_loop()
+    while await loop.run_in_executor(None, sys.stdin.readline):
+        sys.stdout.write(f"{counts['served']}\n")
+        sys.stdout.flush()
+
+
 async def main(address: str, number: int) -> None:
     """Run the clients until standard input ends."""
     ended = asyncio.Event()
@@ -78,9 +89,7 @@ async def main(address: str, number: int) -> None:
         for _ in range(number):
             group.create_task(client())
         await started.wait()
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        await answer(counts)
         ended.set()
     sys.stdout.write(json.dumps(counts))
 
