@@ -101,12 +101,15 @@ def test_notify_reload(box: Box) -> None:
 def test_killed_while_reloading(box: Box) -> None:
     """A service that is killed then is started anew, and the reload fails."""
     with shop(box, "hand-over = true"):
-        box.write(CODE, "import time; time.sleep(5)\n" + MODULE.replace("VERSION", "2"))
+        begins = "import sys, time; print('begun', file=sys.stderr, flush=True); time.sleep(600)\n"
+        box.write(CODE, begins + MODULE.replace("VERSION", "2"))
         with box.popen("systemctl", "reload", "shop.service") as process:
             box.wait_state("shop.service", "reloading")
+            # What has not read its code yet would be of the next version.
+            box.wait_for(lambda: "begun" in box.journal("shop.service").splitlines(), "a beginning")
             box.write(CODE, MODULE.replace("VERSION", "3"))
             box.systemctl("kill", "--signal=KILL", "shop.service")
-            assert 0 != process.wait(60)
+            assert 0 != process.wait(120)
         assert "3 none" == answer(box)
         box.wait_active("shop.service")
 
