@@ -144,22 +144,22 @@ def test_interruption_takes_all_back(
     box: Box, shop: Callable[..., Run], number: signal.Signals
 ) -> None:
     """Whoever loses patience with a long drain has the old version again."""
-    shop(ECHO)
+    slow = f"drain = 600\n{ECHO}"
+    shop(slow)
     with box.popen("socat", "-", "TCP:127.0.0.1:7100") as client:
         assert client.stdin
         assert client.stdout
         client.stdin.write("1\n")
         client.stdin.flush()
         assert "1\n" == client.stdout.readline()
-        box.write("/root/shop.toml", f"{ECHO}[service]\nNice = 3\n")
+        box.write("/root/shop.toml", f"{slow}[service]\nNice = 3\n")
         with box.popen("activator", "install", "/root/shop.toml") as process:
             assert process.stdout
-            while not process.stdout.readline().startswith("try-restart"):
-                pass
+            assert any(line.startswith("try-restart") for line in process.stdout)
             box.wait_for(lambda: box.show("shop.service", "SubState") == "stop-sigterm")
-            refused = shop(ECHO, check=False)
+            refused = shop(slow, check=False)
             assert "shop is being installed or removed already; wait\n" == refused.stderr
-            box.write("/root/shop.toml", f"{ECHO}[service]\nNice = 3\n")
+            box.write("/root/shop.toml", f"{slow}[service]\nNice = 3\n")
             process.send_signal(number)
             assert process.stdout.readline().startswith("roll back: ")
             process.send_signal(number)
