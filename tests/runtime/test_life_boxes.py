@@ -19,7 +19,7 @@ async def handle(reader, writer):
     if line == b"stay\\n":
         writer.write(b"staying\\n")
         await activator.draining
-        await asyncio.sleep(6)
+        await asyncio.sleep(4)
     writer.write(b"bye\\n")
 """
 SPEC = """\
@@ -83,7 +83,7 @@ def ask(process: Inside, question: str) -> str:
 @pytest.mark.parametrize("keys", ["", "workers = 2"])
 def test_watchdog(box: Box, keys: str) -> None:
     """A loop that hangs is noticed; systemd restarts the service, or its parent the worker."""
-    with serving(box, keys, "WatchdogSec = 4"):
+    with serving(box, keys, "WatchdogSec = 3"):
         before = box.show("life.service", "MainPID")
         with box.popen("socat", "-", "UNIX-CONNECT:/run/life.sock", text=True) as client:
             client.communicate("hang\n", timeout=120)
