@@ -210,8 +210,13 @@ class Box:
         assert self.pid, f"{self.name} is not running"
         nsenter = shutil.which("nsenter")
         assert nsenter
-        # Should nsenter be killed, with this test run, its child inside is not left behind.
-        return [nsenter, f"--target={self.pid}", "--all", "setpriv", "--pdeathsig=KILL", *argv]
+        return [
+            *(nsenter, f"--target={self.pid}", "--all"),
+            # Should nsenter be killed, with this test run, its child inside is not left behind.
+            *("setpriv", "--pdeathsig=KILL"),
+            # Whatever a run in the background, or nohup, has this test run ignore.
+            *("env", "--default-signal=HUP,INT,QUIT", *argv),
+        ]
 
     def run(
         self,

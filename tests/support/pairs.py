@@ -315,7 +315,7 @@ LIVES = [
           + WAIT, "KillSignal=SIGUSR1", "SendSIGHUP=yes", f"RuntimeMaxSec={TAKES}"),
     life("final-signal", f"signal.signal(15,signal.SIG_IGN); {WAIT}", "TimeoutStopSec=200ms",
           f"RuntimeMaxSec={TAKES}", "FinalKillSignal=SIGUSR2"),
-    life("not-killed", "signal.signal(15,signal.SIG_IGN); time.sleep(8)", "TimeoutStopSec=200ms",
+    life("not-killed", "signal.signal(15,signal.SIG_IGN); time.sleep(20)", "TimeoutStopSec=200ms",
           f"RuntimeMaxSec={TAKES}", "SendSIGKILL=no"),
     life("mixed", f"os.fork() or signal.signal(15,lambda *_: sys.exit(6)); {WAIT}",
           "KillMode=mixed", f"RuntimeMaxSec={TAKES}"),
@@ -354,7 +354,7 @@ LIVES = [
              [Service]
              ExecStartPre={say("back-pre")}
              ExecStart=/bin/sleep 4
-             ExecStopPost={say("back-post $SERVICE_RESULT").replace("echo", "sleep 0.4; echo")}
+             ExecStopPost={say("back-post $SERVICE_RESULT").replace("echo", "sleep 3; echo")}
              """}),
     Pair("needs", "", "ExecStart=/bin/sh -c 'echo never >>LOG'\n[Unit]\n"
          "Requires=needs-back.service\nAfter=needs-back.service\nStartLimitIntervalSec=0", lines=3,

@@ -136,7 +136,7 @@ _STORE = [
         for each in (one, two, three, four):
             each.close()
         os.close(writing)
-        time.sleep(0.2)
+        time.sleep(1)
         """),
     _stores("store-full", """\
         for name in "abcd":
