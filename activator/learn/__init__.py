@@ -215,14 +215,15 @@ def _used(
             status = _wait(run, client, environment, glance, streams)
         else:
             status = _interrupted(glance)
-        if not run.pids:
-            raise ActivatorError("no client came, and the service was not started")
     except ActivationError:
         reason = (run.errors.strip().split("\n") or [""])[-1]
         raise ActivationError(reason or "no reason was told") from None
     finally:
         run.stop()
         signal.signal(signal.SIGTERM, before)
+    # Only now all is told: a service may answer sooner than it is told of.
+    if not run.pids:
+        raise ActivatorError("no client came, and the service was not started")
     return status
 
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 # Seconds that anything may take; only what fails takes so long.
-PATIENCE = 20.0
+PATIENCE = 60.0
 _CHUNK = 65536
 # Seconds without news after which there is hardly any to come, and those this may take.
 _QUIET = 0.1

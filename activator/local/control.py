@@ -104,6 +104,7 @@ class Control:
                 sock.bind(self.path)
         finally:
             os.umask(umask)
+        sock.listen()  # at once: another run takes what refuses for one that was left behind
         status = os.lstat(self.path)
         self._identity = (status.st_dev, status.st_ino)
 

@@ -56,11 +56,16 @@ class Watch:
         self._options: dict[str, Any] = {option: True} if known else {}
         self._stirred = asyncio.Event()
         self._paths: tuple[str, ...] = ()
+        self._seen: _Seen = {}
         self.follow(paths)
 
     def follow(self, paths: Iterable[str]) -> None:
-        """Watch other paths from now on; that they are others is no change."""
+        """Watch other paths from now on; that they are others is no change.
+
+        Each counts as it is at this moment, whenever :meth:`run` comes to look at it.
+        """
         self._paths = tuple(dict.fromkeys(os.path.abspath(path) for path in paths))  # noqa: PTH100
+        self._seen = _look(self._paths)
         self._stirred.set()
 
     async def run(self, on_change: Callable[[list[str]], Awaitable[None]]) -> None:
@@ -69,7 +74,7 @@ class Watch:
         Raises:
             OSError: Nothing more can be watched.
         """
-        paths, seen = self._paths, _look(self._paths)
+        paths, seen = self._paths, self._seen
         while True:
             flat, deep = _roots(paths)
             tasks = [
@@ -84,8 +89,7 @@ class Watch:
                     if changed := {path for path, _ in before.items() ^ seen.items()}:
                         await on_change(sorted(changed))
                     if paths != self._paths:
-                        paths = self._paths
-                        now = _look(paths)
+                        paths, now = self._paths, self._seen
                         seen = now | {path: seen[path] for path in seen.keys() & now.keys()}
                         continue
                     await self._settled()

@@ -301,12 +301,15 @@ def test_options_that_cannot_be_set(tmp_path: Path, activate: Activate) -> None:
     run.until("start-limit-hit")
 
 
-@pytest.mark.parametrize("kind", ["tcp", "unix"])
-def test_service_that_listens_elsewhere(tmp_path: Path, activate: Activate, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "slow"), [("tcp", "0"), ("unix", "0"), ("unix", "2.5")])
+def test_service_that_listens_elsewhere(
+    tmp_path: Path, activate: Activate, kind: str, slow: str
+) -> None:
     """A program that ignores its socket and opens its own is told, while the client waits."""
     own = str(free_port()) if kind == "tcp" else f"{tmp_path}/own"
     code = """
         name = sys.argv[1]
+        time.sleep(float(sys.argv[2]))
         if name.isdecimal():
             own = socket.create_server(("127.0.0.1", int(name)))
         else:
@@ -315,7 +318,7 @@ def test_service_that_listens_elsewhere(tmp_path: Path, activate: Activate, kind
             own.listen()
         time.sleep(1000)
         """
-    run = activate("-l", f"{tmp_path}/s", "--", *python(tmp_path, code).split(), own)
+    run = activate("-l", f"{tmp_path}/s", "--", *python(tmp_path, code).split(), own, slow)
     run.until("listening")
     with connect(f"{tmp_path}/s"):
         where = f":{own}" if kind == "tcp" else own

@@ -10,6 +10,7 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from activator.local.services.context import Context
 from activator.local.services.service import Service
@@ -20,8 +21,12 @@ from activator.local.sockets.listener import Listener
 from activator.local.units.models import SocketUnit
 from activator.local.units.paths import RuntimeDir
 
+if TYPE_CHECKING:
+    import asyncio
+
 _CHUNK = 65536
-# Seconds after which a client should have been taken, if the service has its socket.
+# Seconds after which a client should have been taken, if the service has its socket; a service
+# that has not listened anywhere by then is looked at again after twice the time, and so on.
 _TAKEN_WITHIN = 2.0
 
 
@@ -54,6 +59,7 @@ class SharedSocket(SocketLife):
         self._service = service
         self._activate = activate
         self._resting: set[Listener] = set()
+        self._looks: dict[Listener, asyncio.TimerHandle] = {}
         self.held = False
 
     def listen(self) -> None:
@@ -114,11 +120,18 @@ class SharedSocket(SocketLife):
             self.unwatch()
             self._activate(self.unit.service)
             if listener.address.accepts:
-                self._loop.call_later(_TAKEN_WITHIN, self._look_whether_taken, listener)
+                self._look_later(listener, _TAKEN_WITHIN)
 
-    def _look_whether_taken(self, listener: Listener) -> None:
+    def _look_later(self, listener: Listener, seconds: float) -> None:
+        if listener in self._looks:
+            self._looks[listener].cancel()
+        look = self._loop.call_later(seconds, self._look_whether_taken, listener, seconds)
+        self._looks[listener] = look
+
+    def _look_whether_taken(self, listener: Listener, seconds: float) -> None:
         """Say so if the client waits still, and the service listens somewhere else."""
         service = self._service
+        del self._looks[listener]
         if self.state != "running" or service.state is not State.RUNNING:
             return
         if listener not in self.listeners or not _readable(listener.fileno()):
@@ -129,6 +142,8 @@ class SharedSocket(SocketLife):
             what = f"a client waits, and {service.unit.name} has not taken the socket it was passed"
             hint = 'see mode = "proxy" for such programs, or `activator exec` for {fd:NAME}'
             self._emit("note", f"{what}: it listens on {', '.join(others)}; {hint}", listener)
+        else:
+            self._look_later(listener, 2 * seconds)  # it may take its time to start
 
     def _wake(self, listener: Listener) -> None:
         """Poll a listener again that has rested."""
