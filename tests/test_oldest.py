@@ -105,10 +105,10 @@ def test_watchfiles(tmp_path: Path) -> None:
         log.open("w") as stream,
         subprocess.Popen([*words, tmp_path / "web.socket"], stdout=stream, cwd=ROOT) as process,
     ):
-        for number in range(1, 200):
+        for number in range(1, 1200):
             if "changed: " in log.read_text():
                 break
-            # Again and again: when it begins to look, nothing tells.
+            # Again and again: when it has read the units, nothing tells.
             (tmp_path / "code.py").write_text(code + "#" * number)
             time.sleep(0.1)
         process.terminate()

@@ -3,7 +3,6 @@
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from activator.generate import specfile
 from activator.generate.render import render
 from activator.testing.activation import Activate
+from tests.support.local import free_port
 from tests.support.pages import README, blocks
 from tests.support.tree import ROOT
 
@@ -83,9 +83,7 @@ def test_every_page_is_listed() -> None:
 def test_the_first_service(tmp_path: Path) -> None:
     """What is pasted into an empty folder works: files are written, and curl is answered."""
     text = "".join(block.text for block in blocks(README, "run"))
-    # A port of its own, as tests run side by side.
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        port = str(reserved.getsockname()[1])
+    port = str(free_port())  # of its own, as tests run side by side
     script = tmp_path / "script"
     folder = tmp_path / "empty"
     folder.mkdir()
@@ -152,6 +150,7 @@ def test_figures_are_told_as_shown(tmp_path: Path) -> None:
             client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
             answer = client.makefile().read()
         assert "activator_connections_accepted" in answer
+        service.wait_for("started")
         assert 1 == len(service.pids)
 
 

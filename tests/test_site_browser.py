@@ -45,7 +45,7 @@ def _dom(page: Path, profile: Path, width: int, query: str = "") -> str:
         stderr=subprocess.DEVNULL,
         text=True,
         check=True,
-        timeout=120,
+        timeout=300,
     ).stdout
 
 

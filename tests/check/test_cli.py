@@ -27,7 +27,7 @@ def run(*arguments: str | Path, status: int = 0) -> str:
         text=True,
         check=False,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=300,
     )
     assert status == done.returncode, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -274,7 +274,7 @@ def test_a_terminal_is_shown_the_line(folder: Path) -> None:
             stdout=theirs,
             stderr=theirs,
             check=False,
-            timeout=60,
+            timeout=300,
         )
         os.close(theirs)
         shown = b""

@@ -71,7 +71,7 @@ shop.socket
 def graph(*options: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command."""
     argv = [str(BIN), "graph", *options]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=cwd, timeout=120)
+    return subprocess.run(argv, capture_output=True, text=True, check=False, cwd=cwd, timeout=300)
 
 
 def test_tree() -> None:

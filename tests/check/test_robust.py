@@ -120,7 +120,7 @@ def test_bytes_that_are_no_text_in_each_locale(locale: str, form: str, tmp_path:
             cwd=tmp_path,
             check=False,
             capture_output=True,
-            timeout=60,
+            timeout=300,
             env={**clean_environment(), "LC_ALL": locale, "LANG": locale},
         )
         assert done.returncode in (0, 1), done.stderr

@@ -116,7 +116,7 @@ def test_spec_that_is_no_file(tmp_path: Path, command: tuple[str, ...], kind: st
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         cwd=tmp_path,
     )
     assert 0 != run.returncode

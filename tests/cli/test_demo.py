@@ -29,7 +29,7 @@ def demo(directory: Path, *words: str, **more: str) -> subprocess.CompletedProce
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(directory), **more},
     )
 

@@ -55,7 +55,7 @@ def _call(*argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[st
         capture_output=True,
         check=False,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return done

@@ -64,7 +64,7 @@ def learn(spec: Path, *words: str, **variables: str) -> subprocess.CompletedProc
         capture_output=True,
         check=False,
         text=True,
-        timeout=60,
+        timeout=300,
         env=own_environment() | {"TMPDIR": str(place)} | variables,
     )
     assert [] == os.listdir(place)  # noqa: PTH208 - names

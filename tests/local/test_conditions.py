@@ -1,5 +1,6 @@
 """Conditions and assertions in `activator run`: who is started, and what is said."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -173,8 +174,10 @@ def test_upholds(tmp_path: Path, activate: Activate) -> None:
                 """,
         },
     )
+    begun = time.monotonic()
     run = activate("--now", "a.socket")
     run.until(r"b\[\d+\] \| up$", count=17)
 
     assert run.stop() == 0
-    assert run.text.count(" | up\n") == 17
+    # Once, and 16 times more in ten seconds; then these begin anew.
+    assert run.text.count(" | up\n") == 17 or time.monotonic() - begun > 10

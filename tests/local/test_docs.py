@@ -92,7 +92,7 @@ def test_ci(shop: Path) -> None:
         env=environment(PATH=f"{bin_directory}:{os.environ['PATH']}"),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=4 * PATIENCE,
         check=False,
     )
     assert 0 == done.returncode, done.stdout + done.stderr

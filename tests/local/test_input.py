@@ -132,7 +132,7 @@ def test_a_spec_and_a_unit_of_one_name(tmp_path: Path) -> None:
 
 def test_a_spec_named_twice(tmp_path: Path, activate: Activate) -> None:
     """It is one, however it is named."""
-    write_units(tmp_path, {"x.toml": SPEC})
+    write_units(tmp_path, {"x.toml": SPEC.replace("@x", f"@{tmp_path}/x")})
     run = activate("x.toml", f"{tmp_path}/x.toml")
     run.until(r"^x\.socket: listening")
     assert 0 == run.stop()
@@ -423,7 +423,9 @@ def test_strict(tmp_path: Path, activate: Activate) -> None:
     ] == failure(tmp_path, "--strict", "x.socket").splitlines()
     assert not (tmp_path / "sock").exists()
 
-    write_units(tmp_path, {"x.service": SERVICE, "x.socket": "[Socket]\nListenStream=@{}/s\n"})
+    write_units(
+        tmp_path, {"x.service": SERVICE, "x.socket": f"[Socket]\nListenStream=@{tmp_path}\n"}
+    )
     run = activate("--strict", "x.socket")
     run.until("listening")
     assert 0 == run.stop()
@@ -478,7 +480,7 @@ def test_lost_directory(tmp_path: Path) -> None:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=False,
     )
     told = "the current directory has been removed; change to another one\n"

@@ -133,8 +133,8 @@ def test_standard_input_is_the_connection(tmp_path: Path, activate: Activate) ->
     run.until("listening", count=2)
     for client in (
         ["nc", "-N", "127.0.0.1", str(port)],
-        ["socat", "-t5", "-", f"UNIX-CONNECT:{path}"],
-        ["socat", "-t5", "-", f"TCP:127.0.0.1:{port}"],
+        ["socat", f"-t{PATIENCE}", "-", f"UNIX-CONNECT:{path}"],
+        ["socat", f"-t{PATIENCE}", "-", f"TCP:127.0.0.1:{port}"],
     ):
         done = subprocess.run(
             client, input=b"through the cat\n", capture_output=True, timeout=PATIENCE, check=True
@@ -305,7 +305,7 @@ def test_poll_limit(tmp_path: Path, activate: Activate) -> None:
                 ListenStream={path}
                 Accept=yes
                 PollLimitBurst=2
-                PollLimitIntervalSec=300ms
+                PollLimitIntervalSec=2s
                 """,
             "cat@.service": "[Service]\nExecStart=/bin/echo hello\nStandardInput=socket\n",
         },

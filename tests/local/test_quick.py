@@ -145,7 +145,7 @@ def test_stop_is_as_the_unit_says(tmp_path: Path, activate: Activate) -> None:
         while True:
             time.sleep(1000)
         """
-    settings = f"ExecStart={python(tmp_path, code)}\nKillSignal=SIGUSR1\nTimeoutStopSec=200ms\n"
+    settings = f"ExecStart={python(tmp_path, code)}\nKillSignal=SIGUSR1\nTimeoutStopSec=4s\n"
     write_units(tmp_path, units(tmp_path, settings))
     run = activate("q.socket")
     run.until("listening")

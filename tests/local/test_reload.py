@@ -276,8 +276,8 @@ def test_failed_change_keeps_the_queue(tmp_path: Path, activate: Activate) -> No
     run = activate("web.socket")
     run.until("listening")
     inode = (tmp_path / "web").stat().st_ino
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
+    port = free_port()  # which nobody has afterwards
+    with socket.create_server(("127.0.0.1", port)):
         units(tmp_path, f"{address}SocketMode=0600\nListenStream=127.0.0.1:{port}\n")
         run.process.send_signal(signal.SIGHUP)
         run.until("^not reloaded: .*already in use")

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from tests.support.local import (
     ask,
     command,
     connect,
+    early,
     environment,
     free_port,
     knock,
@@ -202,13 +203,14 @@ def test_not_in_the_path(tmp_path: Path, activate: Activate) -> None:
 
     ask()
     run.until("started")
-    before: list[str] = []
-    while before != (now := switches()):  # until it sleeps again
-        before = now
-        ask()
-    for _ in range(200):
-        ask()
-    assert before == switches()
+    for _ in range(20):  # in some it still goes to sleep, or a timer of its own ends
+        before = switches()
+        for _ in range(200):
+            ask()
+        if before == switches():
+            break
+    else:
+        pytest.fail("its clients wake it")
     assert 0 == run.stop()
 
 
@@ -260,7 +262,8 @@ def test_trigger_limit_of_one_socket_spares_the_others(tmp_path: Path, activate:
     write_units(
         tmp_path,
         {
-            "bad.socket": f"[Socket]\nListenStream={tmp_path}/bad\nTriggerLimitBurst=2\n",
+            "bad.socket": f"[Socket]\nListenStream={tmp_path}/bad\nTriggerLimitBurst=2\n"
+            "TriggerLimitIntervalSec=1min\n",
             "bad.service": "[Service]\nExecStart=/bin/false\n",
             "good.socket": f"[Socket]\nListenStream={tmp_path}/good\n",
             "good.service": f"[Service]\nExecStart={python(tmp_path, ONCE)}\n",
@@ -287,7 +290,7 @@ def test_poll_limit(tmp_path: Path, activate: Activate) -> None:
                 ListenStream={path}
                 ListenStream=@activator-{tmp_path.parent.name}-{tmp_path.name}
                 TriggerLimitIntervalSec=0
-                PollLimitIntervalSec=500ms
+                PollLimitIntervalSec=4s
                 PollLimitBurst=3
                 """,
             "bad.service": f"{OFTEN}[Service]\nExecStart=/bin/true\n",
@@ -296,7 +299,7 @@ def test_poll_limit(tmp_path: Path, activate: Activate) -> None:
     run = activate("bad.socket")
     run.until("listening", count=2)
     with connect(path):
-        run.until(r"more than 3 clients in 0\.5s \(poll limit\): resting for 0\.[0-9]s")
+        run.until(r"more than 3 clients in 4s \(poll limit\): resting for [0-3]\.[0-9]s")
         assert len(run.pids()) == 3
         run.until("started$", count=6)
     assert run.stop() == 0
@@ -357,7 +360,8 @@ def test_quiet_and_streams(tmp_path: Path) -> None:
     write_units(
         tmp_path,
         {
-            "q.socket": f"[Socket]\nListenStream={tmp_path}/q\nTriggerLimitBurst=1\n",
+            "q.socket": f"[Socket]\nListenStream={tmp_path}/q\nTriggerLimitBurst=1\n"
+            "TriggerLimitIntervalSec=1min\n",
             "q.service": "[Service]\nExecStart=/bin/echo hello\nProtectHome=yes\n",
         },
     )
@@ -369,16 +373,14 @@ def test_quiet_and_streams(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     )
-    end = time.monotonic() + PATIENCE
-    while not (tmp_path / "q").exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    knock(str(tmp_path / "q"))
+    with suppress(ConnectionResetError):
+        read_all(early(f"{tmp_path}/q"))
     out, err = process.communicate(timeout=PATIENCE)
 
     assert out.endswith("] | hello\n")
     assert out.count("\n") == 1
     assert err.startswith(
-        "ignored here: ProtectHome=\nq.socket: q.service was started 1 time in 2s"
+        "ignored here: ProtectHome=\nq.socket: q.service was started 1 time in 60s"
     )
     assert process.returncode == 1
 

@@ -6,7 +6,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
-from time import monotonic
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -270,7 +270,7 @@ def test_a_thousand_specs_are_cheap(tmp_path: Path) -> None:
     """Comparing and writing 2,000 files takes about a second, a small part of generating them."""
     names = [f"s{number}{kind}" for number in range(1000) for kind in (".socket", ".service")]
     texts = {name: seal.seal(name, TEXT * 20, name.partition(".")[0]) for name in names}
-    start = monotonic()
+    start = process_time()
     assert {Status.NEW} == {file.status for file in write(tmp_path, texts)}
     assert {Status.UNCHANGED} == {file.status for file in write(tmp_path, texts)}
-    assert monotonic() - start < 10
+    assert process_time() - start < 10

@@ -13,7 +13,14 @@ from typing import Any
 import pytest
 
 from tests.runtime.test_imports import assert_light, loaded
-from tests.support.services import ROOT, activated, clean_environment, connected, launched
+from tests.support.services import (
+    PATIENCE,
+    ROOT,
+    activated,
+    clean_environment,
+    connected,
+    launched,
+)
 
 EXEC = (sys.executable, "-m", "activator", "exec")
 SHOW = (sys.executable, "-m", "tests.support.show_passed")
@@ -86,7 +93,7 @@ def test_map_to_a_standard_stream() -> None:
         words = (*EXEC, "--map=x=0", "--map=y=1", "--", "cat")
         with launched(words, [two, two], names="x:y") as service:
             one.sendall(b"hello")
-            one.settimeout(20)
+            one.settimeout(PATIENCE)
             assert b"hello" == one.recv(100)
             one.shutdown(socket.SHUT_WR)
             assert 0 == service.wait()

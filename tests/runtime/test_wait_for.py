@@ -15,6 +15,7 @@ import pytest
 from activator.errors import ActivatorError, UsageError
 from activator.runtime.commands.wait_for import parse, wait_for
 from tests.runtime.test_imports import assert_light, loaded
+from tests.support.local import PATIENCE, free_port
 
 
 def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -107,7 +108,7 @@ def test_one_that_listens_later() -> None:
         waiter.join(0.05)
         assert waiter.is_alive()
         sock.listen()
-        waiter.join(5)
+        waiter.join(PATIENCE)
         assert not waiter.is_alive()
 
 
@@ -117,7 +118,7 @@ def test_deadline() -> None:
         begin = monotonic()
         done = command(address, "--timeout", "0.2")
 
-    assert 0.2 <= monotonic() - begin < 5
+    assert 0.2 <= monotonic() - begin < PATIENCE
     assert (1, "") == (done.returncode, done.stdout)
     (line,) = done.stderr.splitlines()
     expected = f"{address} accepts no connections after 0.2 s: connection refused; "
@@ -155,9 +156,7 @@ class Meeting(socket.socket):
 def test_no_meeting_with_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection to itself, which TCP allows on one machine, is no answer."""
     monkeypatch.setattr("activator.runtime.commands.wait_for.socket", Meeting)
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     with pytest.raises(ActivatorError, match="connection refused"):
         wait_for(f"127.0.0.1:{port}", 0)
 

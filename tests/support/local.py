@@ -1,6 +1,8 @@
 """Run `activator run` on units written by a test, watch it, and leave nothing behind."""
 
+import codecs
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -12,6 +14,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 # Generous: it is only reached by a test that fails.
-PATIENCE = 20.0
+PATIENCE = 60.0
+# Ports that no connection and no bind to port 0 is given by the kernel, which takes those of
+# ip_local_port_range(5) alone: from 32768 on. Each process has a block of them for its own.
+_PORTS = range(10_000, 32_600)
+_BLOCK = 200
 
 # What a service sees, by systemd.daemon and the standard library alone. A service is a line
 # of Python that follows this; `see()` gives the facts, `send()` writes them to a socket.
@@ -65,17 +72,24 @@ class Running:
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
         self.text = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
 
     def until(self, pattern: str, *, count: int = 1) -> re.Match[str]:
-        """Read output until a pattern has matched so often; return the last match."""
+        """Read until a pattern has matched whole lines so often; return the last match."""
         assert self.process.stdout is not None
         end = time.monotonic() + PATIENCE
-        while len(found := list(re.finditer(pattern, self.text, re.MULTILINE))) < count:
-            ready, _, _ = select.select([self.process.stdout], [], [], end - time.monotonic())
+        while len(found := list(re.finditer(pattern, self._lines, re.MULTILINE))) < count:
+            left = max(0.0, end - time.monotonic())
+            ready, _, _ = select.select([self.process.stdout], [], [], left)
             data = os.read(self.process.stdout.fileno(), 65536) if ready else b""
             assert data, f"{pattern!r} did not come {count} times:\n{self.text}"
-            self.text += data.decode()
+            self.text += self._decoder.decode(data)
         return found[count - 1]
+
+    @property
+    def _lines(self) -> str:
+        """What was read but for a line whose end is still to come, which $ would take for one."""
+        return self.text[: self.text.rfind("\n") + 1]
 
     def pids(self) -> list[int]:
         """Return the services' PIDs that were shown so far."""
@@ -84,7 +98,7 @@ class Running:
     def wait(self) -> int:
         """Wait until it has ended; return its exit status."""
         out, _ = self.process.communicate(timeout=PATIENCE)
-        self.text += out.decode()
+        self.text += self._decoder.decode(out, final=True)
         return self.process.returncode
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -170,11 +184,28 @@ def python(directory: Path, code: str, name: str = "service") -> str:
 
 
 def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    """Return a port that nobody uses at this moment."""
-    with socket.socket(socket.AF_INET6, kind) as sock:
-        sock.bind(("::", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a port that nobody uses, nor is given before it is bound."""
+    for port in itertools.islice(_own_ports(), _BLOCK):
+        with socket.socket(socket.AF_INET6, kind) as sock, contextlib.suppress(OSError):
+            sock.bind(("::", port))
+            return port
+    raise AssertionError("all ports are in use")
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """Return the ports of a block that no other process has, again and again."""
+    for first in range(_PORTS.start, _PORTS.stop, _BLOCK):
+        # A name that is taken until this process ends.
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0activator-test-ports-{first}")
+        except OSError:
+            claim.close()
+            continue
+        claim.detach()
+        return itertools.cycle(range(first, first + _BLOCK))
+    raise AssertionError("all blocks of ports are taken")
 
 
 def connect(address: str | int | tuple[str, int]) -> socket.socket:
@@ -199,6 +230,18 @@ def read_all(sock: socket.socket) -> bytes:
         while chunk := sock.recv(65536):
             data += chunk
         return data
+
+
+def early(address: str) -> socket.socket:
+    """Connect to a path as soon as somebody listens there."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            # Between bind(2) and listen(2) the path is there, and refuses.
+            assert time.monotonic() < end, address
+            time.sleep(0.02)
 
 
 def knock(address: str) -> None:

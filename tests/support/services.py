@@ -19,7 +19,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAUNCH = Path(__file__).with_name("launch.py")
 # Generous: it is only reached by a test that fails.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 SERVE = (sys.executable, "-m", "activator", "serve")
 HANDLERS = "tests.support.handlers"

@@ -84,6 +84,7 @@ def test_handler(accept: bool) -> None:  # noqa: FBT001
                 client.sendall(b"hello")
                 client.shutdown(socket.SHUT_WR)
                 answers.append(client.makefile().read())
+        run.wait_for("started", count=2 if accept else 1)
         assert answers == [f"hello from {pid}" for pid in (run.pids * 2)[:2]]
         assert (2 if accept else 1) == len(set(run.pids))
 
@@ -241,7 +242,7 @@ def test_failed_starts_fail_at_once(pytester: pytest.Pytester) -> None:
         def quick():
             begun = time.monotonic()
             yield
-            assert time.monotonic() - begun < 15
+            assert time.monotonic() - begun < 50  # and not the minute that all may take
 
         def test_client(activate):
             service = activate("kvd.toml")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
-from tests.runtime.adversary.ways import SOON, Way, connected
+from tests.runtime.adversary.ways import AWHILE, Way, connected
 from tests.support.services import reset
 
 Client = Callable[[Way, object, ExitStack], None]
@@ -134,7 +134,7 @@ def stops_reading(way: Way, address: object, stack: ExitStack) -> None:
     """Read a little of a long answer, now and then."""
     client = stack.enter_context(connected(address))
     with suppress(OSError):
-        client.settimeout(SOON)
+        client.settimeout(AWHILE)
         client.sendall(way.torrent())
         for _ in range(3):
             client.recv(10)

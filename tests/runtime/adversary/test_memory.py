@@ -10,6 +10,7 @@ import pytest
 from tests.runtime.adversary.test_exceptions import DATAGRAMS
 from tests.runtime.adversary.test_surroundings import processes, says
 from tests.runtime.adversary.ways import (
+    AWHILE,
     SOON,
     WAYS,
     Way,
@@ -71,6 +72,7 @@ def test_clients(way: Way) -> None:
             asked = (b"", way.asking()[:3], b"x" * 20000, way.asking(), way.torrent() * 3)
             for number in range(CLIENTS):
                 client = stack.enter_context(connected(address))
+                client.settimeout(AWHILE)
                 with suppress(OSError):
                     client.sendall(asked[number % len(asked)])
             for words in (way.torrent() * 40, b"x" * MIB):

@@ -12,6 +12,7 @@ from shutil import which
 import pytest
 
 from tests.runtime.adversary.ways import (
+    AWHILE,
     DRAIN,
     MODULE,
     SOON,
@@ -34,9 +35,9 @@ HELP = "no thread can be started for now: can't start new thread; a higher Tasks
 
 
 @contextmanager
-def alone(way: Way, *fds: socket.socket) -> Iterator[Service]:
+def alone(way: Way, *fds: socket.socket, drain: float = DRAIN) -> Iterator[Service]:
     """Serve as a user who has no other processes."""
-    with served(way, *fds, wrapper=WRAPPER) as service:
+    with served(way, *fds, wrapper=WRAPPER, drain=drain) as service:
         yield service
 
 
@@ -67,7 +68,9 @@ def processes(service: Service) -> list[int]:
 
 def says(service: Service, text: str) -> None:
     """Wait until the service has said something."""
+    until = time.monotonic() + PATIENCE
     while text not in service.stderr:
+        assert time.monotonic() < until, service.stderr
         assert service.process.poll() is None, service.stderr
         service.notifications.drop()
         time.sleep(0.01)
@@ -141,7 +144,8 @@ def test_stop_without_a_process(way: Way, others: int) -> None:
     """
     with ExitStack() as stack:
         tcp, _ = stack.enter_context(listening())
-        service = stack.enter_context(alone(way, tcp))
+        # Time enough for others to leave, and for it to be served then.
+        service = stack.enter_context(alone(way, tcp, drain=SOON))
         served = [stack.enter_context(connected(tcp.getsockname())) for _ in range(others)]
         for client in served:
             client.sendall(b"hello\n")
@@ -197,7 +201,7 @@ def test_few_descriptors(way: Way) -> None:
                     assert "Too many open files" in service.stderr
                     continue
                 with suppress(TimeoutError):
-                    way.is_answered(tcp.getsockname())
+                    way.is_answered(tcp.getsockname(), AWHILE)
                 assert 0 == service.end()
                 assert "Traceback" not in service.stderr
         with served(way, tcp, nofile=ENOUGH) as service:

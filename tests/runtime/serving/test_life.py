@@ -13,10 +13,12 @@ from activator.runtime.serving.life import describe
 from activator.runtime.serving.sources import Sources
 from tests.support.services import (
     HANDLERS,
+    PATIENCE,
     SERVE,
     Options,
     Service,
     ask,
+    bound,
     command,
     connect,
     flavours,
@@ -56,17 +58,18 @@ def test_stays_while_used(words: Options) -> None:
     """An open connection, however quiet, keeps it; the time counts from the last one's end."""
     with (
         tcp_listener() as listener,
+        connect(listener.getsockname()) as client,
         launched((*SERVE, "--idle-exit=0.2", *words), [listener]) as service,
     ):
-        with connect(listener.getsockname()) as client:
-            assert b"hi\n" == client.recv(100)
-            with pytest.raises(TimeoutError):
-                service_ends(service, 0.6)
-            client.sendall(b"bye\n")
-            assert read_all(client).endswith(b"bye\n")
-        ended = time.monotonic()
+        assert b"hi\n" == client.recv(100)
+        with pytest.raises(TimeoutError):
+            service_ends(service, 0.6)
+        before = time.monotonic()
+        client.sendall(b"bye\n")
+        assert read_all(client).endswith(b"bye\n")
+        client.close()
         assert 0 == service.wait()
-        assert time.monotonic() - ended >= 0.15
+        assert time.monotonic() - before >= 0.2
 
 
 def service_ends(service: Service, seconds: float) -> None:
@@ -119,14 +122,17 @@ def test_messages_count(word: str) -> None:
     """For datagrams, traffic keeps it, and silence ends it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
         listener.bind(("127.0.0.1", 0))
-        with launched((*SERVE, "--idle-exit=0.4", word), [listener]) as service:
+        with (
+            bound() as client,
+            launched((*SERVE, "--idle-exit=2", word), [listener]) as service,
+        ):
+            client.sendto(b"x", listener.getsockname())
             service.ready()
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-                began = time.monotonic()
-                while time.monotonic() < began + 1:
-                    client.sendto(b"x", listener.getsockname())
-                    assert client.recv(100)
-                    time.sleep(0.05)
+            began = time.monotonic()
+            while time.monotonic() < began + 2.5:
+                assert client.recv(100)
+                time.sleep(0.05)  # so that no pause of a busy machine is as long as the limit
+                client.sendto(b"x", listener.getsockname())
             assert 0 == service.wait()
 
 
@@ -162,7 +168,7 @@ def test_max_connections(words: Options) -> None:
         clients[2].settimeout(0.2)
         with pytest.raises(TimeoutError):
             clients[2].recv(100)
-        clients[2].settimeout(10)
+        clients[2].settimeout(PATIENCE)
         for client in clients:
             client.sendall(b"bye\n")
             assert read_all(client).endswith(b" bye\n")
@@ -183,7 +189,7 @@ def test_max_per_source(words: Options) -> None:
         with connect(address) as refused:
             assert b"" == read_all(refused)
         other = stack.enter_context(
-            socket.create_connection(address, 10, source_address=("127.0.0.2", 0))
+            socket.create_connection(address, PATIENCE, source_address=("127.0.0.2", 0))
         )
         assert b"hi\n" == other.recv(100)
         clients[0].sendall(b"bye\n")
@@ -239,10 +245,11 @@ def test_watchdog(options: Options, prefix: str) -> None:
         service.ready()
         with connect(listener.getsockname()) as client:
             assert b"hi\n" == client.recv(100)
+            service.notifications.drop()  # what has come while this test was slow
             began = time.monotonic()
             for _ in range(5):
                 service.notifications.await_message("WATCHDOG=1")
-            assert 0.3 < time.monotonic() - began < 10
+            assert 0.3 < time.monotonic() - began
         assert 0 == service.end()
 
 
@@ -307,7 +314,7 @@ def test_event() -> None:
     thread = threading.Thread(target=event.wait)
     thread.start()
     event.set()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert event.wait(0)
     event.clear()

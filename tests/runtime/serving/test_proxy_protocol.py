@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from tests.runtime.serving.test_proxy_header import first, second
 from tests.runtime.serving.test_tls import BEGUN, PLAIN, PROCESS, WEB, exchange
 from tests.support.certificates import Certificate
+from tests.support.local import free_port
 from tests.support.services import (
     PATIENCE,
     SERVE,
@@ -158,8 +160,7 @@ def test_programs(options: Sequence[str]) -> None:
 @pytest.mark.parametrize("handler", ["streams", "Protocol", "plain", "Request"])
 def test_one_connection(handler: str) -> None:
     """With Accept=yes, REMOTE_ADDR= is the client's too."""
-    with tcp_listener() as found:
-        port = found.getsockname()[1]
+    port = free_port()
     command = (*SERVE, *FROM, f"{BEGUN}:{handler}")
     with activated(command, [f"127.0.0.1:{port}"], "--accept"):
         told = through(("127.0.0.1", port), FIRST)
@@ -176,7 +177,15 @@ def test_curl(words: Sequence[str], secure: bool, tmp_path: Path) -> None:  # no
     with serving(*FROM, *options, *words) as (service, address):
         scheme = "https" if secure else "http"
         done = subprocess.run(
-            ["curl", "-sS", "--max-time", "20", "--haproxy-protocol", "--interface", "127.0.0.9"]
+            [
+                "curl",
+                "-sS",
+                "--max-time",
+                str(PATIENCE),
+                "--haproxy-protocol",
+                "--interface",
+                "127.0.0.9",
+            ]
             + (["--cacert", str(certificate.chain)] if certificate else [])
             + [f"{scheme}://localhost:{address[1]}/"],
             capture_output=True,
@@ -264,14 +273,15 @@ HAPROXY = """
 global
 defaults
     mode tcp
-    timeout connect 10s
-    timeout client 20s
-    timeout server 20s
+    timeout connect 60s
+    timeout client 60s
+    timeout server 60s
 frontend clients
     bind 127.0.0.1:{port}
     default_backend service
 backend service
-    server it {address} {send} check check-send-proxy inter 100ms
+    # A check that takes longer than inter has failed, as may many on a busy machine.
+    server it {address} {send} check check-send-proxy inter 100ms fall 100000
 """
 
 
@@ -280,8 +290,7 @@ backend service
 @everything
 def test_haproxy(words: Sequence[str], send: str, tmp_path: Path) -> None:
     """HAProxy's headers are understood, those of its checks too."""
-    with tcp_listener() as found:
-        port = found.getsockname()[1]
+    port = free_port()
     with serving(*FROM, *words) as (service, address):
         file = tmp_path / "haproxy.cfg"
         host, backend = address
@@ -296,6 +305,7 @@ def test_haproxy(words: Sequence[str], send: str, tmp_path: Path) -> None:
                         break
                     except ConnectionRefusedError:
                         assert proxy.poll() is None
+                        time.sleep(0.02)
                 with client:
                     if words[0] in ("--asgi", "--wsgi"):
                         client.sendall(b"GET / HTTP/1.0\r\n\r\n")

@@ -10,6 +10,7 @@ import pytest
 from activator import fdstore
 from tests.runtime.test_notify import notifications as notifications  # noqa: PLC0414 - a fixture
 from tests.support.services import (
+    PATIENCE,
     ROOT,
     SERVE,
     Notifications,
@@ -69,7 +70,7 @@ def test_what_a_handler_prints(tmp_path: Path) -> None:
     words = (*SERVE, *application(tmp_path), "reported:talks")
     with tcp_listener() as listener, launched(words, [listener]) as service:
         service.ready()
-        with socket.create_connection(listener.getsockname(), timeout=20) as client:
+        with socket.create_connection(listener.getsockname(), timeout=PATIENCE) as client:
             assert b"said" == client.recv(100)
             assert service.process.stdout
             assert b"a word\n" == service.process.stdout.readline()
@@ -86,7 +87,7 @@ def test_http_server_on_a_unix_socket(tmp_path: Path) -> None:
         with launched(words, [listener]) as service:
             service.ready()
             with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(20)
+                client.settimeout(PATIENCE)
                 client.connect(path)
                 client.sendall(b"GET / HTTP/1.0\r\n\r\n")
                 assert b"200" in client.recv(1000)

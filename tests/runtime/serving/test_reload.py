@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -82,7 +82,7 @@ class Front:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=2 * PATIENCE,
         )
 
 
@@ -143,7 +143,7 @@ def test_the_command(tmp_path: Path) -> None:
     ("code", "options", "why"),
     [
         ("raise ValueError('nope')", (), "ended with status 1 before it was ready"),
-        ("import time; time.sleep(99)", ("--start-limit", "3"), "within 3 seconds"),
+        ("import time; time.sleep(99)", ("--start-limit", "8"), "within 8 seconds"),
         ("import os; os.kill(os.getpid(), 9)", (), "ended with signal 9 before it was ready"),
     ],
 )
@@ -253,6 +253,9 @@ def test_nothing_lost_under_load(tmp_path: Path) -> None:
         talks = [pool.submit(talk, shop.address) for _ in range(8)]
         try:
             for number in range(2, 6):
+                while not versions[str(number - 1)]:
+                    assert not any(each.done() for each in talks)
+                    sleep(0.01)
                 shop.write(MODULE.replace("VERSION", f"'{number}'"))
                 assert 0 == shop.reload().returncode
                 shop.service.notifications.drop()

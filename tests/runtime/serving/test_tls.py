@@ -14,6 +14,7 @@ import pytest
 from websockets.sync.client import connect as open_websocket
 
 from tests.support.certificates import Certificate, openssl
+from tests.support.local import free_port
 from tests.support.services import (
     LOOPS,
     PATIENCE,
@@ -98,8 +99,7 @@ def test_echo(words: Sequence[str], certificate: Certificate) -> None:
 def test_one_connection(handler: str, certificate: Certificate) -> None:
     """So does the one of a connection that systemd has accepted."""
     command = (*SERVE, *certificate.options, f"{BEGUN}:{handler}")
-    with tcp_listener() as found:
-        port = found.getsockname()[1]
+    port = free_port()
     with (
         activated(command, [f"127.0.0.1:{port}"], "--accept"),
         certificate.connected(("127.0.0.1", port)) as client,
@@ -115,7 +115,7 @@ def test_web(words: Sequence[str], certificate: Certificate) -> None:
         url = f"https://localhost:{address[1]}/"
         done = subprocess.run(
             [
-                *("curl", "-sS", "--max-time", "20", "--cacert", str(certificate.chain)),
+                *("curl", "-sS", "--max-time", str(PATIENCE), "--cacert", str(certificate.chain)),
                 *("--data-binary", "@-", url, url),
             ],
             input=body,

@@ -147,7 +147,7 @@ def test_no_process_harms_another(prefix: str) -> None:
 @kinds
 def test_time_limit(prefix: str) -> None:
     """SIGTERM ends a handler that takes too long, and it can clean up; SIGKILL does others."""
-    with serving("--time-limit", "0.3", f"{HANDLERS}:{prefix}fate") as (service, address):
+    with serving("--time-limit", "1.5", f"{HANDLERS}:{prefix}fate") as (service, address):
         with connect(address) as patient, connect(address) as stubborn:
             patient.sendall(b"hang\n")
             stubborn.sendall(b"spin\n")
@@ -156,7 +156,7 @@ def test_time_limit(prefix: str) -> None:
         wait_childless(service)
         assert b"fine\n" == ask(address, b"fine\n")
         assert 0 == service.end()
-        assert 1 == service.stderr.count("0.3 seconds, the time limit")
+        assert 1 == service.stderr.count("1.5 seconds, the time limit")
         assert 1 == service.stderr.count("cleaned up")
 
 

@@ -17,6 +17,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect, unix_connect
 
+from activator.runtime.serving.options import DRAIN
+from activator.runtime.serving.web.asgi import FAREWELL
+from tests.support.local import free_port
 from tests.support.services import (
     PATIENCE,
     SERVE,
@@ -27,6 +30,7 @@ from tests.support.services import (
     read_all,
     tcp_listener,
 )
+from tests.support.services import connect as connect_to
 
 WEB = "tests.support.web"
 EXAMPLES = "activator.examples"
@@ -71,7 +75,7 @@ def serving(*words: str, names: str = "http") -> Iterator[tuple[Service, Any]]:
 def curl(*words: str) -> str:
     """Return what curl gets."""
     done = subprocess.run(
-        ["curl", "--silent", "--show-error", "--max-time", "20", *words],
+        ["curl", "--silent", "--show-error", "--max-time", str(PATIENCE), *words],
         capture_output=True,
         check=False,
         text=True,
@@ -163,8 +167,7 @@ def test_every_socket_at_once(words: tuple[str, ...], tmp_path: Path) -> None:
 def test_the_first_client_activates(words: tuple[str, ...]) -> None:
     """What systemd's own tool passes is served in both modes, with Accept=yes one connection."""
     for options in ((), ("--accept",)):
-        with tcp_listener() as listener:
-            address = listener.getsockname()
+        address = ("127.0.0.1", free_port())
         with activated((*SERVE, *words), [f"127.0.0.1:{address[1]}"], *options):
             for _ in range(2):
                 assert json.loads(curl(url(address)))
@@ -174,6 +177,14 @@ def test_the_first_client_activates(words: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("mode", [(), ("--workers", "1")], ids=["alone", "worker"])
 def test_drain_loses_no_request(words: tuple[str, ...], mode: tuple[str, ...]) -> None:
     """After SIGTERM, requests that run or come on open connections are answered, as the last."""
+    for _ in range(5):  # until no pause of a busy machine is as long as the request that runs
+        if drained(words, mode) < 1:
+            return
+    pytest.fail("those that ask for nothing wait for the others")
+
+
+def drained(words: tuple[str, ...], mode: tuple[str, ...]) -> float:
+    """Try it; return how many seconds connections stay open on which nothing is asked."""
     with serving(*mode, *words) as (service, address), ExitStack() as stack:
         running, asking, idle, silent = (stack.enter_context(opened(address)) for _ in range(4))
         silent.connect()
@@ -188,12 +199,13 @@ def test_drain_loses_no_request(words: tuple[str, ...], mode: tuple[str, ...]) -
         assert (b"/after", "close") == told
         for connection in (idle, silent):
             assert connection.sock.recv(1) == b""
-        assert monotonic() - begin < 1
+        took = monotonic() - begin
         answer = running.getresponse()
         assert (b"/long", "close") == (answer.read(), answer.getheader("Connection"))
         assert 0 == service.wait()
-        assert monotonic() - begin < 5
+        assert monotonic() - begin < DRAIN
         assert "" == service.stderr
+        return took
 
 
 @ways
@@ -231,9 +243,7 @@ def test_drain_has_an_end(kind: str) -> None:
         # The request is being worked on when another is answered.
         with opened(address) as other:
             get(other)
-        begin = monotonic()
-        assert 0 == service.end()
-        assert monotonic() - begin < 10
+        assert 0 == service.end()  # in time, while the request would take much longer
         with pytest.raises(OSError, match=r"."):
             connection.getresponse()
 
@@ -241,19 +251,26 @@ def test_drain_has_an_end(kind: str) -> None:
 @frameworks
 def test_idle_exit(words: tuple[str, ...]) -> None:
     """The service ends when nobody is connected any more, and leaves the listener alone."""
-    with serving("--idle-exit", "0.2", *words) as (service, address):
-        with opened(address) as connection:
+    with tcp_listener() as listener, opened(listener.getsockname()) as connection:
+        connection.connect()  # before it could end
+        with launched((*SERVE, "--idle-exit", "0.2", *words), [listener]) as service:
             get(connection)
             get(connection)
-        assert 0 == service.wait()
-        assert "" == service.stderr
+            connection.close()
+            assert 0 == service.wait()
+            assert "" == service.stderr
 
 
 def test_idle_exit_waits_for_tasks() -> None:
     """An answer's background task is work too, though its connection is closed."""
-    with serving("--idle-exit", "0.2", *STARLETTE) as (service, address):
+    with (
+        tcp_listener() as listener,
+        connect_to(listener.getsockname()) as other,  # while curl has not come yet
+        launched((*SERVE, "--idle-exit", "0.2", *STARLETTE), [listener]) as service,
+    ):
         begin = monotonic()
-        assert "later\n" == curl(url(address, "/later?seconds=1.5"))
+        assert "later\n" == curl(url(listener.getsockname(), "/later?seconds=1.5"))
+        other.close()
         assert 0 == service.wait()
         assert monotonic() - begin >= 1.5
         assert "" == service.stderr
@@ -539,7 +556,7 @@ def test_websocket() -> None:
     """A WebSocket is served, and told of the service's end."""
     with (
         serving(*STARLETTE) as (service, address),
-        connect(f"ws://{address[0]}:{address[1]}/echo") as client,
+        joined(f"ws://{address[0]}:{address[1]}/echo") as client,
     ):
         client.send("hello")
         assert "hello" == client.recv(PATIENCE)
@@ -549,36 +566,50 @@ def test_websocket() -> None:
         assert "" == service.stderr
 
 
-def closing_code(client: ClientConnection, patience: float = PATIENCE) -> int:
+def joined(url: str) -> ClientConnection:
+    """Open a WebSocket."""
+    return connect(url, open_timeout=PATIENCE, close_timeout=PATIENCE)
+
+
+def closing_code(client: ClientConnection) -> int:
     """Wait for a WebSocket's end, and return what the client is told."""
     with pytest.raises(ConnectionClosed) as closed:
-        client.recv(patience)
+        client.recv(PATIENCE)
     assert closed.value.rcvd  # it was told
     return closed.value.rcvd.code
 
 
 def test_websockets_go_on_after_a_hand_over() -> None:
     """A WebSocket of the earlier process goes on until it ends, or the time is up."""
-    with serving("--workers", "1", "--drain", "3", *STARLETTE) as (service, address):
+    with serving("--workers", "1", "--drain", "5", *STARLETTE) as (service, address):
         url = f"ws://{address[0]}:{address[1]}/echo"
-        with connect(url) as lasting, connect(url) as leaving, opened(address) as idle:
+        with joined(url) as lasting, joined(url) as leaving, opened(address) as idle:
             get(idle)
+            begin = monotonic()
             service.process.send_signal(signal.SIGHUP)
             service.notifications.await_message("READY=1")
-            begin = monotonic()
             assert b"" == idle.sock.recv(1)
             for client in (lasting, leaving):
                 client.send("still there")
                 assert "still there" == client.recv(PATIENCE)
             leaving.close()
-            assert 1012 == closing_code(lasting)
-            assert 1 < monotonic() - begin < 3
-        # Those of the new one are told at once when the service ends.
-        with connect(url) as client:
+            assert 1012 == closing_code(lasting)  # in time, or it would not be told
+            assert 4 < monotonic() - begin
+        service.process.terminate()
+        assert 0 == service.wait()
+        assert "" == service.stderr
+
+
+def test_websockets_of_the_new_one() -> None:
+    """Those that came after a hand-over are told at once when the service ends."""
+    with serving("--workers", "1", *STARLETTE) as (service, address):
+        service.process.send_signal(signal.SIGHUP)
+        service.notifications.await_message("READY=1")
+        with joined(f"ws://{address[0]}:{address[1]}/echo") as client:
             begin = monotonic()
             service.process.terminate()
             assert 1012 == closing_code(client)
-            assert monotonic() - begin < 1
+            assert monotonic() - begin < DRAIN - FAREWELL
         assert 0 == service.wait()
         assert "" == service.stderr
 
@@ -587,32 +618,36 @@ def test_websockets_end_with_the_service() -> None:
     """Those that a hand-over has left are told as all others when the service ends after it."""
     with serving("--workers", "1", *STARLETTE) as (service, address):
         url = f"ws://{address[0]}:{address[1]}/echo"
-        with connect(url) as early:
+        with joined(url) as early:
             service.process.send_signal(signal.SIGHUP)
             service.notifications.await_message("READY=1")
             early.send("still there")
             assert "still there" == early.recv(PATIENCE)
-            with connect(url) as late:
+            with joined(url) as late:
+                begin = monotonic()
                 service.process.terminate()
                 for client in (early, late):
-                    assert 1012 == closing_code(client, 10)
+                    assert 1012 == closing_code(client)
+                assert monotonic() - begin < DRAIN - FAREWELL
         assert 0 == service.wait()
         assert "" == service.stderr
 
 
-@pytest.mark.parametrize(("seconds", "least", "most"), [("1", 1, 3), ("60", 3, 4)])
-def test_websockets_may_go_on(seconds: str, least: float, most: float) -> None:
+@pytest.mark.parametrize(("drain", "seconds", "least"), [(30, "1", 1), (4, "60", 3)])
+def test_websockets_may_go_on(drain: int, seconds: str, least: float) -> None:
     """With --websocket-drain they go on after SIGTERM too, up to the drain's last second."""
+    options = ("--drain", str(drain), "--websocket-drain", seconds)
     with (
-        serving("--drain", "4", "--websocket-drain", seconds, *STARLETTE) as (service, address),
-        connect(f"ws://{address[0]}:{address[1]}/echo") as client,
+        serving(*options, *STARLETTE) as (service, address),
+        joined(f"ws://{address[0]}:{address[1]}/echo") as client,
     ):
         begin = monotonic()
         service.stop()
         client.send("still there")
         assert "still there" == client.recv(PATIENCE)
         assert 1012 == closing_code(client)
-        assert least <= monotonic() - begin < most
+        assert least <= monotonic() - begin
+        assert drain < 10 or monotonic() - begin < drain - FAREWELL  # and else it is not told
         assert 0 == service.wait()
         assert "" == service.stderr
 
@@ -625,8 +660,8 @@ def test_chat(tmp_path: Path) -> None:
         unix = stack.enter_context(listening(socket.AF_UNIX, path))
         service = stack.enter_context(launched((*SERVE, *CHAT), [listener, unix])).ready()
         host, port = listener.getsockname()
-        clients = [stack.enter_context(connect(f"ws://{host}:{port}/")) for _ in range(3)]
-        clients.append(stack.enter_context(unix_connect(path)))
+        clients = [stack.enter_context(joined(f"ws://{host}:{port}/")) for _ in range(3)]
+        clients.append(stack.enter_context(unix_connect(path, open_timeout=PATIENCE)))
         for speaker in clients:
             # In pieces and not: as one message.
             speaker.send(["I am ", "here"] if speaker is clients[0] else "I am here")

@@ -87,9 +87,12 @@ def test_the_parent_stays_small() -> None:
 def test_the_load_is_spread() -> None:
     """Both workers get a good part of the connections that come at once."""
     with serving(f"{HANDLERS}:a_count") as (service, address), ThreadPoolExecutor(8) as pool:
-        counts = Counter(pool.map(lambda _: ask(address, b"work\n"), range(200)))
-        assert 2 == len(counts)
-        assert 40 <= min(counts.values())
+        for _ in range(5):  # a busy machine may keep one of them from working for a while
+            counts = Counter(pool.map(lambda _: ask(address, b"work\n"), range(200)))
+            if 2 == len(counts) and 40 <= min(counts.values()):
+                break
+        else:
+            pytest.fail(f"the last ones: {counts}")
         assert 0 == service.end()
 
 
@@ -167,7 +170,7 @@ def test_a_worker_that_hangs_is_replaced(number: int) -> None:
             [listener],
             names="tcp",
             nofile=0,
-            WATCHDOG_USEC="2000000",
+            WATCHDOG_USEC="5000000",
             WATCHDOG_PID="PID",
         ) as service,
     ):
@@ -190,9 +193,13 @@ def test_a_worker_that_hangs_is_replaced(number: int) -> None:
 def test_idle_exit(workers: str) -> None:
     """They leave together, when all have been without work for long enough."""
     words = (*SERVE, "--workers", workers, "--idle-exit", "0.3", f"{GENERAL}:a_hold")
-    with tcp_listener() as listener, launched(words, [listener], names="tcp") as service:
+    with (
+        tcp_listener() as listener,
+        connect(listener.getsockname()) as client,  # before it could leave
+        launched(words, [listener], names="tcp") as service,
+    ):
         service.ready()
-        with connect(listener.getsockname()) as client:
+        with client:
             assert b"hi\n" == client.recv(10)
             with pytest.raises(subprocess.TimeoutExpired):
                 service.process.wait(1)
