@@ -10,12 +10,23 @@ from activator.common.extras import DEBIAN, DISTRIBUTION, installing
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def _is_told(path: Path) -> bool:
+    """Tell whether it is a file of ours, and none that Python writes while tests are collected."""
+    return "__pycache__" not in path.parts and path.is_file()
+
+
 # What tells people of an install: messages, pages, and scripts.
 TELLING = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
-    *(ROOT / "docs").rglob("*.md"),
-    *(path for path in (ROOT / "activator").rglob("*") if path.suffix in {".py", ".tsv", ".toml"}),
-    *(path for path in (ROOT / "packaging").rglob("*") if path.is_file()),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *(
+        path
+        for path in sorted((ROOT / "activator").rglob("*"))
+        if path.suffix in {".py", ".tsv", ".toml"}
+    ),
+    *(path for path in sorted((ROOT / "packaging").rglob("*")) if _is_told(path)),
 ]
 EXTRAS = "|".join((*DEBIAN, "dev"))
 

@@ -117,6 +117,8 @@ class Running:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.communicate()
+        if self.process.stdout is not None:
+            self.process.stdout.close()  # also where it has ended by itself, and nobody waited
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
