@@ -85,5 +85,5 @@ class Bonds:
         for name in dict.fromkeys(names):
             life = self._lives.get(name)
             if life is not None and life.state not in OVER:
-                self._emit(Event("note", name, f"closed: it {why}"))
                 life.stop()
+                self._emit(Event("note", name, f"closed: it {why}"))
