@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
+from activator.common.symptoms import symptoms
 from activator.generate import hardening, specfile
 from activator.generate.render import render
-from activator.common.symptoms import symptoms
 from activator.live.doctor import sandbox
 from tests.boxes.box import Box
 from tests.support.doctor import PATH, UNITS, found, mend

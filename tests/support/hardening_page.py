@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from activator.common.symptoms import symptoms
 from activator.generate import hardening
 from activator.generate.hardening import Effect, Need
-from activator.common.symptoms import symptoms
 from activator.live.doctor import sandbox
 
 PAGE = Path(__file__).parents[2] / "docs/hardening.md"
