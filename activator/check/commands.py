@@ -12,8 +12,24 @@ if TYPE_CHECKING:
     from activator.unitfile.address import Address
 
 SHELLS = ("sh", "bash", "dash", "zsh", "ksh")
-# What runs the program that follows in the same process.
-_REPLACED = ("env", "nice", "ionice", "chrt", "setpriv", "nohup", "stdbuf", "taskset", "exec")
+_IDENTITY = (
+    *("--ruid", "--euid", "--reuid", "--rgid", "--egid", "--regid", "--groups", "--inh-caps"),
+    *("--ambient-caps", "--bounding-set", "--securebits", "--pdeathsig", "--selinux-label"),
+    "--apparmor-profile",
+)
+# What runs the program that follows in the same process: its options that have a value in the word
+# behind them, and how many words stand before the program.
+_REPLACED = {
+    "env": (("-u", "--unset", "-C", "--chdir"), 0),
+    "nice": (("-n", "--adjustment"), 0),
+    "ionice": (("-c", "--class", "-n", "--classdata"), 0),
+    "chrt": (("-T", "-P", "-D", "--sched-runtime", "--sched-period", "--sched-deadline"), 1),
+    "setpriv": (_IDENTITY, 0),
+    "nohup": ((), 0),
+    "stdbuf": (("-i", "-o", "-e", "--input", "--output", "--error"), 0),
+    "taskset": ((), 1),
+    "exec": (("-a",), 0),
+}
 _ADDRESS_OPTIONS = (
     r"--?(?:b|bind|l|listen|listen-address|listen-addr|addr|address|p|port|http|http-port"
     r"|host-port|web\.listen-address|socket|unix|unix-socket)"
@@ -69,9 +85,10 @@ def _program(argv: list[str]) -> tuple[str, list[str]]:
             return rest[position + 1], rest[position + 2 :]
         if name not in _REPLACED:
             return name, rest
-        while rest and (rest[0].isdigit() or re.match(rf"-|{_ASSIGNMENT}", rest[0])):
-            rest = rest[1:]
-        argv = rest
+        valued, before = _REPLACED[name]
+        while rest and re.match(rf"-|{_ASSIGNMENT}", rest[0]):
+            rest = rest[2 if rest[0] in valued else 1 :]
+        argv = rest[before:]
     return "", []
 
 
