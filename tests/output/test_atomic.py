@@ -21,6 +21,7 @@ UNIT = "[Socket]\nListenStream=/var/run/a.sock\nRemoveOnStop=yes\nSocketMode=060
 WATCHED = """
 import os, runpy, signal, sys
 code, *words = sys.argv[1:]
+sys.dont_write_bytecode = True  # or the first file may be what Python has compiled
 seen = []
 def before(event, arguments):
     if event == "os.rename" and not seen:
