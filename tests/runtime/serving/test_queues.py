@@ -87,7 +87,7 @@ def test_queue_beside_connections(queue: Queue, loop: str) -> None:
 
 def test_queue_wakes_up_an_idle_service(queue: Queue) -> None:
     """What comes is work: the idle exit waits for it, and for that it takes nothing from it."""
-    words = (*SERVE, "--idle-exit=0.2", f"{FILES}:queue")
+    words = (*SERVE, "--idle-exit=2", f"{FILES}:queue")  # long enough for this test to send
     with launched(words, [queue.fd]) as service:
         queue.send(b"x", 0)
         assert "0 1 x True" == line(service)
