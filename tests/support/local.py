@@ -122,8 +122,6 @@ class Running:
         for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 def alive(pid: int) -> bool:
