@@ -23,7 +23,7 @@ from activator.unitfile.directives import SECTIONS, lookup, names
 
 ROOT = Path(__file__).parents[1]
 SPEC = ROOT / "docs/spec.md"
-PAGES = sorted(ROOT.glob("docs/*.md"))
+PAGES = sorted(ROOT.glob("docs/**/*.md"))
 reference = SimpleNamespace(**runpy.run_path(str(ROOT / "packaging/develop/reference.py")))
 
 

@@ -60,8 +60,8 @@ def pages(site: Path) -> dict[Path, _Page]:
 
 def test_every_page_is_there(site: Path) -> None:
     """Each page of docs/, each command and each name that programs import has its place."""
-    for page in (ROOT / "docs").glob("*.md"):
-        assert (site / "docs" / f"{page.stem}.html").is_file()
+    for page in (ROOT / "docs").rglob("*.md"):
+        assert (site / page.relative_to(ROOT).with_suffix(".html")).is_file()
     for name in COMMANDS:
         assert (site / f"commands/activator-{name}.html").is_file()
     # As it is typed, with two hyphens.

@@ -1,4 +1,4 @@
-"""The page of the local activator: its container and its CI job run as they are shown."""
+"""The pages of the local activator and its container: the image's entry point, and options."""
 
 import http.client
 import json
@@ -15,7 +15,8 @@ import pytest
 
 from tests.support.local import PATIENCE, ROOT, Running, environment
 
-TEXT = (ROOT / "docs" / "local.md").read_text()
+TEXT = (ROOT / "docs/local.md").read_text()
+IMAGE = (ROOT / "docs/howto/containers.md").read_text()
 APPLICATION = """
 def application(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
@@ -25,7 +26,7 @@ def application(environ, start_response):
 
 def block(language: str, beginning: str) -> str:
     """Return the block in a language that begins so."""
-    blocks = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+    blocks = re.findall(rf"```{language}\n(.*?)```", IMAGE, re.DOTALL)
     (found,) = [text for text in blocks if text.startswith(beginning)]
     return str(found)
 
@@ -58,7 +59,7 @@ def get(port: int) -> bytes:
 )
 def test_entry_point(shop: Path) -> None:
     """The entry point of the image serves as process 1, and stops in time with status 0."""
-    (line,) = re.findall(r"^ENTRYPOINT (\[.*\])$", TEXT, re.MULTILINE)[-1:]
+    (line,) = re.findall(r"^ENTRYPOINT (\[.*\])$", IMAGE, re.MULTILINE)
     program, *words = json.loads(line)
     assert "activator" == program
     words = [str(shop / "shop.toml") if word.endswith(".toml") else word for word in words]
@@ -81,28 +82,9 @@ def test_entry_point(shop: Path) -> None:
         run.clean_up()
 
 
-@pytest.mark.skipif(not shutil.which("jq") or not shutil.which("curl"), reason="needs jq and curl")
-def test_ci(shop: Path) -> None:
-    """The script of the CI job succeeds with the units of the spec."""
-    script = block("sh", "set -eu\nactivator check")
-    bin_directory = Path(sys.executable).parent
-    done = subprocess.run(
-        ["/bin/sh", "-c", f"activator gen shop.toml -o units >/dev/null\n{script}"],
-        cwd=shop,
-        env=environment(PATH=f"{bin_directory}:{os.environ['PATH']}"),
-        capture_output=True,
-        text=True,
-        timeout=4 * PATIENCE,
-        check=False,
-    )
-    assert 0 == done.returncode, done.stdout + done.stderr
-    assert 2 == done.stdout.splitlines().count("open")
-    assert not (shop / "ctl").exists()
-
-
 def test_options_are_known() -> None:
     """Every line of a command that is shown names a command and options that exist."""
-    lines = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)).replace("\\\n", " ")
+    lines = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT + IMAGE, re.DOTALL)).replace("\\\n", " ")
     shown = [line for line in lines.splitlines() if line.startswith("activator ")]
     assert len(shown) > 12
     for line in shown:

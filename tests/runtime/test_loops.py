@@ -1,6 +1,5 @@
-"""The examples of docs/descriptors.md for other event loops, run as they stand."""
+"""The examples of docs/howto/ for event loops: each kind of socket, and after a restart."""
 
-import re
 import socket
 import sys
 from contextlib import ExitStack
@@ -9,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.howto import examples
 from tests.support.services import PATIENCE, launched, read_all
 
-PAGE = Path(__file__).parents[2] / "docs/descriptors.md"
-EXAMPLES = dict(
-    re.findall(
-        r"^(\w+)[^\n]*:\n\n```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
-    )
-)
 NAMES = ("asyncio", "Tornado", "Twisted", "Trio", "anyio")
-# Says so in the page: it would remove the file.
+EXAMPLES = {
+    example.title: example.files["hello.py"] for example in examples() if example.title in NAMES
+}
+# docs/descriptors.md says so: it would remove the file.
 TCP_ALONE = "Twisted"
 
 
@@ -43,7 +40,7 @@ def test_loops(name: str, family: socket.AddressFamily, tmp_path: Path) -> None:
         listener.listen()
         for _ in range(2):
             command = (sys.executable, str(program))
-            service = stack.enter_context(launched(command, [listener], names="greet")).ready()
+            service = stack.enter_context(launched(command, [listener], names="hello")).ready()
             for _ in range(3):
                 with socket.socket(family) as client:
                     client.settimeout(PATIENCE)

@@ -1,0 +1,83 @@
+"""The examples of docs/howto/: what each section of a page has to be written and run."""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.support.pages import blocks
+from tests.support.tree import ROOT
+
+FOLDER = ROOT / "docs/howto"
+# Where the pages have their files.
+PLACE = "/srv/hello"
+# What a block may be for besides a file, commands and what these print, and who tries it.
+ELSEWHERE = {
+    "install": "tests/test_howto_boxes.py, tests/deploy/test_installers.py",
+    "image": "tests/local/test_docs.py",
+}
+# Section → the program, or the module of Python, that it is about.
+PROGRAMS = {
+    "gunicorn": "gunicorn",
+    "uvicorn": "uvicorn",
+    "hypercorn": "hypercorn",
+    "nginx": "nginx",
+    "Node.js": "node",
+    "Go": "go",
+    "TLS": "openssl",
+    "HAProxy": "haproxy",
+    "In CI": "jq",
+    "In pytest": "pytest",
+    "Django with ASGI": "django-admin",
+    "Django with WSGI": "django-admin",
+}
+MODULES = {
+    "FastAPI": "fastapi",
+    "Starlette": "starlette",
+    "Flask": "flask",
+    "aiohttp": "aiohttp",
+    "Tornado": "tornado",
+    "Twisted": "twisted",
+    "Trio": "trio",
+    "anyio": "anyio",
+}
+
+
+class Example(NamedTuple):
+    """A section of a page, with what the page's beginning gives to all of its sections."""
+
+    page: str
+    title: str
+    files: dict[str, str]
+    script: str
+    prints: str
+
+    def unprinted(self, output: str) -> list[str]:
+        """Return the lines that should have been printed, in their order, and were not."""
+        said = iter(output.splitlines())
+        # `in` goes on where the line before was found.
+        return [line for line in self.prints.splitlines() if line not in said]
+
+
+def examples() -> Iterator[Example]:
+    """Yield the example of each section that has one."""
+    for path in sorted(FOLDER.glob("*.md")):
+        beginning, *sections = re.split(r"^## ", path.read_text(), flags=re.MULTILINE)
+        for section in sections:
+            script = _texts(section, "run") or _texts(beginning, "run")
+            if script and _files(section):
+                yield Example(
+                    path.stem,
+                    section.partition("\n")[0],
+                    _files(beginning) | _files(section),
+                    script,
+                    _texts(section, "prints") or _texts(beginning, "prints"),
+                )
+
+
+def _files(text: str) -> dict[str, str]:
+    found = ((block.mark.partition("write: "), block.text) for block in blocks(text))
+    return {name: content for (_, is_file, name), content in found if is_file}
+
+
+def _texts(text: str, mark: str) -> str:
+    return "".join(block.text for block in blocks(text, mark))

@@ -1,0 +1,60 @@
+"""docs/howto/ as it stands, with Debian's programs: without systemd and root, then with both."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.boxes.box import Box
+from tests.boxes.fixtures import ONE, box_root
+from tests.boxes.recipes import LEARN
+from tests.support.howto import MODULES, PLACE, PROGRAMS, Example, examples
+
+pytestmark = pytest.mark.stress
+
+USER = "www-data"
+RUN = "activator run hello.toml &"
+AS_USER = ("runuser", "-u", USER, "--", "env", f"--chdir={PLACE}", "HOME=/tmp")
+
+
+@pytest.fixture(scope="module")
+def machine(wheel: Path) -> Iterator[Box]:
+    """Yield a box that has the programs, and ours."""
+    with Box(ONE, box_root(ONE, LEARN)) as box:
+        inside = f"/root/{wheel.name}"
+        box.write(inside, wheel.read_bytes())
+        box.run(box.python, "-m", "installer", inside)
+        yield box
+
+
+def installed(script: str) -> str:
+    """Return the commands that have systemd run the service in place of `activator run`."""
+    script = re.sub(r"^(activator wait-for|django-admin) .*\n", "", script, flags=re.MULTILINE)
+    script = script.replace(RUN, "activator install hello.toml")
+    return script.replace("kill %1; wait", "activator uninstall hello")
+
+
+@pytest.mark.parametrize("example", list(examples()), ids=lambda e: f"{e.page}-{e.title}")
+def test_the_example_works(example: Example, machine: Box) -> None:
+    """A user's own run answers, and so does the hardened service that systemd starts."""
+    program, module = PROGRAMS.get(example.title, "true"), MODULES.get(example.title, "sys")
+    there = f"command -v {program} && python3 -c 'import {module}'"
+    if machine.run("sh", "-c", there, check=False).returncode:
+        pytest.skip(f"not in the box: {program if module == 'sys' else module}")
+    machine.run("rm", "-rf", PLACE)
+    machine.run("install", "-d", "-o", USER, PLACE)
+    for name, text in example.files.items():
+        machine.write(f"{PLACE}/{name}", text)
+    done = machine.run(*AS_USER, "bash", "-m", "-e", "-c", example.script, check=False, timeout=120)
+    assert (0, []) == (done.returncode, example.unprinted(done.stdout)), done.stdout + done.stderr
+    if RUN not in example.script.splitlines() or "%2" in example.script:
+        return  # it is about a run, or has a further program in the background
+    script = f"cd {PLACE}\n{installed(example.script)}"
+    done = machine.run("bash", "-e", "-c", script, check=False, timeout=120)
+    said = done.stdout + done.stderr
+    if done.returncode:
+        said += machine.journal("hello.service")
+        machine.run("activator", "uninstall", "hello", check=False)
+    assert (0, []) == (done.returncode, example.unprinted(done.stdout)), said
+    assert "" == machine.systemctl("--failed", "--plain", "--no-legend").stdout
