@@ -36,7 +36,7 @@ class _Page(HTMLParser):
             (self.links if tag == "a" else self.loads).append(target)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of the built site."""
     directory = tmp_path_factory.mktemp("site")

@@ -1,71 +1,122 @@
-"""The site in a real browser, at the width of a phone and of a desktop: nothing overflows."""
+"""The site in a real browser: wide and narrow, light and dark, and searched without a network."""
 
-import json
-import re
-import shutil
-import subprocess
-from html import unescape
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.browser import CHROMIUM, Browser, browser
 from tests.test_site import site
 
 __all__ = ["site"]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# Written into the page's title: how far it reaches beyond the window, and what does.
-MEASURE = """
-<script>
-addEventListener("load", () => {
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="not installed: chromium")
+
+# A phone's and a desktop's.
+WIDTHS = (390, 1280)
+SCHEMES = ("light", "dark")
+PAGES = ("index", "README", "docs/spec", "docs/howto/python-web", "commands/activator-gen")
+# How far the page reaches beyond the window, and which of its parts do; tables and code scroll by
+# themselves.
+OVERFLOW = """(() => {
   const width = document.documentElement.clientWidth;
   const scrolls = (node) => node.tagName !== "ARTICLE" &&
     (/auto|scroll/.test(getComputedStyle(node).overflowX) || scrolls(node.parentElement));
   const wide = [...document.querySelectorAll("article *")].filter(
     (node) => node.getBoundingClientRect().right > width + 1 && !scrolls(node));
-  document.title = JSON.stringify(
-    {width: document.documentElement.scrollWidth - width, wide: wide.map((node) => node.tagName)});
-});
-</script>
-"""
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="not installed: chromium")
+  const beyond = document.documentElement.scrollWidth - width;
+  return [...(beyond > 0 ? [`${beyond} px`] : []), ...wide.map((node) => node.tagName)];
+})()"""
+# Text whose contrast is below 4.5:1, which is what WCAG 2 (1.4.3, AA) asks for.
+PALE = """(() => {
+  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const linear = (value) => value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const luminance = (colour) => {
+    const [red, green, blue] = colour.map((value) => linear(value / 255));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const behind = (node) => {
+    const colour = channels(getComputedStyle(node).backgroundColor);
+    return colour[3] === 0 ? behind(node.parentElement) : colour;
+  };
+  const pale = new Set();
+  const texts = document.createTreeWalker(
+    document.querySelector("article"), NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const node = texts.currentNode.parentElement;
+    if (!texts.currentNode.data.trim() ||
+        !node.checkVisibility({visibilityProperty: true, opacityProperty: true})) continue;
+    const both = [channels(getComputedStyle(node).color), behind(node)].map(luminance);
+    const contrast = (Math.max(...both) + 0.05) / (Math.min(...both) + 0.05);
+    if (contrast < 4.5) pale.add(`${node.className}: ${contrast.toFixed(2)}`);
+  }
+  return [...pale];
+})()"""
+# The sides of the site, by luminance of the page's background.
+IS_DARK = """(() => {
+  const [red] = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number);
+  return red < 128;
+})()"""
+FOUND = """new Promise((resolve) => {
+  const look = () => {
+    const link = document.querySelector("#search-results a[href*='docs/spec.html']");
+    link ? resolve(link.textContent) : setTimeout(look, 50);
+  };
+  look();
+})"""
 
 
-def _dom(page: Path, profile: Path, width: int, query: str = "") -> str:
-    """Return a page's document as it is once its scripts have run."""
-    assert CHROMIUM
-    return subprocess.run(
-        [
-            *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-            *(f"--user-data-dir={profile}", f"--window-size={width},1000"),
-            *("--virtual-time-budget=10000", "--allow-file-access-from-files"),
-            f"file://{page}{query}",
-        ],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        check=True,
-        timeout=300,
-    ).stdout
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Yield a browser's window."""
+    with browser(tmp_path_factory.mktemp("profile")) as window:
+        yield window
 
 
-@pytest.mark.parametrize("width", [500, 1280])
-@pytest.mark.parametrize(
-    "page", ["index", "README", "docs/spec", "docs/hardening", "docs/api", "commands/activator-gen"]
-)
-def test_nothing_overflows(page: str, width: int, site: Path, tmp_path: Path) -> None:
-    """No text is cut off and no page moves sideways; tables and code scroll by themselves."""
-    measured = (site / f"{page}.html").with_suffix(".measured.html")
-    measured.write_text((site / f"{page}.html").read_text().replace("</body>", MEASURE + "</body>"))
+def faults(window: Browser, page: Path) -> dict[tuple[int, str], Any]:
+    """Return what is wrong with a page, by width and scheme."""
+    found = {}
+    window.show(WIDTHS[0], SCHEMES[0])
+    window.open(page.as_uri())
+    for width in WIDTHS:
+        for scheme in SCHEMES:
+            window.show(width, scheme)
+            assert (scheme == "dark") == window.evaluate(IS_DARK)
+            if wrong := window.evaluate(OVERFLOW) + window.evaluate(PALE):
+                found[width, scheme] = wrong
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_can_be_read(page: str, site: Path, window: Browser) -> None:
+    """No text is cut off or pale, and no page moves sideways, on a phone and on a desktop."""
+    assert {} == faults(window, site / f"{page}.html")
+
+
+@pytest.mark.stress
+def test_every_page_can_be_read(site: Path, window: Browser) -> None:
+    """The same of all pages."""
+    found = {page.relative_to(site): faults(window, page) for page in site.rglob("*.html")}
+    assert {} == {page: wrong for page, wrong in found.items() if wrong}
+
+
+def test_faults_are_found(site: Path, window: Browser) -> None:
+    """A page that is too wide or too pale is noticed."""
+    page = site / "faulty.html"
+    text = '<p style="width: 700px; color: #aaa; background: #bbb">pale</p></article>'
+    page.write_text((site / "index.html").read_text().replace("</article>", text))
     try:
-        document = _dom(measured, tmp_path / "profile", width)
+        found = faults(window, page)
     finally:
-        measured.unlink()
-    (title,) = re.findall(r"<title>(\{.*?\})</title>", document)
-    assert {"width": 0, "wide": []} == json.loads(unescape(title))
+        page.unlink()
+    assert "P" in found[390, "light"]
+    assert [": 1.21"] == found[1280, "dark"]
 
 
-def test_the_search_finds_a_directive(site: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_search_finds_a_directive(width: int, site: Path, window: Browser) -> None:
     """The search works from files, without a server and a network."""
-    document = _dom(site / "search.html", tmp_path / "profile", 1280, "?q=ReceiveBuffer")
-    assert 'href="docs/spec.html' in document.partition("search-results")[2]
+    window.show(width, "light")
+    window.open(f"{(site / 'search.html').as_uri()}?q=ReceiveBuffer")
+    assert "The spec" == window.evaluate(FOUND)
+    assert [] == window.evaluate(OVERFLOW)

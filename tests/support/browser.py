@@ -1,0 +1,122 @@
+"""A headless Chromium that is told what to do over a pair of pipes, in its DevTools protocol."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPTIONS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--allow-file-access-from-files",
+    "--remote-debugging-pipe",
+)
+# Generous: it is only reached by a test that fails.
+SECONDS = 120
+
+
+class Browser:
+    """A page in a window whose width and colours can be changed while it is open."""
+
+    def __init__(self, said: IO[bytes], told: IO[bytes]) -> None:
+        self._said, self._told = said, told
+        self._number = 0
+        self._session = ""
+        target = self.tell("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.tell("Target.attachToTarget", targetId=target, flatten=True)
+        self._session = attached["sessionId"]
+        self.tell("Page.enable")
+
+    def tell(self, method: str, **params: Any) -> dict[str, Any]:
+        """Have something done, and return its result."""
+        self._number += 1
+        session = {"sessionId": self._session} if self._session else {}
+        message = {"id": self._number, "method": method, "params": params, **session}
+        self._told.write(json.dumps(message).encode() + b"\0")
+        self._told.flush()
+        answer = self._await(lambda said: said.get("id") == self._number)
+        assert "error" not in answer, answer
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _await(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Read until something wanted is said, and return that."""
+        while True:
+            said = bytearray()
+            while (byte := self._said.read(1)) != b"\0":
+                assert byte, "chromium has ended"
+                said += byte
+            message: dict[str, Any] = json.loads(said)
+            if wanted(message):
+                return message
+
+    def show(self, width: int, scheme: str) -> None:
+        """Have a window of a width, in the colours of a scheme: light or dark."""
+        self.tell(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=900,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        self.tell("Emulation.setEmulatedMedia", features=[feature])
+
+    def open(self, url: str) -> None:
+        """Open a page, and return when it is loaded."""
+        # The answer may come after the event.
+        self._number += 1
+        message = {"id": self._number, "method": "Page.navigate", "params": {"url": url}}
+        self._told.write(json.dumps(message | {"sessionId": self._session}).encode() + b"\0")
+        self._told.flush()
+        self._await(lambda said: said.get("method") == "Page.loadEventFired")
+
+    def evaluate(self, script: str) -> Any:
+        """Return the value of an expression in the page; a promise is waited for."""
+        answer = self.tell(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def picture(self, path: Path, *, whole: bool = False) -> None:
+        """Write a picture of the window, or of the whole page."""
+        data = self.tell("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(data["data"]))
+
+
+@contextmanager
+def browser(profile: Path) -> Iterator[Browser]:
+    """Run a browser with a profile of its own."""
+    assert CHROMIUM
+    # It reads from descriptor 3 and writes to 4; of four new descriptors the last is neither.
+    (inside_read, told), (said, inside_write) = os.pipe(), os.pipe()
+    process = subprocess.Popen(
+        [
+            *("bash", "-c", f'exec "$@" 3<&{inside_read} 4>&{inside_write}', "bash"),
+            *("timeout", "--kill-after=5", str(SECONDS)),
+            *(CHROMIUM, *OPTIONS, f"--user-data-dir={profile}"),
+        ],
+        pass_fds=(inside_read, inside_write),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(inside_read)
+    os.close(inside_write)
+    try:
+        # It ends when nobody is left who could tell it anything.
+        with os.fdopen(said, "rb") as reader, os.fdopen(told, "wb") as writer:
+            yield Browser(reader, writer)
+    finally:
+        process.terminate()
+        process.wait()
