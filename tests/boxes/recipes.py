@@ -67,8 +67,8 @@ BOX = Recipe(
 
 def build_dependencies(control: str) -> tuple[str, ...]:
     """Return the packages that a source package needs to be built, in debian/control's words."""
-    (field,) = re.findall(r"^Build-Depends:((?:.*\n )*.*)", control, re.MULTILINE)
-    items = [item.strip() for item in field.split(",")]
+    fields = re.findall(r"^Build-Depends(?:-Indep)?:((?:.*\n )*.*)", control, re.MULTILINE)
+    items = [item.strip() for field in fields for item in field.split(",")]
     # Any version of it will do: a suite has but one.
     names = [re.sub(r"\s*[(\[<].*", "", item) for item in items if item]
     return tuple("debhelper" if name == "debhelper-compat" else name for name in names)

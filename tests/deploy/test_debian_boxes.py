@@ -11,7 +11,7 @@ import pytest
 from activator.cli import main
 from tests.boxes.box import Box
 from tests.boxes.building import run_inside
-from tests.boxes.fixtures import PROJECT, box_root, give_up
+from tests.boxes.fixtures import ONE, PROJECT, box_root, give_up
 from tests.boxes.loads import clients
 from tests.boxes.recipes import BUILD
 from tests.boxes.sources import debian_source
@@ -279,6 +279,20 @@ def test_autopkgtest(box: Box, packages: Path, tmp_path: Path) -> None:
     box.write("/root/systemd", script.read_bytes(), 0o755)
     box.run("/root/systemd")
     box.run("dpkg", "--purge", *NAMES)
+
+
+@pytest.mark.parametrize("packages", [ONE], indirect=True)
+def test_documentation(packages: Path, tmp_path: Path) -> None:
+    """The site is whole, also where it is registered; Debian's own scripts are its search."""
+    (package,) = packages.glob("activator-doc_*.deb")
+    subprocess.run(["dpkg-deb", "--extract", package, tmp_path], check=True)
+    site = tmp_path / "usr/share/doc/activator-doc/html"
+    for page in (PROJECT / "docs").rglob("*.md"):
+        assert (site / page.relative_to(PROJECT).with_suffix(".html")).is_file()
+    assert "receivebuff" in (site / "searchindex.js").read_text()
+    assert "javascript/sphinxdoc" in str((site / "_static/searchtools.js").readlink())
+    (registered,) = (tmp_path / "usr/share/doc-base").iterdir()
+    assert f"Index: /{(site / 'index.html').relative_to(tmp_path)}\n" in registered.read_text()
 
 
 @pytest.mark.stress
