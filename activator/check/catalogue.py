@@ -68,7 +68,7 @@ def suggest(section: str, name: str) -> str:
         return directives.suggest(section, name)
     own = [known for where, known in _rows() if where == section]
     shared = directives.names("Socket") if section in _SHARED else ()
-    from activator.unitfile.suggest import nearest  # noqa: PLC0415 - only a mistake needs it
+    from activator.common.suggest import nearest  # noqa: PLC0415 - only a mistake needs it
 
     candidates = [*own, *(other for other in shared if lookup(section, other))]
     near = nearest(name, candidates)

@@ -98,7 +98,7 @@ def named(word: str) -> Rule:
     for rule in rules():
         if wanted in (rule.id.lower(), rule.name):
             return rule
-    from activator.unitfile.suggest import nearest  # noqa: PLC0415 - only a mistake needs it
+    from activator.common.suggest import nearest  # noqa: PLC0415 - only a mistake needs it
 
     near = nearest(word, [text for rule in rules() for text in (rule.id, rule.name)])
     hint = f"did you mean {near}?" if near else "activator check --explain all lists them"

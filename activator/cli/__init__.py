@@ -75,7 +75,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that is named, or say which one was probably meant."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from activator.unitfile.suggest import nearest
+            from activator.common.suggest import nearest
 
             near = nearest(args[0], COMMANDS)
             hint = f"did you mean {near}?" if near else "activator --help lists all"

@@ -21,6 +21,13 @@ _PLAIN = r"[A-Za-z0-9_./+@-]*"
 # What --set of `activator gen` assigns to: the tables of a spec, of directives and of others.
 VARIABLES = ("environment", "limits", "cgroup", "tls")
 TABLES = ("socket", "service", "unit", "install", *VARIABLES)
+# Arguments of needs: the directive of [Service] that has their words.
+_NEEDED = {
+    "CAPABILITY": "CapabilityBoundingSet",
+    "FAMILY": "RestrictAddressFamilies",
+    "KINDS": "RestrictNamespaces",
+    "CALLS": "SystemCallFilter",
+}
 # Typed behind --set: a table, a directive's name and the beginning of its value.
 _ASSIGNMENT = r"(?P<table>[a-z]*)(?P<dot>\.(?P<name>\w*)(?P<equals>=(?P<value>.*))?)?"
 
@@ -112,10 +119,40 @@ def intents(_: click.Context, parameter: click.Parameter, incomplete: str) -> "I
 
 
 def needs(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
-    """Offer what a hardened service may need."""
+    """Offer what a hardened service may need, then the arguments of one that takes some."""
     from activator.generate.hardening import needs as table
 
-    return _beginning(incomplete, dict.fromkeys(name.partition(":")[0] for name in table()))
+    forms = {form.removesuffix(need.placeholder): need for form, need in table().items()}
+    name, colon, start = incomplete.partition(":")
+    need = forms.get(name + colon)
+    if colon and need and need.placeholder:
+        found = _arguments(need.placeholder, start)
+        return [_item(f"{name}:{value}") for value in found if value.startswith(start)]
+    # zsh takes a colon for the beginning of a meaning.
+    return [
+        _item(form, "" if ":" in form else need.summary)
+        for form, need in forms.items()
+        if form.startswith(incomplete)
+    ]
+
+
+def _arguments(placeholder: str, start: str) -> Iterable[str]:
+    """Return what may stand for the argument of a need."""
+    if placeholder in ("PATH", "DEVICE"):
+        path = start or ("/dev/" if placeholder == "DEVICE" else "/")
+        return _paths(path.rpartition("/")[0] or "/") if path.startswith("/") else ()
+    if placeholder == "USER":
+        from pwd import getpwall
+
+        return (user.pw_name for user in getpwall())
+    if placeholder == "GROUP":
+        from grp import getgrall
+
+        return (group.gr_name for group in getgrall())
+    if placeholder == "ADDRESS":
+        return ("any", "localhost", "link-local", "multicast")
+    directive = _NEEDED.get(placeholder)
+    return _values("Service", directive) if directive else ()
 
 
 def listeners(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
@@ -223,6 +260,17 @@ def _files(start: str, suffixes: tuple[str, ...]) -> "Items":
     if not files or not all(re.fullmatch(_PLAIN, path) for path in found):
         return [_item(start, kind="file")]
     return [_item(path) for path in sorted(found)]
+
+
+def _paths(folder: str) -> list[str]:
+    """Return the paths in a folder that reach every shell as they are, with / behind folders."""
+    try:
+        with os.scandir(folder) as listed:
+            shown = (entry for entry in listed if not entry.name.startswith("."))
+            paths = (f"{entry.path}{'/' if entry.is_dir() else ''}" for entry in shown)
+            return sorted(path for path in paths if re.fullmatch(_PLAIN, path))
+    except OSError:
+        return []
 
 
 def _item(value: str, meaning: str = "", kind: str = "plain") -> "CompletionItem[str]":

@@ -12,17 +12,19 @@ from click.shell_completion import (
 
 # The variable by which the shell's script asks for completions, as click names it.
 VARIABLE = "_ACTIVATOR_COMPLETE"
+# What bash takes for the end of a word, and for one of its own.
+_ENDS = ("=", ":")
 
 
 class Bash(BashComplete):
-    """Bash, which takes "=" for a word's end, and adds a blank behind the only choice."""
+    """Bash, which takes "=" and ":" for a word's end, and adds a blank behind the only choice."""
 
     source_template = (
         BashComplete.source_template
         + """
 %(complete_func)s_open() {
     %(complete_func)s "$@"
-    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=./] ]]; then
+    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *[=:./] ]]; then
         compopt -o nospace
     fi
 }
@@ -37,16 +39,16 @@ complete -o nosort -F %(complete_func)s_open %(prog_name)s
         """Check nothing: the shell that reads the script need not be the one in the path."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """Return the words before the one at the cursor, and that one, "=" put together."""
+        """Return the words before the one at the cursor, and that one, whole again."""
         words, last = super().get_completion_args()
         joined: list[str] = []
         for word in [*words, last]:
-            follows = bool(joined) and joined[-1].endswith("=") and not word.startswith("-")
-            if joined and (word == "=" or follows):
+            follows = bool(joined) and joined[-1].endswith(_ENDS) and not word.startswith("-")
+            if joined and ((word and not word.strip("=:")) or follows):
                 joined[-1] += word
             else:
                 joined.append(word)
-        typed = "" if last == "=" else last
+        typed = last.strip("=:") and last
         kept = joined[-1].removesuffix(typed)
         # What click completes behind --option= is the value alone.
         self._kept = kept.partition("=")[2] if kept.startswith("-") else kept

@@ -8,7 +8,7 @@ from activator.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any
 
 
@@ -156,8 +156,7 @@ def parse(
             flag, equals, text = word.partition("=")
             option = by_name.get(flag)
             if option is None:
-                known = f"there are {', '.join(by_name)} and" if by_name else "there is"
-                raise UsageError(f"no such option: {flag!r}", f"{known} --help")
+                raise UsageError(f"no such option: {flag!r}", _meant(flag, by_name))
             if not option.metavar:
                 values[option.name] = True
                 continue
@@ -166,3 +165,14 @@ def parse(
             if option.takes_rest:
                 values[option.name] = (value, *rest)
     return values, others
+
+
+def _meant(flag: str, known: "Iterable[str]") -> str:
+    """Return a hint at the option that a mistyped one may stand for, or at all of them."""
+    from activator.common.suggest import nearest  # noqa: PLC0415 - only a mistake needs it
+
+    names = [*known, "--help"]
+    if near := nearest(flag, names):
+        return f"did you mean {near}?"
+    *others, last = names
+    return f"there are {', '.join(others)} and {last}" if others else f"there is {last}"

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from activator.common.suggest import nearest
 from activator.errors import ActivatorError
 from activator.unitfile.parse import BrokenFileError, UnitFile
-from activator.unitfile.suggest import nearest
 
 # Unit type → the section that belongs to it alone; [Unit] and [Install] are for all.
 OWN_SECTION = {

@@ -115,11 +115,36 @@ def test_values_of_options() -> None:
     assert {"shared", "per-connection"} <= set(offered("gen", "--mode", ""))
     assert ["trixie"] == offered("gen", "--systemd", "t")
     assert ["257"] == offered("schema", "--systemd", "257")
-    assert sorted({name.partition(":")[0] for name in needs()}) == sorted(
-        offered("gen", "--need", "")
-    )
     assert list(templates.names()) == offered("templates", "--show", "")
     assert ["bash", "zsh", "fish"] == offered("completion", "")
+
+
+def test_needs(tmp_path: Path) -> None:
+    """Needs are offered, and what may stand behind their colon."""
+    forms = {form.removesuffix(need.placeholder) for form, need in needs().items()}
+    assert forms == set(offered("gen", "--need", ""))
+    assert ["network", "network:"] == offered("gen", "--need", "net")
+    assert ["home:read-only"] == offered("gen", "--need", "home:")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "with blank").touch()
+    for word, expected in (
+        ("network:lo", ["network:localhost"]),
+        ("user:roo", ["user:root"]),
+        ("group:roo", ["group:root"]),
+        ("capability:CAP_SYS_A", ["capability:CAP_SYS_ADMIN"]),
+        ("family:AF_NETL", ["family:AF_NETLINK"]),
+        ("namespaces:us", ["namespaces:user"]),
+        ("syscalls:@ch", ["syscalls:@chown"]),
+        ("devices:/dev/nul", ["devices:/dev/null"]),
+        (f"write:{tmp_path}/f", [f"write:{tmp_path}/file", f"write:{tmp_path}/folder/"]),
+        (f"write:{tmp_path}/none/", []),
+        ("listen:", []),
+        ("state:x", []),
+        ("what:x", []),
+        ("read:relative", []),
+    ):
+        assert expected == offered("gen", "--need", word), word
 
 
 def test_sockets_of_the_system(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +228,12 @@ printf '%%s\\n' "${COMPREPLY[@]}"
         ("activator gen --mode = sh", ["shared"]),
         ("activator gen --name = x --mode sh", ["shared"]),
         ("activator gen --set socket.A= --mode sh", ["shared"]),
+        ("activator gen --need net", ["network", "network:"]),
+        ("activator gen --need network :", ["any", "localhost", "link-local", "multicast"]),
+        ("activator gen --need network : lo", ["localhost"]),
+        ("activator gen --need = network : lo", ["localhost"]),
+        ("activator gen --need write : /var/li", ["compopt -o nospace", "/var/lib/"]),
+        ("activator gen --need network : localhost --mode sh", ["shared"]),
         ("activator gen units/echo.t", ["units/echo.toml"]),
         ("activator gen units/", None),
     ],
@@ -287,11 +318,17 @@ def test_zsh() -> None:
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="needs fish")
 def test_fish(tmp_path: Path) -> None:
-    """Fish gets directives with their meaning."""
+    """Fish gets directives and needs with their meaning, and the arguments of needs."""
     path = tmp_path / "activator.fish"
     path.write_text(script("fish"))
-    code = f"source {path}; complete -C 'activator gen --set socket.Rec'"
-    assert any(line.startswith("socket.ReceiveBuffer=") for line in in_shell("fish", "-c", code))
+
+    def complete(words: str) -> list[str]:
+        return in_shell("fish", "-c", f"source {path}; complete -C 'activator gen {words}'")
+
+    assert any(line.startswith("socket.ReceiveBuffer=\t") for line in complete("--set socket.Rec"))
+    assert any(line.startswith("jit\tmake machine code") for line in complete("--need j"))
+    assert ["network:localhost"] == complete("--need network:lo")
+    assert ["capability:CAP_SYS_ADMIN"] == complete("--need capability:CAP_SYS_A")
 
 
 # --- what it costs -----------------------------------------------------------------------

@@ -226,6 +226,7 @@ def test_variables_of_another_process() -> None:
         ((), "2: no program given; activator exec [OPTIONS] -- CMD ARG..."),
         (("--",), "2: no program given; activator exec [OPTIONS] -- CMD ARG..."),
         (("--nope", "--", "x"), "2: no such option: '--nope'; there are --map, --listen-fds, "),
+        (("--mapp", "a=3", "--", "x"), "2: no such option: '--mapp'; did you mean --map?"),
         (("--map",), "2: --map: needs a value"),
         (("--map=http", "x"), "2: --map: not NAME=N: 'http'; for example http=5"),
         (("--map=http=-1", "x"), "2: --map: not NAME=N: 'http=-1'"),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from activator.check.catalogue import targets
 from activator.check.units import INFO, Problem, Unit, World
-from activator.unitfile.suggest import nearest
+from activator.common.suggest import nearest
 
 _INSTALLS = ("WantedBy", "RequiredBy", "UpheldBy")
 _ORDERS = ("After", "Before", "Wants")

@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from activator.common import tables
+from activator.common.suggest import nearest
 from activator.errors import ActivatorError
 from activator.unitfile import directives, quoting
-from activator.unitfile.suggest import nearest
 
 DEFAULT = "strict"
 SECTION = "Service"

@@ -4,8 +4,8 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from activator.common import tables
+from activator.common.suggest import nearest
 from activator.errors import ActivatorError
-from activator.unitfile.suggest import nearest
 
 # The type's word in the table → what TOML gives.
 TYPES: dict[str, tuple[type, ...]] = {

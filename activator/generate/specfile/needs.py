@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+from activator.common.suggest import nearest
 from activator.errors import ActivatorError
 from activator.generate import hardening
 from activator.generate.specfile.directives import Report
 from activator.generate.specfile.spec import Spec
 from activator.unitfile import directives, values
-from activator.unitfile.suggest import nearest
 
 # systemd-sysusers(8) and systemd's own limit for a user's name; a number is one as well.
 _USER = r"[A-Za-z_][A-Za-z0-9_-]{0,30}|[0-9]+"

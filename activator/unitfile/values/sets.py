@@ -4,8 +4,8 @@ import errno
 from collections.abc import Iterable, Iterator
 
 from activator.common.integers import to_integer
+from activator.common.suggest import nearest
 from activator.errors import ActivatorError
-from activator.unitfile.suggest import nearest
 from activator.unitfile.unquoting import PLAIN, words
 from activator.unitfile.values.enums import known, table
 from activator.unitfile.values.numbers import BOOLEANS

@@ -50,7 +50,8 @@ def test_both_spellings() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--dran", "1"], "no such option: '--dran'; there are --drain, --loop, --threads, "),
+        (["--dran", "1"], "no such option: '--dran'; did you mean --drain?"),
+        (["--xyzzy", "1"], "no such option: '--xyzzy'; there are --drain, --loop, --threads, "),
         (["-d", "1"], "no such option: '-d'; "),
         (["--=1"], "no such option: '--'; "),
         (["--drain"], "--drain: needs a value: SECONDS"),
