@@ -27,6 +27,8 @@ PORTS = range(20000, 32000)
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 # Their code is tried by tests/runtime/test_loops.py, also with Unix sockets.
 LOOPS = ("asyncio", "Tornado", "Twisted", "Trio", "anyio")
+# Go compiles its standard library first.
+LONG = (*LOOPS, "Go")
 
 
 def missing(example: Example) -> str:
@@ -91,7 +93,7 @@ def run(example: Example, folder: Path) -> str:
         pytest.param(
             example,
             id=f"{example.page}-{example.title}",
-            marks=[pytest.mark.stress] if example.title in LOOPS else [],
+            marks=[pytest.mark.stress] if example.title in LONG else [],
         )
         for example in EXAMPLES
     ],
