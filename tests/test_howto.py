@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.howto import ELSEWHERE, FOLDER, MODULES, PLACE, PROGRAMS, Example, examples
+from tests.support.howto import (
+    ELSEWHERE,
+    FOLDER,
+    MODULES,
+    PLACE,
+    PROGRAMS,
+    Example,
+    examples,
+    files,
+)
 from tests.support.local import environment
 from tests.support.pages import blocks
 
@@ -115,8 +124,8 @@ def test_the_example_works(example: Example, tmp_path: Path) -> None:
 def test_a_wrong_page_is_noticed(title: str, old: str, new: str, tmp_path: Path) -> None:
     """A command or a file that is wrong fails, at once."""
     (example,) = (example for example in EXAMPLES if example.title == title)
-    files = {name: text.replace(old, new) for name, text in example.files.items()}
-    wrong = example._replace(files=files, script=example.script.replace(old, new))
+    changed = {name: text.replace(old, new) for name, text in example.files.items()}
+    wrong = example._replace(files=changed, script=example.script.replace(old, new))
     assert wrong != example
     assert "" != run(wrong, tmp_path)
 
@@ -126,8 +135,12 @@ def test_every_block_is_tried() -> None:
     assert {*PROGRAMS, *MODULES, *LOOPS} <= {example.title for example in EXAMPLES}
     assert all(example.prints for example in EXAMPLES)
     for path in FOLDER.glob("*.md"):
-        marks = {block.mark.partition(":")[0] for block in blocks(path.read_text())}
-        assert marks <= {"write", "run", "prints", *ELSEWHERE}, path
+        text = path.read_text()
+        marks = [block.mark for block in blocks(text)]
+        assert {*marks} <= {"", "run", "prints", *ELSEWHERE}, path
+        # What has no mark is a file.
+        sections = re.split(r"^## ", text, flags=re.MULTILINE)
+        assert marks.count("") == sum(len(files(section)) for section in sections), path
 
 
 def test_every_page_is_listed() -> None:

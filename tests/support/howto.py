@@ -7,6 +7,9 @@ from typing import NamedTuple
 from tests.support.pages import blocks
 from tests.support.tree import ROOT
 
+_FILE = re.compile(
+    r"^`(?P<name>[\w.]+)`:\n\n```\w*\n(?P<content>.*?)^```$", re.DOTALL | re.MULTILINE
+)
 FOLDER = ROOT / "docs/howto"
 # Where the pages have their files.
 PLACE = "/srv/hello"
@@ -64,19 +67,19 @@ def examples() -> Iterator[Example]:
         beginning, *sections = re.split(r"^## ", path.read_text(), flags=re.MULTILINE)
         for section in sections:
             script = _texts(section, "run") or _texts(beginning, "run")
-            if script and _files(section):
+            if script and files(section):
                 yield Example(
                     path.stem,
                     section.partition("\n")[0],
-                    _files(beginning) | _files(section),
+                    files(beginning) | files(section),
                     script,
                     _texts(section, "prints") or _texts(beginning, "prints"),
                 )
 
 
-def _files(text: str) -> dict[str, str]:
-    found = ((block.mark.partition("write: "), block.text) for block in blocks(text))
-    return {name: content for (_, is_file, name), content in found if is_file}
+def files(text: str) -> dict[str, str]:
+    """Return the files of a text: each is a block below a line that has but its name."""
+    return {match["name"]: match["content"] for match in _FILE.finditer(text)}
 
 
 def _texts(text: str, mark: str) -> str:
