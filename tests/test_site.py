@@ -1,5 +1,7 @@
 """The site: built without a warning, complete, and whole without a network."""
 
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -71,6 +73,19 @@ def test_every_page_is_there(site: Path) -> None:
     assert [] == [
         name for name in names if f'id="activator-{name.lower().replace("_", "-")}"' not in api
     ]
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="not installed: graphviz")
+def test_diagrams_are_drawn(site: Path) -> None:
+    """They are pictures in the page, in the colour of its text."""
+    source = (ROOT / "docs/architecture.md").read_text()
+    page = (site / "docs/architecture.html").read_text()
+    pictures = re.findall(r"<svg .*?</svg>", page, re.DOTALL)
+    drawn = [picture for picture in pictures if "<polygon" in picture]
+    assert source.count("```mermaid") == len(drawn)
+    assert "flowchart" not in page
+    assert ">unitfile</text>" in drawn[0]
+    assert not any("black" in picture for picture in drawn)
 
 
 def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, _Page]) -> None:

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pictures import draw
+
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 # What lies beside the pages, so that their links lead to it.
@@ -25,6 +27,8 @@ def lay_out(source: Path) -> None:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / name, source / name)
+    for page in source.rglob("*.md"):
+        page.write_text(draw(page.read_text()))
     shutil.copy(HERE / "index.md", source)
     (source / "commands").mkdir()
     manual = runpy.run_path(str(ROOT / "packaging/man/pages.py"))

@@ -24,5 +24,5 @@ html_show_sphinx = False
 
 
 def setup(app: Sphinx) -> None:
-    """Show diagrams as the text that they are: nothing is loaded from elsewhere to draw them."""
+    """Show diagrams that pictures.py could not draw as the text that they are."""
     app.add_lexer("mermaid", TextLexer)
