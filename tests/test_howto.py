@@ -21,15 +21,12 @@ from tests.support.howto import (
     Example,
     examples,
     files,
+    shell,
 )
 from tests.support.local import environment
 from tests.support.pages import blocks
 
 EXAMPLES = list(examples())
-# Generous: it is only reached by a test that fails.
-SECONDS = 180
-# Whatever still runs when a command has failed, or takes too long, ends with the script.
-PROLOGUE = "set -e\ntrap 'jobs -p | xargs --no-run-if-empty kill; wait' EXIT\n"
 PORT = re.compile(r"\b8\d{3}\b")
 # Below those that the kernel gives to clients, and so to the other tests.
 PORTS = range(20000, 32000)
@@ -78,10 +75,7 @@ def run(example: Example, folder: Path) -> str:
     for name, text in example.files.items():
         (folder / name).write_text(placed(text))
     done = subprocess.run(
-        [
-            *("timeout", "--kill-after=20", str(SECONDS)),
-            *("bash", "-m", "-c", PROLOGUE + placed(example.script)),
-        ],
+        shell(placed(example.script)),
         cwd=folder,
         env=environment(PATH=PATH),
         stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ import pytest
 from tests.boxes.box import Box
 from tests.boxes.fixtures import ONE, box_root
 from tests.boxes.recipes import LEARN
-from tests.support.howto import MODULES, PLACE, PROGRAMS, Example, examples
+from tests.support.howto import MODULES, PLACE, PROGRAMS, SECONDS, Example, examples, shell
 
 pytestmark = pytest.mark.stress
 
@@ -46,12 +46,12 @@ def test_the_example_works(example: Example, machine: Box) -> None:
     machine.run("install", "-d", "-o", USER, PLACE)
     for name, text in example.files.items():
         machine.write(f"{PLACE}/{name}", text)
-    done = machine.run(*AS_USER, "bash", "-m", "-e", "-c", example.script, check=False, timeout=120)
+    done = machine.run(*AS_USER, *shell(example.script), check=False, timeout=2 * SECONDS)
     assert (0, []) == (done.returncode, example.unprinted(done.stdout)), done.stdout + done.stderr
     if RUN not in example.script.splitlines() or "%2" in example.script:
         return  # it is about a run, or has a further program in the background
-    script = f"cd {PLACE}\n{installed(example.script)}"
-    done = machine.run("bash", "-e", "-c", script, check=False, timeout=120)
+    command = shell(f"cd {PLACE}\n{installed(example.script)}")
+    done = machine.run(*command, check=False, timeout=2 * SECONDS)
     said = done.stdout + done.stderr
     if done.returncode:
         said += machine.journal("hello.service")

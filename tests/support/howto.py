@@ -11,6 +11,10 @@ _FILE = re.compile(
     r"^`(?P<name>[\w.]+)`:\n\n```\w*\n(?P<content>.*?)^```$", re.DOTALL | re.MULTILINE
 )
 FOLDER = ROOT / "docs/howto"
+# Generous: it is only reached by a test that fails.
+SECONDS = 180
+# Whatever still runs when a command has failed, or takes too long, ends with the script.
+PROLOGUE = "set -e\ntrap 'jobs -p | xargs --no-run-if-empty kill; wait' EXIT\n"
 # Where the pages have their files.
 PLACE = "/srv/hello"
 # What a block may be for besides a file, commands and what these print, and who tries it.
@@ -59,6 +63,11 @@ class Example(NamedTuple):
         said = iter(output.splitlines())
         # `in` goes on where the line before was found.
         return [line for line in self.prints.splitlines() if line not in said]
+
+
+def shell(script: str) -> tuple[str, ...]:
+    """Return the command that runs an example's commands, in a folder with its files."""
+    return ("timeout", "--kill-after=20", str(SECONDS), "bash", "-m", "-c", PROLOGUE + script)
 
 
 def examples() -> Iterator[Example]:
