@@ -1,10 +1,8 @@
 """docs/howto/: the files of each example are written, its commands run, and print what is shown."""
 
 import os
-import random
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -23,13 +21,11 @@ from tests.support.howto import (
     files,
     shell,
 )
-from tests.support.local import environment
+from tests.support.local import environment, free_port
 from tests.support.pages import blocks
 
 EXAMPLES = list(examples())
 PORT = re.compile(r"\b8\d{3}\b")
-# Below those that the kernel gives to clients, and so to the other tests.
-PORTS = range(20000, 32000)
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 # Their code is tried by tests/runtime/test_loops.py, also with Unix sockets.
 LOOPS = ("asyncio", "Tornado", "Twisted", "Trio", "anyio")
@@ -51,15 +47,6 @@ def missing(example: Example) -> str:
     return ""
 
 
-def free_port() -> str:
-    """Return a port at which nobody listens."""
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as sock:
-            if sock.connect_ex(("127.0.0.1", port)) != 0:
-                return str(port)
-
-
 def run(example: Example, folder: Path) -> str:
     """Run an example in a folder, with ports of its own, as tests run side by side.
 
@@ -69,7 +56,9 @@ def run(example: Example, folder: Path) -> str:
     ports: dict[str, str] = {}
 
     def placed(text: str) -> str:
-        text = PORT.sub(lambda port: ports.setdefault(port[0], free_port()), text)
+        text = PORT.sub(
+            lambda port: ports.get(port[0]) or ports.setdefault(port[0], str(free_port())), text
+        )
         return text.replace(PLACE, str(folder))
 
     for name, text in example.files.items():

@@ -21,7 +21,7 @@ OPTIONS = (
     "--remote-debugging-pipe",
 )
 # Generous: it is only reached by a test that fails.
-SECONDS = 120
+SECONDS = 300
 
 
 class Browser:
