@@ -26,9 +26,9 @@ def specs(words: Iterable[str]) -> tuple[str, ...]:
 def _specs(word: str) -> Iterator[str]:
     if Path(word).is_dir():
         found = sorted(str(path) for path in Path(word).glob("*.toml"))
-        if not found:
+        if not found and not (spec := _named_alike(word)):
             raise UsageError(f"there are no specs in {word}", "name a folder of specs, or a spec")
-        yield from found
+        yield from found or [spec]
     elif word.endswith(UNITS):
         raise UsageError(f"{word} is a unit", "name the spec that it is made from")
     else:
@@ -111,6 +111,8 @@ def _units(word: str, kinds: tuple[str, ...]) -> list[str] | None:
     """
     if Path(word).is_dir():
         found = [path for path in sorted(Path(word).iterdir()) if path.suffix in (".toml", *UNITS)]
+        if not found and (spec := _named_alike(word)):
+            return _units(spec, kinds)
         if not found:
             hint = "name a folder of specs or units"
             raise UsageError(f"there are no units in {word}", hint)
@@ -133,6 +135,10 @@ def names(word: str, directory: Path) -> list[str]:
     if Path(word).is_dir():
         found = [_load(path).name for path in sorted(map(str, Path(word).glob("*.toml")))]
         found += sorted(installed(word))
+        if not found and (spec := _named_alike(word)):
+            return names(spec, directory)
+        if not found and word in installed(directory):
+            return [word]
         if not found:
             raise UsageError(f"nothing in {word} tells what is meant", "name a folder of specs")
         return list(dict.fromkeys(found))
@@ -166,8 +172,17 @@ def _load(path: str) -> "Spec":
 def _beside(word: str, suffixes: tuple[str, ...]) -> str:
     """Return the file that a word without a suffix stands for; empty if there is none."""
     if os.path.lexists(word):
-        return word
+        return _named_alike(word) or word
     return next((name for end in suffixes if os.path.isfile(name := f"{word}{end}")), "")  # noqa: PTH113
+
+
+def _named_alike(word: str) -> str:
+    """Return the spec beside a folder of its name, as a package's; empty if units are in that."""
+    spec, folder = Path(f"{word}.toml"), Path(word)
+    if not folder.is_dir() or not spec.is_file():
+        return ""
+    mixed = any(path.suffix in (".toml", *UNITS) for path in folder.iterdir())
+    return "" if mixed else str(spec)
 
 
 def _installed(word: str, *, path: bool) -> str:

@@ -68,6 +68,33 @@ def test_uninstall_of_a_folder_and_of_a_spec_that_is_gone(folder: Path) -> None:
     assert (2, 1) == (done.returncode, len(done.stderr.splitlines()))
 
 
+@pytest.mark.parametrize("gone", [False, True])
+def test_uninstall_beside_a_package_of_the_name(folder: Path, gone: bool) -> None:  # noqa: FBT001
+    """A folder of the name that has neither specs nor units is another's, as of the code."""
+    (folder / "kvd").mkdir()
+    (folder / "kvd/__init__.py").touch()
+    assert 0 == activator("install", "kvd", "--root", "root", cwd=folder).returncode
+    assert list((folder / "root").rglob("kvd-a.socket"))
+    if gone:
+        (folder / "kvd.toml").unlink()
+    done = activator("uninstall", "kvd", "--root", "root", cwd=folder)
+    assert 0 == done.returncode, done.stderr
+    assert [] == list((folder / "root").rglob("*.socket"))
+
+
+def test_a_package_of_the_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The spec beside it is meant."""
+    monkeypatch.chdir(folder)
+    Path("kvd").mkdir()
+    assert ("kvd.toml",) == subjects.specs(["kvd"])
+    assert ("kvd.toml",) == subjects.located(["kvd"], paths=True)
+    assert ("kvd-a.socket", "kvd-b.socket") == subjects.sockets(["kvd"], user=False)
+    live = ["kvd-a.socket", "kvd-b.socket"]
+    assert tuple(live) == subjects.running(["kvd"], lambda: live)
+    Path("kvd/other.socket").touch()
+    assert ("kvd",) == subjects.located(["kvd"], paths=True)
+
+
 @pytest.mark.parametrize("command", [("gen", "-o", "out"), ("debian", "--package", "shop")])
 def test_specs(folder: Path, command: tuple[str, ...]) -> None:
     """A name is the spec beside, a folder all its specs; a unit is none."""

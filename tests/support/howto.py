@@ -14,7 +14,7 @@ FOLDER = ROOT / "docs/howto"
 # Generous: it is only reached by a test that fails.
 SECONDS = 180
 # Whatever still runs when a command has failed, or takes too long, ends with the script.
-PROLOGUE = "set -e\ntrap 'jobs -p | xargs --no-run-if-empty kill; wait' EXIT\n"
+PROLOGUE = "set -e\ntrap 'jobs -p | xargs --no-run-if-empty kill || true; wait' EXIT\n"
 # Where the pages have their files.
 PLACE = "/srv/hello"
 # What a block may be for besides a file, commands and what these print, and who tries it.
