@@ -12,7 +12,7 @@ SUITES ?=
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: help demo test lint stress bench docs deb dist install uninstall clean setup-demo setup-test
+.PHONY: help demo test lint stress bench docs pictures deb dist install uninstall clean setup-demo setup-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ docs: setup-test ## Fill in the tables and pictures of the pages, and build the 
 	$(BIN)/python packaging/develop/rooms.py
 	PYTHONPATH=. $(BIN)/python packaging/site/build.py build/site
 	@echo "Open build/site/html/index.html"
+
+pictures: setup-test ## Draw the pictures of docs/ from real runs; as root also of a booted systemd
+	$(BIN)/python -m tests.pictures $(ARGS)
 
 deb: setup-test ## Build the Debian packages, in a clean bookworm; SUITES= names others
 	@PYTHONPATH=. $(BIN)/python packaging/deb.py $(SUITES)

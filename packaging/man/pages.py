@@ -42,7 +42,8 @@ STATUS = """\
 """
 _HEADING = re.compile(r"^(#+) (.*)$", re.MULTILINE)
 _FENCE = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
-_COMMENT = re.compile(r"<!--.*?-->\n?", re.DOTALL)
+# Comments, and pictures, which a terminal does not show.
+_UNSEEN = re.compile(r"<!--.*?-->\n?|<picture>.*?</picture>\n\n?", re.DOTALL)
 _TABLE = re.compile(r"^\|.*\|\n\|[ :]*---.*\n((?:\|.*\|\n?)*)", re.MULTILINE)
 # What heads the column that comes first in a list; else it is the last one.
 _SAYING = ("meaning", "opens", "finds")
@@ -145,7 +146,7 @@ def _option(option: click.Parameter, context: click.Context) -> str:
 
 def document_page(name: str, section: str, text: str, summary: str) -> str:
     """Return the page of a document: its title becomes the name, its headings move up."""
-    body = _COMMENT.sub("", text).partition("\n")[2]
+    body = _UNSEEN.sub("", text).partition("\n")[2]
     # Every other part is a block of code.
     parts = _FENCE.split(body)
     parts[::2] = map(_prose, parts[::2])

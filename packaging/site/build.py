@@ -20,6 +20,13 @@ HERE = Path(__file__).parent
 BESIDE = ("docs", "README.md", "CONTRIBUTING.md", "LICENSE", "activator/examples")
 
 
+# A picture that is there in two themes, as pages have it: the site has a switch of its own.
+_PICTURE = re.compile(
+    r'<picture>\n.* srcset="(?P<dark>.*)">\n'
+    r'.* alt="(?P<alt>.*)" src="(?P<light>.*)">\n</picture>\n'
+)
+
+
 def lay_out(source: Path) -> None:
     """Lay out what Sphinx reads."""
     shutil.rmtree(source, ignore_errors=True)
@@ -28,7 +35,7 @@ def lay_out(source: Path) -> None:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         copy(ROOT / name, source / name)
     for page in source.rglob("*.md"):
-        page.write_text(draw(page.read_text()))
+        page.write_text(_PICTURE.sub(_pictures, draw(page.read_text())))
     shutil.copy(HERE / "index.md", source)
     (source / "commands").mkdir()
     manual = runpy.run_path(str(ROOT / "packaging/man/pages.py"))
@@ -40,6 +47,14 @@ def lay_out(source: Path) -> None:
     listed = "\n".join(names)
     (source / "commands/index.md").write_text(
         f"# Commands\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
+    )
+
+
+def _pictures(match: re.Match[str]) -> str:
+    """Return what shows one picture in the light theme, and the other one in the dark theme."""
+    return "".join(
+        f"```{{image}} {match[theme]}\n:class: only-{theme}\n:alt: {match['alt']}\n```\n"
+        for theme in ("light", "dark")
     )
 
 

@@ -1,0 +1,110 @@
+"""The pictures of docs/: of today, small, whole by themselves, legible, and shown somewhere."""
+
+import re
+import shutil
+import socket
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.support.tree import ROOT
+
+pytest.importorskip("rich")
+
+from tests.pictures.drawing import THEMES, text
+from tests.pictures.making import played
+from tests.pictures.scenes import PICTURES, Scene, plain, scenes
+
+LARGEST = 40_000  # bytes
+SCENES = {scene.name: scene for scene in scenes()}
+HERE = [name for name, scene in SCENES.items() if not scene.box]
+ALL = sorted(PICTURES.glob("*.svg"))
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+_SHOWN = re.compile(
+    r'<picture>\n  <source media="\(prefers-color-scheme: dark\)" srcset="(\S+)-dark\.svg">\n'
+    r'  <img alt="([^"]+)" src="(\S+)-light\.svg">\n</picture>\n'
+)
+# Elements and attributes that fetch something; what begins with # is in the picture itself.
+_FETCH = re.compile(r"@import|@font-face|<script|<image|<foreignObject|href\s*=(?!\s*[\"']#)")
+_URL = re.compile(r"url\((?!['\"]?#)")
+_NAMESPACES = ("http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink")
+
+
+def assert_of_today(scene: Scene, written: str) -> None:
+    """Compare what is written today with the text in a scene's pictures."""
+    for theme in THEMES:
+        shown = text(scene.path(theme).read_text(encoding="utf-8"))
+        assert scene.compared(shown) == scene.compared(plain(written)), "run: make pictures"
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_it_shows_what_happens_today(name: str) -> None:
+    """What was typed for a picture writes today what the picture shows."""
+    scene = SCENES[name]
+    if programs := {step.line.split()[0] for step in scene.steps} - {"activator"}:
+        for program in programs:
+            if not shutil.which(program):
+                pytest.skip(f"not installed: {program}")
+    assert_of_today(scene, played(scene))
+
+
+def test_every_scene_is_drawn_in_every_theme() -> None:
+    """There is a picture of each scene in each theme."""
+    assert [] == [
+        path for scene in SCENES.values() for path in map(scene.path, THEMES) if not path.is_file()
+    ]
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
+def test_a_picture_is_small_and_whole_by_itself(path: Path) -> None:
+    """It loads nothing, says to those who cannot see it what it shows, and names no machine."""
+    picture = path.read_text(encoding="utf-8")
+    assert len(picture.encode()) < LARGEST
+    assert not _FETCH.search(picture)
+    assert not _URL.search(picture)
+    rest = re.sub("|".join(map(re.escape, _NAMESPACES)), "", picture)
+    assert not re.search(r"https?://(?!127\.0\.0\.1[:/])", rest)
+    for own in (str(ROOT), str(Path.home()), f"{socket.gethostname()}"):
+        assert len(own) < len("/root/") or own not in picture
+    root = ET.fromstring(picture)  # noqa: S314 - our own
+    assert "img" == root.attrib["role"]
+    for name in ("title", "desc"):
+        (found,) = root.findall(f"{{{_NAMESPACES[0]}}}{name}")
+        assert (found.text or "").strip()
+        assert found.attrib["id"] in root.attrib["aria-labelledby"].split()
+    fonts = set(re.findall(r"font-family=[\"']([^\"']*)", picture))
+    assert fonts <= {"Helvetica,Arial,sans-serif", "sans-serif", "monospace"}
+
+
+def test_every_picture_is_shown() -> None:
+    """Each stands on a page, light and dark, with words for those who cannot see it."""
+    shown = set()
+    for page in PAGES:
+        content = page.read_text(encoding="utf-8")
+        found = _SHOWN.findall(content)
+        assert content.count("<picture>") == len(found), page
+        for dark, _, light in found:
+            assert dark == light
+            shown |= {(page.parent / f"{light}-{theme}.svg").resolve() for theme in THEMES}
+    assert set(ALL) == shown
+    assert 1 == len(_SHOWN.findall(PAGES[0].read_text(encoding="utf-8")))
+
+
+def luminance(colour: tuple[int, int, int]) -> float:
+    """Return the relative luminance, as WCAG 2 defines it."""
+    parts = [part / 255 for part in colour]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_colours_can_be_read(theme: str) -> None:
+    """Each colour of a theme has the contrast to its background that WCAG 2 asks of text."""
+    background = luminance(THEMES[theme].background_color)
+    for number in range(16):
+        colour = luminance(THEMES[theme].ansi_colors[number])
+        low, high = sorted((background, colour))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, number
