@@ -30,7 +30,8 @@ def command(*, paths: tuple[str, ...], installed: bool, user: bool, form: str) -
       activator graph --installed --format svg >sockets.svg
     """  # noqa: D301 - click wants the character itself
     from activator.check.graph.edges import draw
-    from activator.check.graph.forms import FORMS
+    from activator.check.graph.forms import mermaid, text
+    from activator.check.graph.picture import dot, svg
     from activator.check.inputs import Scope, named, worlds
     from activator.errors import ActivatorError, UsageError, combine
 
@@ -52,5 +53,6 @@ def command(*, paths: tuple[str, ...], installed: bool, user: bool, form: str) -
     drawing = draw(found, sockets_only=installed)
     if not drawing.nodes:
         raise ActivatorError("there is no socket and no service to draw", "name others")
-    click.echo(FORMS[form](drawing), nl=False)
+    forms = {"text": text, "mermaid": mermaid, "dot": dot, "svg": svg}
+    click.echo(forms[form](drawing), nl=False)
     return 0

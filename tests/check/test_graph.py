@@ -14,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from activator.check.graph.edges import Graph, Node, draw
-from activator.check.graph.forms import dot, mermaid, svg, text
+from activator.check.graph.forms import mermaid, text
+from activator.check.graph.picture import colours, dot, looks, svg
 from activator.check.world import Texts
 
+SERVICE = "shop-all.service"
 BIN = Path(sys.executable).parent / "activator"
 UNITS = {
     "shop.socket": """[Unit]
@@ -163,12 +165,64 @@ def test_arrows_lead_along_the_way_of_a_client() -> None:
         assert re.search(rf"{names[before]} -->\|[^|]*\| {names[after]}\n", mermaid(drawn))
 
 
+def test_no_arrow_leads_back_to_where_clients_come_from() -> None:
+    """What a service needs of its own socket is told at the arrow from there."""
+    drawn = draw([Texts(UNITS, 257)])
+    names = {node.name: f"n{number}" for number, node in enumerate(drawn.nodes)}
+    shop, admin, service = (names[f"{name}"] for name in ("shop.socket", "admin.socket", SERVICE))
+    told = {
+        (source, target): label
+        for source, target, label in re.findall(r'(n\d+) -> (n\d+) \[label="([^"]*)"', dot(drawn))
+    }
+    assert "starts, ← Sockets, ← Requires" == told[shop, service]
+    assert "starts, ← Sockets" == told[admin, service]
+    assert not {(service, shop), (service, admin)} & told.keys()
+    assert len(re.findall("-->", mermaid(drawn))) == len(told)
+
+
 def test_a_picture_has_one_font_and_colours() -> None:
-    """Nodes and edges name the same font, and each kind of node has colours of its own."""
+    """Legend, nodes and edges name the same font, and each kind of node has its own colours."""
     text = dot(draw([Texts(UNITS, 257)]))
     assert 1 == len(set(re.findall(r'fontname="([^"]*)"', text)))
-    assert len(re.findall("fontname", text)) == len(("node", "edge"))
+    assert len(re.findall("fontname", text)) == len(("graph", "node", "edge"))
     assert len(set(re.findall(r'fillcolor="([^"]*)"', text))) >= 4
+
+
+def test_the_legend_has_what_is_there() -> None:
+    """It tells of each kind of node and arrow that is drawn, and of no other."""
+    (legend,) = re.findall(r"label=<(.*)>;", dot(draw([Texts(UNITS, 257)])))
+    for words in ("socket unit", "missing", "user or group", "the way of a client", "needs, or is"):
+        assert 1 == legend.count(words)
+    alone = dot(chained(["a.service", "b"]))
+    assert "socket unit" not in alone
+    assert "the way of a client" not in alone
+
+
+def test_every_kind_has_a_look() -> None:
+    """No kind of node is without colours, and each colour that is drawn has one for dark pages."""
+    found = {node.kind for node in draw([Texts(UNITS | PROXY, 257)]).nodes}
+    assert found | {"group"} <= looks().keys()
+    drawn = draw([Texts(UNITS | PROXY, 257)])
+    light = set(re.findall(r"#[0-9a-f]{6}", dot(drawn)))
+    assert light <= {colour for pair in colours() for colour in pair}
+    # One light colour has one dark one.
+    assert len(colours()) == len({pair[0] for pair in colours()})
+
+
+@pytest.mark.skipif(not shutil.which("dot"), reason="Graphviz is not installed")
+def test_a_picture_is_whole_by_itself_and_says_what_it_shows() -> None:
+    """It refers to nothing elsewhere, has the tree as its description, and colours for the dark."""
+    graph = draw([Texts(UNITS, 257)])
+    drawn = svg(graph)
+    assert ["http://www.w3.org/2000/svg"] == re.findall(r"https?://[^\"]*", drawn)
+    root = ET.fromstring(drawn)  # noqa: S314 - our own
+    titles, descriptions, styles = (
+        [one.text or "" for one in root.iter(f"{{http://www.w3.org/2000/svg}}{name}")]
+        for name in ("title", "desc", "style")
+    )
+    assert ["Sockets, what they start, and what that needs"] == titles
+    assert [text(graph)] == descriptions
+    assert "prefers-color-scheme: dark" in "".join(styles)
 
 
 def test_a_chain_of_any_length(tmp_path: Path) -> None:
@@ -259,6 +313,8 @@ def test_names_in_dot(names: list[str]) -> None:
     texts = ["".join(one.itertext()) for one in drawn.iter("{http://www.w3.org/2000/svg}text")]
     wanted = [shown(node.name) for node in made.nodes]
     wanted += [shown(label) for _, labels, _ in made.edges() for label in [", ".join(labels)]]
+    # The legend.
+    wanted += ["service unit", "program, file or directory", "- - ▶  needs, or is ordered by"]
     assert sorted(map(plain, wanted)) == sorted(map(plain, texts)), dot(made)
 
 

@@ -10,6 +10,7 @@ from tests.boxes.box import Box
 from tests.boxes.needs import missing_for_boxes
 from tests.boxes.recipes import BOX
 from tests.boxes.roots import ensure_root
+from tests.pictures import graphs
 from tests.pictures.drawing import THEMES, draw
 from tests.pictures.making import SUITE, played, played_in
 from tests.pictures.scenes import PICTURES, Scene, scenes
@@ -19,11 +20,15 @@ from tests.support.dist import build_sdist, build_wheel
 def main(names: list[str]) -> int:
     """Make them, and say which; return 1 if some could not be made, 2 for an unknown name."""
     known = {scene.name: scene for scene in scenes()}
-    if unknown := sorted(set(names) - set(known)):
-        sys.stderr.write(f"no picture {unknown[0]!r}; there are {', '.join(known)}\n")
+    if unknown := sorted(set(names) - {*known, graphs.NAME}):
+        there = ", ".join([*known, graphs.NAME])
+        sys.stderr.write(f"no picture {unknown[0]!r}; there are {there}\n")
         return 2
-    chosen = [known[name] for name in names or known]
+    chosen = [scene for name, scene in known.items() if name in names or not names]
     PICTURES.mkdir(exist_ok=True)
+    if graphs.NAME in names or not names:
+        graphs.write(list(THEMES))
+        sys.stdout.write(f"{graphs.NAME}\n")
     _make([scene for scene in chosen if not scene.box], played)
     booted = [scene for scene in chosen if scene.box]
     if booted and (missing := missing_for_boxes()):

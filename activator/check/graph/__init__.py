@@ -1,5 +1,5 @@
 """Draw sockets, the services they start, and what those need.
 
-How the files build on each other: edges (what a graph holds, from units), forms (text, Mermaid,
-DOT, and SVG through Graphviz).
+How the files build on each other: edges (what a graph holds, from units), forms (text and
+Mermaid), picture (DOT, and SVG through Graphviz; how things look is in looks.tsv).
 """
