@@ -44,6 +44,7 @@ bench: setup-test ## Measure against peers, and print what keeps its bar
 docs: setup-test ## Fill in the tables and pictures of the pages, and build the site
 	$(BIN)/python packaging/develop/reference.py docs/spec.md docs/rules.md docs/api.md
 	$(BIN)/python packaging/develop/rooms.py
+	$(BIN)/python bench/page.py
 	PYTHONPATH=. $(BIN)/python packaging/site/build.py build/site
 	@echo "Open build/site/html/index.html"
 

@@ -1,6 +1,7 @@
 """Run every comparison here and print one table: ``python bench/all.py [NAME]...``.
 
-Nothing is written unless ``--write FILE`` asks for it: a page for docs/.
+Nothing is written unless ``--write docs/performance.json`` asks for it: the figures, and the page
+and the plots beside them.
 """
 
 import argparse
@@ -16,16 +17,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import compare
+import page
 
 BENCH = Path(__file__).parent
 PACKAGES = ("click", "jinja2", "systemd-python", "uvloop")
-PAGE = """\
-# Performance
-
-Each line compares activator with a peer, measured in turn in one run; the ratio is the median of
-all rounds. It is what has to keep the bar: figures move with the machine. `make bench` measures
-anew; this page is one run, written by `python bench/all.py --write docs/performance.md`.
-"""
 
 
 def main() -> int:
@@ -35,7 +30,9 @@ def main() -> int:
     }
     parser = argparse.ArgumentParser(description="Run every comparison and print one table.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(scripts)}")
-    parser.add_argument("--write", metavar="FILE", type=Path, help="write a page, too")
+    parser.add_argument(
+        "--write", metavar="FILE", type=Path, help="write the figures, and page and plots"
+    )
     options = parser.parse_args()
     if unknown := sorted(set(options.names) - set(scripts)):
         parser.error(f"no script {unknown[0]!r}; there are {', '.join(scripts)}")
@@ -44,27 +41,28 @@ def main() -> int:
     for name, text in facts.items():
         print(f"{name:<10}{text}")
     print(f"\n{compare.line(compare.HEAD)}")
-    done: dict[str, list[compare.Row]] = {}
+    done: dict[str, page.Subject] = {}
     failed = []
     for name in options.names or scripts:
         title = subject(scripts[name])
         print(title, flush=True)
-        done[title] = []
+        done[name] = page.Subject(title, [])
         try:
             for row in run(scripts[name]):
-                done[title].append(row)
+                done[name].rows.append(row)
                 print(compare.line(("  " + row.name, *row.cells[1:])), flush=True)
         except subprocess.CalledProcessError as error:
             failed.append(name)
             print(f"  {error}", flush=True)
-    judged = [row for rows in done.values() for row in rows if row.bar is not None]
+    judged = [row for each in done.values() for row in each.rows if row.bar is not None]
     short = [row for row in judged if not row.kept]
     print(
         f"\n{len(judged) - len(short)} of {len(judged)} bars kept, {len(failed)} scripts failed, "
         f"{time.monotonic() - began:.0f} s"
     )
     if options.write and not failed:
-        options.write.write_text(page(facts, done), encoding="utf-8")
+        options.write.write_text(page.dump(facts, done), encoding="utf-8")
+        page.write(options.write)
     return bool(short or failed)
 
 
@@ -121,20 +119,6 @@ def machine() -> dict[str, str]:
         "python": f"{platform.python_version()}; {', '.join(versions)}",
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
     }
-
-
-def page(facts: dict[str, str], done: dict[str, list[compare.Row]]) -> str:
-    """Return a run as a page."""
-    parts = [PAGE, *(f"- {name}: {text}" for name, text in facts.items())]
-    for title, rows in done.items():
-        parts += [f"\n## {title}\n", cells(("", *compare.HEAD[1:])), cells(("---",) * 6)]
-        parts += [cells((row.name.strip(), *row.cells[1:])) for row in rows]
-    return "\n".join(parts) + "\n"
-
-
-def cells(texts: tuple[str, ...]) -> str:
-    """Return a row of a Markdown table."""
-    return f"| {' | '.join(texts)} |"
 
 
 if __name__ == "__main__":

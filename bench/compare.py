@@ -40,6 +40,8 @@ class Row(NamedTuple):
         bar: What the ratio has to keep, or None where it is shown only.
         better: Which ratio is better: LOWER than the bar, or HIGHER.
         unit: Of both figures.
+        low: The ratio that a quarter of the rounds is below; 0 if it is not known.
+        high: The one that a quarter is above.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Row(NamedTuple):
     bar: float | None = None
     better: str = LOWER
     unit: str = "ms"
+    low: float = 0.0
+    high: float = 0.0
 
     @property
     def kept(self) -> bool:
@@ -82,8 +86,19 @@ def compared(
     unit: str = "ms",
 ) -> Row:
     """Return a row of the figures of all rounds, ours and the peer's."""
-    ratio = statistics.median(map(float.__truediv__, ours, peer))
-    return Row(name, statistics.median(ours), statistics.median(peer), ratio, bar, better, unit)
+    ratios = list(map(float.__truediv__, ours, peer))
+    ratio = statistics.median(ratios)
+    low, high = spread(ratios)
+    figures = statistics.median(ours), statistics.median(peer)
+    return Row(name, *figures, ratio, bar, better, unit, low, high)
+
+
+def spread(ratios: Sequence[float]) -> tuple[float, float]:
+    """Return between what the middle half of the rounds is; zeros if there was but one."""
+    if len(ratios) == 1:
+        return 0.0, 0.0
+    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    return low, high
 
 
 def line(cells: Iterable[str]) -> str:

@@ -35,7 +35,7 @@ def row(name: str, ours: list[float], peer: list[float], bar: float) -> compare.
     """Return a comparison: the ratio is that of what a second of CPU time does."""
     shown = compare.compared(name, ours, peer, bar, better=compare.HIGHER, unit="us")
     turned = compare.compared(name, peer, ours)
-    return shown._replace(ratio=turned.ratio)
+    return shown._replace(ratio=turned.ratio, low=turned.low, high=turned.high)
 
 
 def rows() -> Iterator[compare.Row]:

@@ -69,7 +69,7 @@ def rows() -> Iterator[compare.Row]:
                     f"CPU: {title}", costs[name], costs[peer], bar, better=compare.HIGHER, unit="us"
                 )
                 turned = compare.compared(title, costs[peer], costs[name])
-                yield shown._replace(ratio=turned.ratio)
+                yield shown._replace(ratio=turned.ratio, low=turned.low, high=turned.high)
                 yield compare.compared(f"rate: {title}", rates[name], rates[peer], unit="/s")
 
 

@@ -29,7 +29,7 @@ def words(picture: str) -> list[str]:
     """Return what stands in it; where, is up to Graphviz's version."""
     root = ET.fromstring(picture)  # noqa: S314 - our own
     kinds = ("text", "title", "desc")
-    texts = [one.text or "" for kind in kinds for one in root.iter(f"{{*}}{kind}")]
+    texts = [one.text or "" for kind in kinds for one in root.findall(f".//{{*}}{kind}")]
     return sorted(texts)
 
 
