@@ -43,10 +43,18 @@ class Subject(NamedTuple):
 def dump(facts: dict[str, str], subjects: dict[str, Subject]) -> str:
     """Return a run as JSON: where it was, and for each script its title and its rows."""
     found = {
-        name: {"title": subject.title, "rows": [row._asdict() for row in subject.rows]}
+        name: {"title": subject.title, "rows": [_kept(row) for row in subject.rows]}
         for name, subject in subjects.items()
     }
     return json.dumps({"facts": facts, "subjects": found}, indent=1, ensure_ascii=False) + "\n"
+
+
+def _kept(row: compare.Row) -> dict[str, object]:
+    """Return what is kept of a comparison; the digits behind the sixth are noise."""
+    return {
+        key: float(f"{value:.6g}") if isinstance(value, float) else value
+        for key, value in row._asdict().items()
+    }
 
 
 def load(text: str) -> tuple[dict[str, str], dict[str, Subject]]:

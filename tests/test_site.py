@@ -88,6 +88,22 @@ def test_diagrams_are_drawn(site: Path) -> None:
     assert not any("black" in picture for picture in drawn)
 
 
+def test_pictures_follow_the_switch(site: Path) -> None:
+    """Each picture is there light and dark, each shown in its theme alone, with words for it."""
+    found = 0
+    for path in (site / "README.html", *(site / "docs").glob("*.html")):
+        images = re.findall(r"<img\b[^>]*>", path.read_text())
+        pictures = [image for image in images if "_images/" in image]
+        for light, dark in zip(pictures[::2], pictures[1::2], strict=True):
+            assert 'class="only-light"' in light
+            assert re.search(r'alt="\w', light)
+            turned = light.replace("only-light", "only-dark").replace("-light.svg", "-dark.svg")
+            assert turned == dark
+            found += 1
+        assert "<picture>" not in path.read_text()
+    assert found > 10
+
+
 def test_nothing_is_loaded_from_elsewhere(pages: dict[Path, _Page]) -> None:
     """Styles, scripts and pictures are files of the site."""
     for path, page in pages.items():
