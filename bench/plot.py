@@ -18,7 +18,8 @@ TOP, ROW = 34, 42
 BETWEEN = 46
 # How far the scale goes beyond what is on it.
 MARGIN = 1.12
-LEVELS = (1, 2, 5, 1.5, 3, 1.2, 4, 8, 6, 7, 9, 1.1, 1.3, 1.4)
+# Numbers that are tried in turn, each in every decade: few where there are several of those.
+FAR, NEAR = (1, 2, 5), (1, 2, 5, 1.5, 3, 1.2, 4, 8, 6, 7, 9, 1.1, 1.3, 1.4)
 
 
 class Theme(NamedTuple):
@@ -55,10 +56,9 @@ class Scale:
     def ticks(self) -> list[tuple[float, str]]:
         """Return the numbers below the scale, with where they are; 1 is always there."""
         chosen = {1.0: self.at(1)}
-        decades = range(
-            math.floor(self._from / math.log(10)), math.ceil(self._to / math.log(10)) + 1
-        )
-        for level in LEVELS:
+        ten = math.log(10)
+        decades = range(math.floor(self._from / ten), math.ceil(self._to / ten) + 1)
+        for level in FAR if self._to - self._from > ten else NEAR:
             for value in (float(f"{level * 10.0**decade:.6g}") for decade in decades):
                 inside = self._from <= math.log(value) <= self._to
                 at = self.at(value)

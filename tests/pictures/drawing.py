@@ -35,7 +35,7 @@ def _theme(background: str, letters: str, *colours: str) -> TerminalTheme:
 # Every colour can be read on its background: a contrast of 4.5 or more, which a test measures.
 THEMES: Mapping[str, TerminalTheme] = {
     "light": _theme(
-        *("#ffffff", "#1f2328", "#1f2328", "#b31d28", "#116329", "#7d4e00"),
+        *("#ffffff", "#0d1117", "#0d1117", "#b31d28", "#116329", "#7d4e00"),
         *("#0550ae", "#6639ba", "#0b5f70", "#57606a"),
     ),
     "dark": _theme(

@@ -18,7 +18,9 @@ from typing import Any
 
 from tests.pictures.scenes import Step, plain
 
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
+# Means nothing on a terminal.
+_END = "\x1b]the end\x07"
 ROWS = 50
 # Starts a program with the streams and the environment that it is given.
 Start = Callable[..., subprocess.Popen[Any]]
@@ -52,15 +54,15 @@ class Terminal:
             stack.callback(os.close, self._ours)
             for step in steps:
                 self._type(step, stack)
-            self._read_on()
-            return self._written
+            # What was written shortly before takes its time through the terminal, and this too.
+            os.write(self._theirs, _END.encode())
+            self._until(lambda: _END in self._written, "the end")
+            return self._written.partition(_END)[0]
 
     def _type(self, step: Step, stack: ExitStack) -> None:
         """Type a line, and wait until it has ended or has written what it has to."""
         # Through the terminal, so that it comes behind whatever was written before.
         prompt = f"\x1b[32m$\x1b[0m \x1b[1m{step.line}\x1b[0m\n"
-        self._read_on()
-        begun = len(self._written)
         os.write(self._theirs, prompt.encode())
         words = shlex.split(step.line.removesuffix("&"))
         process = self._start(
@@ -72,16 +74,21 @@ class Terminal:
         )
         stack.callback(_end, process)
         if not step.line.endswith("&"):
-            self._until(lambda: process.poll() is not None, step)
+            self._until(lambda: process.poll() is not None, step.line)
             assert step.status == process.returncode, self._written
-        pattern = step.until
-        self._until(lambda: re.search(pattern, plain(self._written[begun:])), step)
+        self._until(
+            lambda: (
+                prompt in self._written
+                and re.search(step.until, plain(self._written.rpartition(prompt)[2]))
+            ),
+            step.line,
+        )
 
-    def _until(self, condition: Callable[[], object], step: Step) -> None:
+    def _until(self, condition: Callable[[], object], what: str) -> None:
         """Read until something holds."""
         deadline = monotonic() + PATIENCE_S
         while not condition():
-            assert monotonic() < deadline, f"{step.line}: not done in time:\n{self._written}"
+            assert monotonic() < deadline, f"{what}: not done in time:\n{self._written}"
             self._read_on(0.02)
 
     def _read_on(self, wait: float = 0.0) -> None:
