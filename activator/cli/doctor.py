@@ -1,5 +1,8 @@
 """``activator doctor``: why sockets do not serve, and what mends it."""
 
+import shutil
+import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +12,10 @@ from activator.common.printable import printable
 
 if TYPE_CHECKING:
     from activator.live.doctor import Finding
+
+# What stands before evidence and commands, and the least width that words are fitted to.
+_LABEL = len("    evidence  ")
+_NARROW = 20
 
 
 @click.command(short_help="Say why live sockets do not serve, and what mends it.")
@@ -44,17 +51,43 @@ def command(*, units: tuple[str, ...], user: bool, style: str) -> int:
         count = len(situation.sockets)
         click.echo(f"nothing found ({count} {'socket' if count == 1 else 'sockets'} looked at)")
     else:
-        click.echo("\n".join(map(_shown, findings)), nl=False)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
+        click.echo("\n".join(shown(finding, width) for finding in findings), nl=False)
     return int(bool(findings))
 
 
-def _shown(finding: "Finding") -> str:
-    """Return a finding as text; colour is taken out where it is no terminal."""
-    head = f"{click.style(printable(finding.unit), bold=True)}: {printable(finding.message)}"
-    lines = [f"{head} {click.style(f'[{finding.name}]', fg='red')}"]
+def shown(finding: "Finding", width: int) -> str:
+    """Return a finding as text, fitted to a width; 0 is none.
+
+    Colour is taken out where it is no terminal.
+    """
+    unit, name = printable(finding.unit), f"[{finding.name}]"
+    head = "\n".join(_fitted(f"{unit}: {printable(finding.message)} {name}", " " * 4, width))
+    head = click.style(unit, bold=True) + head.removeprefix(unit)
+    lines = [head.removesuffix(name) + click.style(name, fg="red")]
     for label, texts in (
         (click.style("evidence", dim=True) + "  ", finding.evidence),
         (click.style("mend", fg="green") + "      ", finding.commands),
     ):
-        lines += [f"    {label}{printable(text)}" for text in texts]
+        for text in map(printable, texts):
+            # People paste the commands: those stay whole, and a comment is one in every line.
+            is_whole = texts is finding.commands and not text.startswith("#")
+            more = "# " if texts is finding.commands else ""
+            parts = [text] if is_whole or not width else _fitted(text, more, width - _LABEL)
+            lines.append(f"    {label}{parts[0]}")
+            lines += [" " * _LABEL + part for part in parts[1:]]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _fitted(text: str, indent: str, width: int) -> list[str]:
+    """Return the lines of a text, broken between words where there is a width."""
+    if not width:
+        return [text]
+    lines = textwrap.wrap(
+        text,
+        max(width, _NARROW),
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return lines or [text]

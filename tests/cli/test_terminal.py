@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from activator.cli.doctor import shown
 from activator.common.counted import counted
 from activator.common.printable import printable
+from activator.live.doctor import Finding
 from activator.live.kernel import Held
 from activator.live.status.gather import Accounting, Address, Service, Status
 from activator.live.status.tables import overview
@@ -109,6 +111,22 @@ def test_findings_fit(columns: int, tmp_path: Path) -> None:
     )
     assert lines[caret].index("^") < columns
     assert "\\x1b[31m" in "\n".join(lines)
+
+
+@pytest.mark.parametrize("width", [0, 40, 80, 200])
+def test_what_doctor_finds_fits(width: int) -> None:
+    """What is said is broken between words; commands are whole, and a comment is one throughout."""
+    words = "so that a line of a unit forbids it " * 4
+    command = "printf '%s' '[Service]' " + "LogsDirectory=shop.log " * 9
+    finding = Finding("wrong", "shop.socket", words, (words, ""), (f"# {words}", command))
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in shown(finding, width).splitlines()]
+    mend = next(number for number, line in enumerate(lines) if "mend" in line)
+    assert command in lines[-1]
+    assert (max(map(len, lines[:-1])) <= width) if width else (5 == len(lines))
+    assert all(line[14:].startswith("# ") for line in lines[mend + 1 : -1])
+    told = " ".join("\n".join(lines[:mend]).split())
+    assert "shop.socket: so that a" in told
+    assert "[wrong]" in told
 
 
 @pytest.mark.parametrize(
