@@ -73,7 +73,9 @@ def draw(scene: Scene, written: str, theme: str) -> str:
         record=True, width=scene.columns, file=io.StringIO(), color_system="truecolor"
     )
     for line in AnsiDecoder().decode(written.strip()):
-        console.print(line, no_wrap=True, crop=True)
+        # As a terminal does it: in the middle of a word.
+        for part in line.divide(range(scene.columns, len(line), scene.columns)):
+            console.print(part, no_wrap=True, crop=True)
     chosen = THEMES[theme]
     drawn = console.export_svg(
         theme=chosen,

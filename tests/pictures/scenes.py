@@ -48,6 +48,7 @@ class Scene(NamedTuple):
         shown: Patterns of what differs from run to run → what is shown in its place.
         varies: Patterns of figures that differ and are shown as they were.
         pids: A pattern whose groups are process ids.
+        only: A pattern of the lines that are compared; of all, if it is empty.
         ordered: Whether its lines always come in the same order.
     """
 
@@ -63,6 +64,7 @@ class Scene(NamedTuple):
     shown: tuple[tuple[str, str], ...] = ()
     varies: tuple[str, ...] = ()
     pids: str = ""
+    only: str = ""
     ordered: bool = True
 
     def neutral(self, written: str) -> str:
@@ -88,9 +90,13 @@ class Scene(NamedTuple):
 
     def compared(self, text: str) -> list[str]:
         """Return the lines of a text as far as they are the same in each run."""
-        for pattern in self.varies:
-            text = re.sub(pattern, "N", text)
-        lines = [line.rstrip() for line in text.strip().splitlines()]
+        lines = []
+        for line in text.strip().splitlines():
+            # A terminal goes on in the next line, and so does the picture.
+            starts = range(0, max(len(line), 1), self.columns)
+            for part in (line[start : start + self.columns] for start in starts):
+                known = re.sub("|".join(self.varies) or "$^", "N", part)
+                lines += [known.rstrip()] if re.search(self.only, part) else []
         return lines if self.ordered else sorted(lines)
 
     def path(self, theme: str) -> Path:
