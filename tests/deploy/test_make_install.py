@@ -19,6 +19,7 @@ FILES = (
     "share/zsh/site-functions/_activator",
     "share/fish/vendor_completions.d/activator.fish",
     "share/doc/activator/runtime.md",
+    "share/doc/activator/pictures/run-light.svg",
     "share/doc/activator/examples/echo.socket",
     "share/doc/activator/examples/echo.toml",
 )

@@ -95,7 +95,8 @@ class Terminal:
         """Read what there is."""
         while select.select([self._ours], [], [], wait)[0]:
             text = self._decoder.decode(os.read(self._ours, 65536))
-            self._written += text.replace("\r\n", "\n")
+            # An end of line may come in two pieces.
+            self._written = (self._written + text).replace("\r\n", "\n")
             wait = 0.0
 
 
@@ -103,4 +104,9 @@ def _end(process: subprocess.Popen[Any]) -> None:
     """End a process that still runs; what it writes then is no longer shown."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
-    process.wait(PATIENCE_S)
+    try:
+        process.wait(PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise
