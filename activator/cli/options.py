@@ -45,3 +45,14 @@ def writing(command: _Command) -> _Command:
     ):
         command = click.option(flag, is_flag=True, help=text)(command)
     return command
+
+
+def seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> float:
+    """Read a time span, as systemd.time(7) writes it."""
+    from activator.errors import ActivatorError, UsageError
+    from activator.unitfile import read
+
+    try:
+        return read.seconds(text) if text is not None else 0.0
+    except ActivatorError as error:
+        raise UsageError(error.message, error.hint, place=f"{parameter.opts[0]}") from None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activator.cli import complete
+from activator.cli import complete, options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,17 +17,6 @@ if TYPE_CHECKING:
 
 _ORDER = "activator.run.order"
 _KINDS = ("datagram", "seqpacket")
-
-
-def _seconds(_: click.Context, parameter: click.Parameter, text: str | None) -> float:
-    """Read a time span, as systemd.time(7) writes it."""
-    from activator.errors import ActivatorError, UsageError
-    from activator.unitfile.read import seconds
-
-    try:
-        return seconds(text) if text is not None else 0.0
-    except ActivatorError as error:
-        raise UsageError(error.message, error.hint, place=f"{parameter.opts[0]}") from None
 
 
 class _Command(click.Command):
@@ -104,7 +93,7 @@ class _Command(click.Command):
 @click.option(
     "--exit-idle",
     metavar="TIME",
-    callback=_seconds,
+    callback=options.seconds,
     help="End when nothing has run for TIME, such as 10min.",
 )
 @click.option(
@@ -122,7 +111,7 @@ class _Command(click.Command):
 @click.option(
     "--grace",
     metavar="TIME",
-    callback=_seconds,
+    callback=options.seconds,
     help="Kill what is left after TIME when told to end, such as 8s.",
 )
 @click.option("--strict", is_flag=True, help="Fail where a directive has no effect here.")

@@ -3,8 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from activator.errors import ActivatorError, UsageError
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # A client that waits for what the sandbox has stopped: so many times as long as it took while the
 # service was run outside, in seconds, and as much again.
 _TIMES, _MORE = 5, 20.0
-_SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 
 
 class Verified(NamedTuple):
@@ -104,6 +103,7 @@ def verify(
 def _tried(spec: "Spec", where: "Place", client: Sequence[str], patience: float) -> str:
     """Return why the client fails while the units are installed; empty if it does not."""
     from activator.deploy.install import install, uninstall
+    from activator.learn.undisturbed import undisturbed
     from activator.output.plan import written
 
     try:
@@ -111,7 +111,7 @@ def _tried(spec: "Spec", where: "Place", client: Sequence[str], patience: float)
         status = _status(client, patience)
         return f"the client {status}{_found(spec, where)}" if status else ""
     finally:
-        with _undisturbed():
+        with undisturbed():
             if any(written(where.directory, {spec.name})):
                 uninstall(spec.name, where)
 
@@ -129,17 +129,6 @@ def _status(client: Sequence[str], patience: float) -> str:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return f"failed with status {status}" if status else ""
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Ignore signals in the body, in the programs that are run as well."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _found(spec: "Spec", where: "Place") -> str:

@@ -1,22 +1,16 @@
 """The directories that a service keeps its data in, while it is only tried."""
 
 import os
-import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from activator.errors import ActivatorError
-from activator.generate.render import render
-from activator.generate.specfile import Spec
-
-_ROOTS = {"State": Path("/var/lib"), "Cache": Path("/var/cache"), "Logs": Path("/var/log")}
-_LINE = re.compile(r"^(State|Cache|Logs)Directory=(.+)$", re.MULTILINE)
 
 
 @contextmanager
-def lent(spec: Spec) -> Iterator[None]:
+def lent(directories: Iterable[Path]) -> Iterator[None]:
     """Have the system's directories of a service free for the body, and empty after it.
 
     Those of an ordinary user are left as they are.
@@ -24,10 +18,13 @@ def lent(spec: Spec) -> Iterator[None]:
     Raises:
         ActivatorError: One is there: it may hold the data of a service that is installed.
     """
-    places = list(_places(spec)) if os.geteuid() == 0 else []
+    places = list(directories) if os.geteuid() == 0 else []
     for place in places:
         if os.path.lexists(place):
-            hint = "learn where the service has not been installed, or as an ordinary user"
+            hint = (
+                "learn where the service has not been installed, as an ordinary user, or with"
+                " --on-system"
+            )
             raise ActivatorError(f"{place} is there, and the service would write into it", hint)
     try:
         yield
@@ -37,12 +34,3 @@ def lent(spec: Spec) -> Iterator[None]:
                 place.unlink()
             elif place.exists():
                 shutil.rmtree(place)
-
-
-def _places(spec: Spec) -> Iterator[Path]:
-    """Yield the directories, and where systemd has those of a user that it makes up."""
-    for text in render(spec).values():
-        for kind, words in _LINE.findall(text):
-            for word in words.split():
-                for root in (_ROOTS[kind], _ROOTS[kind] / "private"):
-                    yield root / word.partition(":")[0]

@@ -41,6 +41,10 @@ _MANAGER = re.compile(
     r"|.*/activator-\w+/notify$"  # the local activator's
 )
 _DNS = 53
+# So much that differs is kept, and so many files that the service has made itself: a run may last
+# for days, and more of the same is no news.
+_MOST_SEEN, _MOST_MADE = 10_000, 100_000
+_MORE = "and more"
 
 
 class Evidence(NamedTuple):
@@ -67,9 +71,13 @@ class Judge:
     Args:
         spec: The spec of the service.
         visible: Directories that its unit has in sight wherever they lie.
+        no_programs: Directories from which its unit lets no program run.
     """
 
-    def __init__(self, spec: Spec, visible: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, spec: Spec, visible: tuple[str, ...] = (), no_programs: tuple[str, ...] = ()
+    ) -> None:
+        self._no_programs = tuple(f"{path.rstrip('/')}/" for path in no_programs)
         self._visible = tuple(f"{path.rstrip('/')}/" for path in visible)
         self._name = spec.name
         self._handled = bool(spec.handlers)
@@ -89,11 +97,21 @@ class Judge:
         Or where a directory was missing that a need makes.
         """
         missing = call.error == "ENOENT"
-        if call.error and not missing and call.error not in (*_DENIED, "EINPROGRESS"):
+        # Behind a proxy there is no network to be reached.
+        denied = (*_DENIED, "EINPROGRESS", *(("ENETUNREACH",) if self._alone else ()))
+        if call.error and not missing and call.error not in denied:
             return
         for need, what in self._needs(call):
             if not missing or need.partition(":")[0] in _KEPT.values():
-                self._seen[need, call.name, what, call.program] += 1
+                self._keep(need, call, what)
+
+    def _keep(self, need: str, call: Call, what: str) -> None:
+        for text in (what, _MORE):
+            key = (need, call.name, text, call.program)
+            room = _MOST_SEEN if text is what else 2 * _MOST_SEEN
+            if key in self._seen or len(self._seen) < room:
+                self._seen[key] += 1
+                return
 
     @property
     def count(self) -> int:
@@ -141,7 +159,9 @@ class Judge:
 
     def _program(self, call: Call) -> Iterator[tuple[str, str]]:
         path = next(iter(call.paths), "")
-        if path not in self._own and (self._interpreted or path in self._made):
+        # What a link leads to is run.
+        shut = os.path.realpath(path).startswith(self._no_programs or "\0")
+        if path not in self._own and (self._interpreted or path in self._made or shut):
             yield "exec", path
 
     def _connection(self, call: Call) -> Iterator[tuple[str, str]]:
@@ -162,7 +182,8 @@ class Judge:
     def _file(self, path: str, *, writes: bool) -> Iterator[tuple[str, str]]:
         if _OWN.match(path) or path in self._sockets or path in self._made:
             return
-        if writes and not path.startswith(("/dev/", "/proc/")):
+        own = not path.startswith(("/dev/", "/proc/"))
+        if writes and own and len(self._made) < _MOST_MADE:
             self._made.add(path)
         need = self._to_write(path) if writes else self._to_read(path)
         if need:

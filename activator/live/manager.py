@@ -271,6 +271,14 @@ class Manager:
         if failed:
             self._systemctl("reset-failed", names=failed, timeout=ASK_S)
 
+    def reset_starts(self, names: Sequence[str]) -> None:
+        """Forget how often loaded units were started, which their limits are about.
+
+        Raises:
+            ActivatorError: The manager refuses.
+        """
+        self._systemctl("reset-failed", names=names, timeout=ASK_S)
+
     def enable(self, names: Sequence[str]) -> None:
         """Make the links that [Install] asks for; nothing is started.
 

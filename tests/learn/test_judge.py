@@ -85,11 +85,43 @@ def test_a_handler_needs_to_run_programs() -> None:
     assert [] == judged(lines, SPEC.replace('exec = "/usr/bin/guest"', 'handler = "guest:serve"'))
 
 
+def test_a_unit_that_lets_no_program_run() -> None:
+    """What it keeps from being run is a need, but for its own program."""
+    judge = Judge(specfile.loads(SPEC), (), ("/usr/bin",))
+    lines = [FIRST, 'execve("/usr/bin/env", ["env"], 0x1) = 0\n', 'execve("/opt/x", [], 0x1) = 0\n']
+    for call in trace.Process().calls(lines):
+        judge.see(call)
+    assert [("exec", "/usr/bin/env")] == [(one.need, one.what) for one in judge.verdict()]
+
+
 def test_a_backend_listens_where_it_likes() -> None:
     """The port behind a proxy is in a network of its own."""
     bind = "bind(3<TCP:[1]>, {{sa_family=AF_INET, " + IP + "}}, 16) = 0\n"
     proxied = f'mode = "proxy"\nbackend = 6379\n{SPEC}'
     assert [] == judged([FIRST, bind.format(6379, "0.0.0.0")], proxied)
+
+
+def test_a_backend_has_no_network() -> None:
+    """What it wants to reach shows by an error, under systemd; elsewhere that is the machine's."""
+    connect = f"connect(3, {{sa_family=AF_INET, {IP.format(443, '192.0.2.7')}}}, 16) = -1"
+    lines = [FIRST, f"{connect} ENETUNREACH (Network is unreachable)\n"]
+    assert ["network"] == judged(lines, f'mode = "proxy"\nbackend = 6379\n{SPEC}')
+    assert [] == judged(lines)
+
+
+def test_a_long_run_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what differs without an end so much is kept, and all of it is counted."""
+    monkeypatch.setattr("activator.learn.judge._MOST_SEEN", 10)
+    monkeypatch.setattr("activator.learn.judge._MOST_MADE", 10)
+    opened = 'openat({CWD}, "/var/lib/guest/{}", O_WRONLY|O_CREAT, 0600) = 3</x>\n'
+    judge = Judge(specfile.loads(SPEC))
+    lines = [opened.format(number, CWD=CWD) for number in range(100)]
+    for call in trace.Process().calls([FIRST, *lines]):
+        judge.see(call)
+    found = judge.verdict()
+    assert {"state"} == {one.need for one in found}
+    assert 11 == len(found)
+    assert 100 == sum(one.times for one in found)
 
 
 def test_paths_are_plain() -> None:

@@ -5,7 +5,7 @@ evidence. They stand in groups: states (what systemd says), sandbox (what a unit
 (services that fail or are skipped), stuck (those on their way for too long), limits, opening and
 listening (sockets that are not open), files, proxied (programs behind a proxy), serving (what the
 service does with the descriptors), instances (per-connection services). What was not installed to
-its end comes before them (installations).
+its end, or left outside its sandbox, comes before them (installations, traced).
 """
 
 from collections.abc import Iterator
@@ -23,6 +23,7 @@ from activator.live.doctor import (
     serving,
     states,
     stuck,
+    traced,
 )
 from activator.live.doctor.finding import Finding
 from activator.live.units import Situation
@@ -46,6 +47,7 @@ def diagnose(situation: Situation) -> Iterator[Finding]:
         ActivatorError: The manager or the journal does not answer.
     """
     yield from installations.half_installed(situation)
+    yield from traced.left_traced(situation)
     for socket in situation.sockets:
         told = [finding for diagnosis in DIAGNOSES for finding in diagnosis(socket, situation)]
         yield from told or opening.not_open(socket)

@@ -111,7 +111,7 @@ def _found(symptom: Symptom, said: list[str], unit: Unit, closed: dict[str, str]
 def _closes(row: Opening, symptom: Symptom, about: Terms, values: dict[str, str]) -> bool:
     """Tell whether a line of the unit closes what a symptom's need opens."""
     name, _, argument = symptom.need.format_map(about).partition(":")
-    if row.need != name or (row.below and not _is_below(argument, row.below)):
+    if row.need != name or (row.below and not is_below(argument, row.below)):
         return False
     value = values.get(row.directive, "")
     how, what = row.closed[0], row.closed[1:].format(argument=argument.lstrip("@"))
@@ -122,7 +122,8 @@ def _closes(row: Opening, symptom: Symptom, about: Terms, values: dict[str, str]
     return bool(wanted & words) if value.startswith("~") else not wanted <= words
 
 
-def _is_below(path: str, directories: str) -> bool:
+def is_below(path: str, directories: str) -> bool:
+    """Tell whether a path lies in one of some directories; with "!" before, in none of them."""
     inside = any(f"{path}/".startswith(f"{each}/") for each in directories.lstrip("!").split())
     return inside is not directories.startswith("!")
 
