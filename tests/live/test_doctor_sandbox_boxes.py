@@ -167,6 +167,25 @@ def test_a_sandbox_that_stops_a_program(kind: str, box: Box) -> None:
         box.wait_for(lambda: "served" == box.run(*connect, check=False).stdout, "an answer")
 
 
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize(
+    ("act", "told"),
+    [
+        ("database_in /srv/data", "it has StateDirectory=ill: have it open its files below $STATE"),
+        ("write /srv/x", "/srv belongs to a user that the service does not run as"),
+    ],
+)
+def test_a_need_that_would_not_do(act: str, told: str, box: Box) -> None:
+    """A directory that it has is to be used; one that is not its user's stays closed to it."""
+    if box.suite != "trixie":
+        pytest.skip("one systemd is enough: that the needs open is tested on all")
+    with confined(box, Case(act, "", (), ("state",))):
+        box.run("socat", "-u", "OPEN:/dev/null", f"UNIX-CONNECT:{PATH}", check=False)
+        first, *others = found(box, "sandbox")["commands"]
+        assert first.startswith(f"# {told}")
+        assert not any("StateDirectory" in line for line in others)
+
+
 def test_every_opening_is_what_a_need_does() -> None:
     """What a drop-in sets stands in the table of needs, or of privileges, for that need."""
     for row in sandbox.openings():

@@ -82,6 +82,15 @@ def test_nothing_is_said_outside_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("confined")
+def test_a_directory_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A need that is met opens nothing more: the program looks elsewhere."""
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/shop")
+    found = hint(FOUND["sqlite"][0])
+    assert "below $STATE_DIRECTORY" in found
+    assert "needs" not in found
+
+
+@pytest.mark.usefixtures("confined")
 def test_it_stands_behind_the_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     """A record ends with it."""
     failure("it failed", os_error(errno.EROFS, "/var/lib/shop/file"))

@@ -34,6 +34,12 @@ def test_a_handler_and_a_start_that_the_sandbox_stops(box: Box) -> None:
         from_start = 'needs = ["write:/etc"]'
         with box.connected(address, 1):
             box.wait_for(lambda: from_start in box.journal("hinted.service"), from_start)
+            # An edit would have the next install refused.
+            mend = "in the spec of hinted, or in what it runs, and activator install it anew"
+            doctor = ("activator", "doctor", "hinted.socket")
+            box.wait_for(
+                lambda: mend in " ".join(box.run(*doctor, check=False).stdout.split()), mend
+            )
     finally:
         box.run("activator", "uninstall", "hinted", "--force", check=False)
         box.run("rm", "-rf", "/srv/hinted", "/var/lib/hinted", "/root/hinted.toml")

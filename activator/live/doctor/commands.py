@@ -3,12 +3,29 @@
 import shlex
 
 from activator.live.units import Socket
+from activator.output import seal
 
 
 def systemctl(socket: Socket, *words: str) -> str:
     """Return a call of systemctl for the socket's manager."""
     user = ("--user",) if socket.user else ()
     return shlex.join(["systemctl", *user, *words])
+
+
+def edit(socket: Socket, *names: str) -> str:
+    """Return what changes services of a socket: an editor, or the spec that they are made from.
+
+    Generated units are not to be edited: the next `activator install` would refuse that.
+    """
+    try:
+        with open(socket["FragmentPath"], encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+            spec = seal.name_of(file.read())
+    except OSError:
+        spec = None
+    if spec is None:
+        return systemctl(socket, "edit", "--full", *names)
+    user = " --user" if socket.user else ""
+    return f"in the spec of {spec}, or in what it runs, and activator install{user} it anew"
 
 
 def again(socket: Socket) -> tuple[str, ...]:

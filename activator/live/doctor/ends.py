@@ -6,7 +6,7 @@ from typing import NamedTuple
 from activator.live import journal
 from activator.live.conditions import unmet
 from activator.live.doctor import exits
-from activator.live.doctor.commands import drop_in, systemctl
+from activator.live.doctor.commands import drop_in, edit
 from activator.live.doctor.results import meaning
 from activator.live.unit_lines import lines_of
 from activator.live.units import Socket, Unit
@@ -43,10 +43,10 @@ def account(socket: Socket, unit: Unit) -> Account:
     Raises:
         ActivatorError: The journal or the manager does not answer.
     """
-    edit = systemctl(socket, "edit", "--full", unit.name)
+    by = edit(socket, unit.name)
     if missed := skipped(unit):
         evidence = tuple(f"{unit.name}: ConditionResult=no, {condition}" for condition in missed)
-        return Account(evidence, (f"# have {' and '.join(missed)} met, or take it out: {edit}",))
+        return Account(evidence, (f"# have {' and '.join(missed)} met, or take it out: {by}",))
     entries = journal.entries(unit.name, time.time() - _LATELY_S, user=socket.user)
     run = journal.last_run(entries)
     # Of one that runs again systemd has no end any more, and of a good one it logs no status.
@@ -67,18 +67,18 @@ def account(socket: Socket, unit: Unit) -> Account:
     found += lines_of(unit, (*directives, run.beside), words)
     found += pace(entries)
     if told and not (told.ends and how):
-        by_hand = f"# {told.cure}: {edit}"
+        by_hand = f"# {told.cure}: {by}"
         until = drop_in(socket, unit.name, "Service", **told.settings) if told.settings else ()
         commands = (by_hand, *(("# until then:", *until) if until else ()))
         return Account(tuple(filter(None, found)), commands, False, told.name, told.what)
     if not how:
-        return Account((words,) if words else (), (f"# mend what its last words tell: {edit}",))
+        return Account((words,) if words else (), (f"# mend what its last words tell: {by}",))
     name, what = (told.name, told.what) if told else ("", "")
     if (how, status) == ("exited", 0):
         limits = (found[0], *lines_of(unit, told.lines)) if told else ()
         lasted = f"{unit.name} ended with status 0{_lasted(unit)}"
-        return Account((*limits, lasted, *pace(entries)), _ended(unit, edit), True, name, what)
-    commands = (f"# {exits.cure(how, status, words)}: {edit}",)
+        return Account((*limits, lasted, *pace(entries)), _ended(unit, by), True, name, what)
+    commands = (f"# {exits.cure(how, status, words)}: {by}",)
     return Account(tuple(dict.fromkeys(filter(None, found))), commands, False, name, what)
 
 
@@ -113,13 +113,13 @@ def _lasted(unit: Unit) -> str:
     return f", {(ended - began) / 1e6:.1f} s after its start" if 0 < began <= ended else ""
 
 
-def _ended(unit: Unit, edit: str) -> tuple[str, ...]:
+def _ended(unit: Unit, by: str) -> tuple[str, ...]:
     forks = (
         "it goes into the background"
         if set(unit.arguments) & _IN_BACKGROUND
         else ("if it goes into the background")
     )
     return (
-        f"# {forks}: have it stay, or set Type=forking and PIDFile=: {edit}",
+        f"# {forks}: have it stay, or set Type=forking and PIDFile=: {by}",
         "# if it serves one client and ends: let it go on, or use Accept=yes with a template",
     )

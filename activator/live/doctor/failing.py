@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from activator.common.counted import counted
-from activator.live.doctor.commands import again, systemctl
+from activator.live.doctor.commands import again, edit, systemctl
 from activator.live.doctor.ends import account, skipped
 from activator.live.doctor.finding import Finding
 from activator.live.doctor.waiting import waiting
@@ -68,13 +68,13 @@ def condition_unmet(socket: Socket, situation: Situation) -> Iterator[Finding]:
     units = [unit for unit in (socket, *socket.services[:1], *socket.backends) if wanted]
     for unit in units:
         if missed := skipped(unit):
-            edit = systemctl(socket, "edit", "--full", unit.name)
+            by = edit(socket, unit.name)
             yield Finding(
                 "condition-unmet",
                 socket.name,
                 f"{unit.name} is skipped: {' and '.join(missed)} does not hold",
                 (f"{unit.name}: ConditionResult=no", *missed, *waiting(socket)),
-                (f"# have it hold, or take it out: {edit}", *again(socket)),
+                (f"# have it hold, or take it out: {by}", *again(socket)),
             )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from activator.live.doctor.commands import anew, drop_in, systemctl
+from activator.live.doctor.commands import anew, drop_in, edit, systemctl
 from activator.live.doctor.finding import Finding
 from activator.live.escapes import words
 from activator.live.paths import is_gone
@@ -73,18 +73,18 @@ def _causes(socket: Socket, path: Path) -> Iterator[_Cause]:
     for unit in (*socket.services[:1], *socket.backends):
         if is_gone(path):
             yield from _directory(socket, unit, path)
-        edit = systemctl(socket, "edit", "--full", unit.name)
+        by = edit(socket, unit.name)
         command = " ".join(unit.arguments)
         if re.search(r"\bgunicorn\b", command):
             yield _Cause(
                 f"{unit.name} runs gunicorn, which removes its Unix socket's file when it ends",
-                (f"# start it with: activator exec -- gunicorn ..., without --bind: {edit}",),
+                (f"# start it with: activator exec -- gunicorn ..., without --bind: {by}",),
             )
         elif version := _asyncio(unit):
             yield _Cause(
                 f"{unit.name} runs asyncio of Python {version}, which removes the file of a Unix"
                 " socket when its server is closed",
-                (f"# have it say create_unix_server(..., cleanup_socket=False): {edit}",),
+                (f"# have it say create_unix_server(..., cleanup_socket=False): {by}",),
             )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from activator.live import journal
 from activator.live.doctor import exits
-from activator.live.doctor.commands import anew, drop_in, systemctl
+from activator.live.doctor.commands import anew, drop_in, edit, systemctl
 from activator.live.doctor.finding import Finding
 from activator.live.units import Situation, Socket
 
@@ -72,8 +72,7 @@ def all_fail(socket: Socket, _: Situation) -> Iterator[Finding]:
         f"each of the last {len(ends)} instances of {template} has failed",
         tuple(filter(None, (f"{run.unit}: {exits.said(run.how, run.status)}", words))),
         (
-            f"# {exits.cure(run.how, run.status, words)}: "
-            + systemctl(socket, "edit", "--full", template),
+            f"# {exits.cure(run.how, run.status, words)}: " + edit(socket, template),
             systemctl(socket, "daemon-reload"),
             *([systemctl(socket, "reset-failed", socket.pattern)] if failed else []),
         ),

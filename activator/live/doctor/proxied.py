@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from activator.live.doctor.commands import reread, systemctl
+from activator.live.doctor.commands import edit, reread
 from activator.live.doctor.finding import Finding
 from activator.live.units import Situation, Socket
 
@@ -31,14 +31,14 @@ def backend_missing(socket: Socket, _: Situation) -> Iterator[Finding]:
         f"{process.name}[{process.pid}] listens at {held.address}" for process, held in elsewhere
     ]
     names = [unit.name for unit in running]
-    edit = systemctl(socket, "edit", "--full", *names, proxy.name)
+    by = edit(socket, *names, proxy.name)
     yield Finding(
         "backend-missing",
         socket.name,
         f"nobody listens at {address}, where {proxy.name} leads its clients",
         (f"{proxy.name}: systemd-socket-proxyd {address}", *dict.fromkeys(evidence)),
         (
-            f"# have the program listen at {address}, or lead the proxy to it: {edit}",
+            f"# have the program listen at {address}, or lead the proxy to it: {by}",
             *reread(socket, "restart", *names, proxy.name),
         ),
     )

@@ -7,6 +7,7 @@ the unit has a line, by openings.tsv, that closes what the need opens.
 import re
 import time
 from collections.abc import Iterator
+from stat import S_IWOTH
 from typing import NamedTuple
 
 from activator.common import tables
@@ -18,12 +19,20 @@ from activator.live.doctor.ends import last
 from activator.live.doctor.evidence import Terms, terms
 from activator.live.doctor.finding import Finding
 from activator.live.doctor.waiting import waiting
+from activator.live.paths import status
 from activator.live.unit_lines import lines_of
 from activator.live.units import Situation, Socket, Unit
 
 # How far back the journal is asked: seconds.
 _LATELY_S = 600.0
 _MORE = 4
+# Needs for a directory of the service's own, whatever its name → what makes it.
+_DIRECTORIES = {
+    "state": "StateDirectory",
+    "cache": "CacheDirectory",
+    "logs": "LogsDirectory",
+    "runtime": "RuntimeDirectory",
+}
 
 
 class Opening(NamedTuple):
@@ -134,10 +143,12 @@ def _finding(socket: Socket, unit: Unit, shown: Shown) -> Finding:
     values = unit.more(names)
     written = lines_of(unit, names) or [f"{name}={values[name]}" for name in names]
     by = f'needs = ["{need}"]' if need else "[service]"
+    how = "is refused something" if unit.settled else "is stopped"
+    own = _own_directory(unit, need)
     return Finding(
         "sandbox",
         socket.name,
-        f"{unit.name} is stopped by its sandbox: {', '.join(names)} ({sure})",
+        f"{unit.name} {how} by its sandbox: {', '.join(names)} ({sure})",
         (
             f"{sure}: {shown.symptom.symptom}",
             *((shown.line,) if shown.line else ()),
@@ -145,11 +156,41 @@ def _finding(socket: Socket, unit: Unit, shown: Shown) -> Finding:
             *waiting(socket),
         ),
         (
-            f"# in a spec: {by}, and install it anew; or here:",
-            *drop_in(socket, unit.name, "Service", **_settings(shown, values)),
+            *own,
+            *_foreign(unit, shown),
+            *(
+                ()
+                if own
+                else (
+                    f"# in a spec: {by}, and install it anew; or here:",
+                    *drop_in(socket, unit.name, "Service", **_settings(shown, values)),
+                )
+            ),
             *([systemctl(socket, "restart", unit.name)] if unit.up else again(socket)),
         ),
     )
+
+
+def _own_directory(unit: Unit, need: str) -> tuple[str, ...]:
+    """Return what to do where it has the directory that is needed: its program looks elsewhere."""
+    directive = _DIRECTORIES.get(need, "")
+    has = unit.more([directive])[directive] if directive else ""
+    if not has:
+        return ()
+    variable = directive.replace("D", "_D").upper()
+    return (f"# it has {directive}={has}: have it open its files below ${variable}",)
+
+
+def _foreign(unit: Unit, shown: Shown) -> tuple[str, ...]:
+    """Return a word on a directory that is not the user's that the service runs as."""
+    place = shown.about["place"]
+    found = status(place) if shown.need.startswith("write:") else None
+    if found is None or found.st_mode & S_IWOTH:
+        return ()
+    if unit.more(["DynamicUser"])["DynamicUser"] != "yes":
+        return ()
+    better = 'a directory of its own is better: in a spec needs = ["state"]'
+    return (f"# {place} belongs to a user that the service does not run as; {better}",)
 
 
 def _settings(shown: Shown, values: dict[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from activator.common.counted import counted
-from activator.live.doctor.commands import systemctl
+from activator.live.doctor.commands import edit, systemctl
 from activator.live.doctor.finding import Finding
 from activator.live.processes import Process
 from activator.live.units import Situation, Socket
@@ -26,7 +26,7 @@ def lost_in_wrapper(socket: Socket, _: Situation) -> Iterator[Finding]:
         if process.arguments == main.arguments:
             continue  # the wrapper itself, or what it has forked and has not run its program yet
         named = process.environment.get("LISTEN_PID", "")
-        edit = systemctl(socket, "edit", "--full", socket.service_name)
+        by = edit(socket, socket.service_name)
         if named == str(main.pid) and process.pid != main.pid:
             yield Finding(
                 "listen-pid-lost",
@@ -37,7 +37,7 @@ def lost_in_wrapper(socket: Socket, _: Situation) -> Iterator[Finding]:
                     f"descriptors of {main.name}[{main.pid}]: {_numbers(main)}",
                 ),
                 (
-                    f"# have the wrapper end with: exec {process.name} ... ({edit})",
+                    f"# have the wrapper end with: exec {process.name} ... ({by})",
                     systemctl(socket, "restart", socket.service_name),
                 ),
             )
@@ -83,7 +83,7 @@ def not_accepted(socket: Socket, situation: Situation) -> Iterator[Finding]:
         tuple(evidence),
         (
             "# have it take descriptors, by an option of its own or through activator exec: "
-            + systemctl(socket, "edit", "--full", socket.service_name),
+            + edit(socket, socket.service_name),
             systemctl(socket, "restart", socket.service_name),
         ),
     )

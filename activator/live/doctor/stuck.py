@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 
-from activator.live.doctor.commands import drop_in, reread, systemctl
+from activator.live.doctor.commands import drop_in, edit, reread, systemctl
 from activator.live.doctor.finding import Finding
 from activator.live.doctor.waiting import waiting
 from activator.live.escapes import words
@@ -47,7 +47,7 @@ def starting(socket: Socket, _: Situation) -> Iterator[Finding]:
         )
         command = look(unit.number("ControlPID")) if unit.number("ControlPID") > 0 else None
         runs = (f"it runs {' '.join(command.arguments)} [{command.pid}]",) if command else ()
-        edit = systemctl(socket, "edit", "--full", unit.name)
+        by = edit(socket, unit.name)
         yield Finding(
             "stuck-starting",
             socket.name,
@@ -59,7 +59,7 @@ def starting(socket: Socket, _: Situation) -> Iterator[Finding]:
                 *waiting(socket),
             ),
             (
-                f"# have {what} come, or the unit not wait for it: {edit}",
+                f"# have {what} come, or the unit not wait for it: {by}",
                 *reread(socket, "restart", unit.name),
             ),
         )
@@ -92,7 +92,7 @@ def restarting(socket: Socket, _: Situation) -> Iterator[Finding]:
 def reloading(socket: Socket, _: Situation) -> Iterator[Finding]:
     """A reload does not come to an end, or has failed: the old settings are in force."""
     for unit in socket.served_by:
-        edit = systemctl(socket, "edit", "--full", unit.name)
+        by = edit(socket, unit.name)
         directives = ("Type", "ExecReload", "ReloadSignal", "TimeoutStartSec")
         if unit in _lasting(socket, "reloading", "refreshing"):
             waits = "READY=1" if unit["SubState"] in ("reload-signal", "reload-notify") else ""
@@ -103,7 +103,7 @@ def reloading(socket: Socket, _: Situation) -> Iterator[Finding]:
                 f"{waits or 'ExecReload='}",
                 (f"{unit.name}: {unit['SubState']}", *lines_of(unit, directives)),
                 (
-                    f"# have it answer: RELOADING=1 with MONOTONIC_USEC=, then READY=1; or: {edit}",
+                    f"# have it answer: RELOADING=1 with MONOTONIC_USEC=, then READY=1; or: {by}",
                     *reread(socket, "restart", unit.name),
                 ),
             )
@@ -114,7 +114,7 @@ def reloading(socket: Socket, _: Situation) -> Iterator[Finding]:
                 f"{unit.name} could not be reloaded, and goes on with its old settings",
                 (f"{unit.name}: ReloadResult={unit['ReloadResult']}", *lines_of(unit, directives)),
                 (
-                    f"# mend what ExecReload= calls, or its configuration: {edit}",
+                    f"# mend what ExecReload= calls, or its configuration: {by}",
                     *reread(socket, "reload-or-restart", unit.name),
                 ),
             )

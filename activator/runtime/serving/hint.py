@@ -4,6 +4,8 @@ Loaded once something has failed. From within the sandbox it cannot be told whet
 outside; `activator doctor` can.
 """
 
+import os
+
 from activator.common.symptoms import symptoms, terms
 
 # Of an exception's text, and of those that led to it: enough for a path, and no work for a client's
@@ -31,10 +33,11 @@ def hint(error: BaseException) -> str:
         for _, path in symptom.shown(said):
             # A client may have a say in the path, and none on a terminal.
             need = ascii(symptom.need.format_map(terms("", path, "\n".join(said))))[1:-1]
-            return (
-                f"the unit's sandbox may be why ({symptom.symptom}): in a spec,"
-                f' needs = ["{need}"] opens it; activator doctor tells the line'
-            )
+            what = f"the unit's sandbox may be why ({symptom.symptom})"
+            if (own := f"{need.upper()}_DIRECTORY") in os.environ:
+                return f"{what}: have it open its files below ${own}"
+            opens = f'in a spec, needs = ["{need}"] opens it; activator doctor tells the line'
+            return f"{what}: {opens}"
     return ""
 
 

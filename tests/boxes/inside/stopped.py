@@ -60,6 +60,11 @@ def database() -> None:
     sqlite3.connect(f"{directory}/x.db").execute("create table if not exists t (a)")
 
 
+def database_in(directory: str) -> None:
+    """Open a database in a directory, whichever may be its own."""
+    sqlite3.connect(f"{directory}/x.db").execute("create table if not exists t (a)")
+
+
 def memory() -> None:
     """Map memory to write and to run."""
     mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
