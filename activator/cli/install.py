@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from activator.cli import complete, options, subjects
-from activator.errors import ActivatorError
+from activator.errors import ActivatorError, UsageError
 
 if TYPE_CHECKING:
-    from activator.deploy.install import Result, Step
+    from activator.deploy.install import Result, Step, Unit
 
 
 class Report:
@@ -17,10 +17,12 @@ class Report:
 
     Args:
         style: ``text`` or ``json``.
+        diff: Whether to tell how each unit's file changes, too.
     """
 
-    def __init__(self, style: str) -> None:
+    def __init__(self, style: str, *, diff: bool = False) -> None:
         self._json = style == "json"
+        self._diff = diff
         self._steps: list[Step] = []
 
     def __enter__(self) -> Self:
@@ -45,15 +47,7 @@ class Report:
             shown: Whether the steps were told one by one.
         """
         if self._json:
-            units = [
-                {
-                    "name": unit.name,
-                    "path": str(unit.file.path),
-                    "status": unit.file.status.value,
-                    "active": unit.state.active,
-                }
-                for unit in result.units
-            ]
+            units = [self._unit(unit) for unit in result.units]
             told = {"result": word if result.steps else "unchanged", "name": result.name}
             self._dump(told | {"units": units, "notes": result.notes}, result.steps)
             return
@@ -61,13 +55,32 @@ class Report:
             click.echo(step)
         if not result.steps:
             click.echo(f"{result.name} is as it should be: nothing to do")
+        for unit in result.units if self._diff else ():
+            for line in unit.file.diff():
+                click.echo(line)
         for note in result.notes:
             click.echo(note, err=True)
+
+    def _unit(self, unit: "Unit") -> dict[str, Any]:
+        """Return a unit as plain values."""
+        plain = {
+            "name": unit.name,
+            "path": str(unit.file.path),
+            "status": unit.file.status.value,
+            "active": unit.state.active,
+        }
+        texts = {"before": unit.file.before, "after": unit.file.after} if self._diff else {}
+        return plain | {key: _readable(text) for key, text in texts.items()}
 
     def _dump(self, told: dict[str, Any], steps: "list[Step]") -> None:
         """Print one object."""
         told["steps"] = [step.describe() for step in steps]
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+
+
+def _readable(text: str | None) -> str | None:
+    """Return a text that any encoding takes."""
+    return text and text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def same_call() -> str:
@@ -92,7 +105,13 @@ def same_call() -> str:
 @options.for_systemd("The systemd to write for, as 257; else the spec's, or the one that runs.")
 @options.with_templates
 @click.option("--now/--no-now", default=True, help="Start, restart and stop units as needed.")
-@click.option("--dry-run", is_flag=True, help="Only show the steps.")
+@click.option(
+    "--restart", is_flag=True, help="Restart the services that run, for new code, in any case."
+)
+@click.option(
+    "--reload", is_flag=True, help="The same, by a service's own reload where it has one."
+)
+@options.planned
 @click.option("--force", is_flag=True, help="Replace files that were edited or not ours, too.")
 @options.told_as()
 def command(
@@ -104,7 +123,10 @@ def command(
     *,
     user: bool,
     now: bool,
+    restart: bool,
+    reload: bool,
     dry_run: bool,
+    diff: bool,
     force: bool,
 ) -> None:
     """Install a spec's units, or bring those that are installed up to date.
@@ -117,26 +139,34 @@ def command(
     \b
     Examples:
       activator install units/echo.toml
-      activator install units/echo.toml --dry-run
+      activator install units/echo.toml --dry-run --diff
+      activator install units/echo.toml --restart
       activator install units/echo.toml --root /srv/image
     """  # noqa: D301 - click wants the character itself
-    from activator.deploy.install import install, place
+    from activator.deploy.install import Again, install, place
     from activator.generate.render import Renderer
     from activator.generate.specfile import load
 
     with Report(style) as report:
+        if restart and reload:
+            raise UsageError("--restart and --reload are two ways to do one thing", "name one")
+        if (restart or reload) and (root is not None or not now):
+            other = "--no-now" if root is None else "--root"
+            raise UsageError(f"with {other}, nothing is restarted", "leave one of the two out")
         where = place(user=user, root=root)
         default = where.manager.version() if where.live else None
         paths = subjects.specs([spec])
         loaded = [load(path, systemd=systemd, default=default) for path in paths]
+    asked = Again.RESTART if restart else Again.RELOAD if reload else Again.NOTHING
     for one in loaded:
-        with Report(style) as report:
+        with Report(style, diff=diff) as report:
             result = install(
                 one,
                 where,
                 now=now,
                 force=force,
                 dry_run=dry_run,
+                services=asked,
                 renderer=Renderer(templates=templates),
                 say=report.say,
                 again=same_call(),

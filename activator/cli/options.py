@@ -36,6 +36,16 @@ def with_templates(command: _Command) -> _Command:
     )(command)
 
 
+def planned(command: _Command) -> _Command:
+    """Add --dry-run and --diff, for commands that change a system."""
+    for flag, text in (
+        ("--diff", "Show how each unit's file changes, too."),
+        ("--dry-run", "Only show the steps."),
+    ):
+        command = click.option(flag, is_flag=True, help=text)(command)
+    return command
+
+
 def writing(command: _Command) -> _Command:
     """Add --check, --diff and --force, for commands that write files."""
     for flag, text in (

@@ -10,9 +10,21 @@ from activator.cli.install import Report, same_call
 @click.argument("name", metavar="NAME")
 @click.option("--user", is_flag=True, help="From your own manager instead of the system's.")
 @click.option("--root", metavar="DIR", help="From a system below DIR that does not run.")
+@options.planned
 @click.option("--force", is_flag=True, help="Remove files that were edited, too.")
+@click.option("--if-installed", is_flag=True, help="Do nothing where nothing is installed.")
 @options.told_as()
-def command(name: str, root: str | None, style: str, *, user: bool, force: bool) -> None:
+def command(
+    name: str,
+    root: str | None,
+    style: str,
+    *,
+    user: bool,
+    dry_run: bool,
+    diff: bool,
+    force: bool,
+    if_installed: bool,
+) -> None:
     """Stop and remove all that was installed under a name.
 
     NAME is that of the spec, the spec itself, one of its units, or a folder of specs.
@@ -31,6 +43,14 @@ def command(name: str, root: str | None, style: str, *, user: bool, force: bool)
         where = place(user=user, root=root)
         meant = subjects.names(name, where.directory)
     for one in meant:
-        with Report(style) as report:
-            result = uninstall(one, where, force=force, say=report.say, again=same_call())
-            report.end(result, "removed", shown=True)
+        with Report(style, diff=diff) as report:
+            result = uninstall(
+                one,
+                where,
+                force=force,
+                dry_run=dry_run,
+                if_installed=if_installed,
+                say=report.say,
+                again=same_call(),
+            )
+            report.end(result, "planned" if dry_run else "removed", shown=not dry_run)

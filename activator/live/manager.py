@@ -95,6 +95,15 @@ class Manager:
         )
         return [unit_state.read(block) for block in text.split("\n\n") if block.strip()]
 
+    def file_state(self, name: str) -> str:
+        """Return how a unit's file is enabled, such as ``enabled``; empty if nobody can tell.
+
+        Below another root, this is all there is to ask.
+        """
+        argv = ["systemctl", *self._options, "is-enabled", "--", name]
+        run = call(argv, timeout=ASK_S)
+        return run.stdout.strip() if run else ""
+
     def version(self) -> int:
         """Return the version of the manager that runs, such as 257.
 
@@ -260,6 +269,14 @@ class Manager:
             ActivatorError: One does not come up.
         """
         self._systemctl("try-restart", names=names)
+
+    def try_reload(self, names: Sequence[str]) -> None:
+        """Have units that are up read their configuration anew, or restart those that cannot.
+
+        Raises:
+            ActivatorError: One refuses.
+        """
+        self._systemctl("try-reload-or-restart", names=names)
 
     def reset_failed(self, names: Sequence[str]) -> None:
         """Forget the failures of units; patterns and unknown names are fine.

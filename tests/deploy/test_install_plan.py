@@ -62,9 +62,15 @@ def situation(before: str, after: str, **active: str) -> list[Unit]:
     return found
 
 
-def told(units: list[Unit], *, live: bool = True, now: bool = True) -> list[str]:
+def told(
+    units: list[Unit],
+    *,
+    live: bool = True,
+    now: bool = True,
+    again: plan.Again = plan.Again.NOTHING,
+) -> list[str]:
     """Return the steps in words, without their reasons and the directory."""
-    steps = plan.steps(units, live=live, now=now)
+    steps = plan.steps(units, live=live, now=now, again=again)
     return [str(replace(step, why="")).replace(f"{DIRECTORY}/", "") for step in steps]
 
 
@@ -93,6 +99,32 @@ def test_changed_service_is_restarted_behind_its_socket() -> None:
     """The socket is not touched."""
     units = situation(SPEC, set_in(SPEC, "service", "Nice = 3"), echo_socket=UP, echo_service=UP)
     assert ["write echo.service", "daemon-reload", "try-restart echo.service"] == told(units)
+
+
+@pytest.mark.parametrize("again", [plan.Again.RESTART, plan.Again.RELOAD])
+def test_new_code_restarts_what_runs(again: plan.Again) -> None:
+    """Only the service, and only if it runs; the socket stays open."""
+    units = situation(SPEC, SPEC, echo_socket=UP, echo_service=UP)
+    assert ["try-restart echo.service"] == told(units, again=again)
+    assert [] == told(situation(SPEC, SPEC, echo_socket=UP), again=again)
+
+
+def test_new_code_is_reloaded_by_the_service_itself() -> None:
+    """A reload is asked for by name; what has changed in the unit needs the restart."""
+    spec = SPEC + "[service]\nExecReload = 'activator reload $MAINPID'\n"
+    units = situation(spec, spec, echo_socket=UP, echo_service=UP)
+    assert ["try-reload-or-restart echo.service"] == told(units, again=plan.Again.RELOAD)
+    assert ["try-restart echo.service"] == told(units, again=plan.Again.RESTART)
+    units = situation(spec, spec + "Nice = 3\n", echo_socket=UP, echo_service=UP)
+    (*_, last) = told(units, again=plan.Again.RELOAD)
+    assert "try-restart echo.service" == last
+
+
+def test_a_reload_that_is_refused_is_not_followed_by_a_restart() -> None:
+    """The old code goes on in the processes that are there; a restart would load the new one."""
+    units = situation(SPEC, SPEC, echo_socket=UP, echo_service=UP)
+    done = [Step(Verb.TRY_RELOAD, ("echo.service",))]
+    assert ["daemon-reload"] == [step.verb for step in undo.steps(units, done, live=True)]
 
 
 def test_service_that_does_not_run_is_not_started() -> None:

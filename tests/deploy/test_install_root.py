@@ -65,6 +65,9 @@ def test_files_and_links_are_all_there_is(image: Path) -> None:
         "image/etc/systemd/system/echo.socket",
         "image/etc/systemd/system/sockets.target.wants/echo.socket",
     ] == files(image.parent)
+    assert "echo is as it should be: nothing to do\n" == install(image).stdout
+    (image / "etc/systemd/system/sockets.target.wants/echo.socket").unlink()
+    assert "enable echo.socket\n" == install(image).stdout
     assert 0 == activator("uninstall", "echo", "--root", str(image)).returncode
     assert [] == files(image)
 
@@ -74,6 +77,42 @@ def test_dry_run_does_nothing(image: Path) -> None:
     shown = install(image, "--dry-run").stdout
     assert [] == files(image)
     assert shown == install(image).stdout
+
+
+def test_a_dry_run_of_a_removal(image: Path) -> None:
+    """The steps are the same, with the units that go; then there is nothing to do."""
+    words = ("uninstall", "echo", "--root", str(image))
+    install(image)
+    before = files(image)
+    shown = activator(*words, "--dry-run")
+    assert (0, before) == (shown.returncode, files(image))
+    assert "-ListenStream=127.0.0.1:7777" in activator(*words, "--dry-run", "--diff").stdout
+    assert shown.stdout == activator(*words).stdout
+    assert "nothing to do" in activator(*words, "--if-installed").stdout
+    (image / "etc/systemd/system/echo.socket").write_text("")
+    refused = activator(*words, "--if-installed")
+    assert (1, "") == (refused.returncode, refused.stdout)
+    assert "it was not written by activator" in refused.stderr
+
+
+def test_the_difference_is_that_of_the_change(image: Path) -> None:
+    """As text and as JSON, with what was there and what is then there."""
+    path = image / "etc/systemd/system/echo.service"
+    install(image)
+    old = path.read_text()
+    changed = ECHO + "[service]\nNice = 3\n"
+    assert "+Nice=3" in install(image, "--dry-run", "--diff", text=changed).stdout.splitlines()
+    told = json.loads(install(image, "--diff", "--format", "json", text=changed).stdout)
+    (unit,) = (unit for unit in told["units"] if unit["status"] == "changed")
+    assert (str(path), old, path.read_text()) == (unit["path"], unit["before"], unit["after"])
+
+
+@pytest.mark.parametrize("flags", [("--restart",), ("--reload",), ("--restart", "--reload")])
+def test_nothing_runs_below_a_root(image: Path, flags: tuple[str, ...]) -> None:
+    """What would restart there is refused as wrong usage."""
+    run = install(image, *flags)
+    assert (2, "", 1) == (run.returncode, run.stdout, len(run.stderr.splitlines()))
+    assert [] == files(image)
 
 
 def test_other_mode(image: Path) -> None:

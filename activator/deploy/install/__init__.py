@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from activator.deploy.install import plan, remove
 from activator.deploy.install.place import Place, may_write, place, writable
+from activator.deploy.install.plan import Again
 from activator.deploy.install.run import Runner
 from activator.deploy.install.situation import Unit, after, describe, look, refuse
 from activator.deploy.install.step import Step, Verb
@@ -22,7 +23,7 @@ from activator.live.unfinished import Record, Unfinished, recorded, unfinished
 from activator.output.atomic import tidy
 from activator.output.plan import written
 
-__all__ = ["Place", "Result", "Step", "Verb", "install", "place", "uninstall"]
+__all__ = ["Again", "Place", "Result", "Step", "Unit", "Verb", "install", "place", "uninstall"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def install(
     now: bool = True,
     force: bool = False,
     dry_run: bool = False,
+    services: Again = Again.NOTHING,
     renderer: Renderer | None = None,
     say: Callable[[Step], None] = lambda _: None,
     again: str = "",
@@ -62,6 +64,7 @@ def install(
         force: Whether to replace files that were edited or that we did not write, and to
             pass over what systemd-analyze finds.
         dry_run: Whether to do nothing but return the steps.
+        services: What is done to services that run, though their units are as they should be.
         renderer: How to write the units; without it, with the built-in templates.
         say: Called with each step before it is done.
         again: What does the same, as a line of the shell: for doctor, should this be killed.
@@ -82,7 +85,7 @@ def install(
         if left:
             units = after(units, left)
         refuse(units, force=force)
-        steps = plan.steps(units, live=where.live, now=now)
+        steps = plan.steps(units, live=where.live, now=now, again=services)
         if left and now:
             steps += plan.resumed(units, left.ran)
         notes = list(spec.notes)
@@ -106,6 +109,8 @@ def uninstall(
     where: Place,
     *,
     force: bool = False,
+    dry_run: bool = False,
+    if_installed: bool = False,
     say: Callable[[Step], None] = lambda _: None,
     again: str = "",
 ) -> Result:
@@ -115,6 +120,8 @@ def uninstall(
         name: The spec's name.
         where: Where it was installed.
         force: Whether to remove files that were edited, too.
+        dry_run: Whether to do nothing but return the steps.
+        if_installed: Whether a name of which nothing is installed is no error.
         say: Called with each step before it is done.
         again: What does the same, as a line of the shell: for doctor, should this be killed.
 
@@ -122,18 +129,21 @@ def uninstall(
         ActivatorError: Nothing is installed under that name, files were edited, or a step
             failed; all is as it was, unless the message says otherwise.
     """
-    with _recorded(name, where) as record:
+    with _recorded(name, where, dry_run=dry_run) as record:
         units = describe(where, written(where.directory, {name}))
-        left = record.left if record else None
+        left = record.left if record else _left(name, where)
         if not units and not left:
+            if if_installed and not remove.foreign(where, name):
+                return Result(name, [], [], [])
             raise remove.missing(where, name)
         refuse(units, force=force)
-        writable(where.directory)
-        tidy(where.directory)
         notes = remove.kept(where, units)
         steps = remove.steps(units, live=where.live, left=left.units if left else ())
-        what = _unfinished(name, units, again, left)
-        Runner(where, units, say, record).run(steps, what)
+        if not dry_run:
+            writable(where.directory)
+            tidy(where.directory)
+            what = _unfinished(name, units, again, left)
+            Runner(where, units, say, record).run(steps, what)
         return Result(name, units, steps, notes)
 
 

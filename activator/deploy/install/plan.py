@@ -13,6 +13,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from activator.deploy.install.changes import Effect
 from activator.deploy.install.situation import Unit
@@ -23,6 +24,15 @@ _QUEUE = "its socket stays open, clients wait in the queue"
 _GAP = "clients are refused until the socket is back"
 _ANEW = "the socket is closed and opened again at once, clients in its queue are lost"
 _GONE = "the spec makes it no more"
+_HANDED_OVER = "as it was asked for, by the service's own reload"
+
+
+class Again(Enum):
+    """What is done to services that run, though nothing of their units asks for it."""
+
+    NOTHING = auto()
+    RESTART = auto()
+    RELOAD = auto()  # a restart for those that cannot reload
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +44,17 @@ class Moves:
         opening: The sockets to open, closed first if they are open.
         resume: The services that are in the way of that, to be started again.
         restart: The services to restart while their sockets stay open.
+        reload: The services to reload.
     """
 
     stop: list[Unit]
     opening: list[Unit]
     resume: list[Unit]
     restart: list[Unit]
+    reload: list[Unit]
 
 
-def moves(units: list[Unit]) -> Moves:
+def moves(units: list[Unit], again: Again = Again.NOTHING) -> Moves:
     """Return what becomes of the units that run or are to run."""
     kept = [unit for unit in units if not unit.stale and not unit.template]
     sockets = [unit for unit in kept if unit.socket]
@@ -56,23 +68,33 @@ def moves(units: list[Unit]) -> Moves:
     if stop or len(anew) > 1 or not all(unit.in_place for unit in anew):
         stop = [*anew, *resume, *stop]
     renamed = {unit.triggers for unit in sockets if unit.effect is Effect.SERVICE}
-    restart = [unit for unit in running if unit.effect or unit.name in renamed]
-    return Moves(stop, opening, resume, [unit for unit in restart if unit not in resume])
+    restart, reload = [], []
+    for unit in running:
+        if unit in resume:
+            continue
+        if unit.effect or unit.name in renamed:
+            restart.append(unit)
+        elif again is Again.RELOAD and unit.reloads:
+            reload.append(unit)
+        elif again is not Again.NOTHING:
+            restart.append(unit)
+    return Moves(stop, opening, resume, restart, reload)
 
 
-def steps(units: list[Unit], *, live: bool, now: bool) -> list[Step]:
+def steps(units: list[Unit], *, live: bool, now: bool, again: Again = Again.NOTHING) -> list[Step]:
     """Return the steps that bring units to what they should be.
 
     Args:
         units: The situation.
         live: Whether a manager runs.
         now: Whether units may be started, stopped and restarted.
+        again: What is done besides to services that run.
     """
     found = [_write(unit) for unit in due(units)]
     found += _enabling(units)
     if not live:
         return found + list(_removing(units))
-    made = moves(units)
+    made = moves(units, again)
     if not now:
         # A reload would close what the new files name no more, and open nothing.
         harmless = not made.stop and not any(unit.state.up for unit in made.opening)
@@ -90,6 +112,7 @@ def steps(units: list[Unit], *, live: bool, now: bool) -> list[Step]:
     else:
         found += _command(Verb.START, made.opening)
     found += _command(Verb.TRY_RESTART, made.restart, _QUEUE)
+    found += _command(Verb.TRY_RELOAD, made.reload, _HANDED_OVER)
     return found
 
 

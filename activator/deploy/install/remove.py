@@ -53,14 +53,18 @@ def kept(where: Place, units: list[Unit]) -> list[str]:
 
 def missing(where: Place, name: str) -> ActivatorError:
     """Return the error for a name of which nothing is installed."""
-    paths = [where.directory / f"{name}{suffix}" for suffix in SUFFIXES]
-    for path in paths:
-        if path.exists():
-            hint = "remove it as it was made"
-            return ActivatorError("it was not written by activator", hint, place=str(path))
+    if other := foreign(where, name):
+        hint = "remove it as it was made"
+        return ActivatorError("it was not written by activator", hint, place=str(other))
     names = ", ".join(sorted(installed(where.directory)))
     hint = f"there is {names}" if names else f"nothing is, in {where.directory}"
     return ActivatorError(f"nothing is installed as {name!r}", hint)
+
+
+def foreign(where: Place, name: str) -> Path | None:
+    """Return a unit of a name that somebody else has put there."""
+    paths = (where.directory / f"{name}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in paths if path.exists()), None)
 
 
 def _command(verb: Verb, names: list[str], why: str = "") -> list[Step]:

@@ -57,6 +57,7 @@ class Runner:
             Verb.STOP: self._manager.stop,
             Verb.RESTART: self._manager.restart,
             Verb.TRY_RESTART: self._manager.try_restart,
+            Verb.TRY_RELOAD: self._manager.try_reload,
         }
 
     def run(self, steps: Iterable[Step], what: Unfinished) -> None:

@@ -63,6 +63,13 @@ class Unit:
         entries = UnitFile.parse(self.file.after or "").entries
         return any(entry.section == "Install" for entry in entries)
 
+    @property
+    def reloads(self) -> bool:
+        """Tell whether the service says how it reads its configuration anew."""
+        parsed = UnitFile.parse(self.file.after or "")
+        named = parsed.get("Service", "ExecReload")
+        return bool(named) or parsed.get("Service", "Type") == "notify-reload"
+
     @cached_property
     def change(self) -> Change:
         """Return how the file changes."""
@@ -110,11 +117,18 @@ def describe(where: Place, files: Iterable[File]) -> list[Unit]:
     """
     files = list(files)
     if not where.live:
-        return [Unit(file, _UNKNOWN) for file in files]
+        return [Unit(file, _lying(where, file)) for file in files]
     # The state of a template is that of no unit; only its file can be asked for.
     asked = [file.name for file in files if "@." not in file.name]
     states = dict(zip(asked, where.manager.show(asked), strict=True))
     return [Unit(file, states.get(file.name, _UNKNOWN)) for file in files]
+
+
+def _lying(where: Place, file: File) -> UnitState:
+    """Return the state of a unit of a system that does not run: whether it is enabled."""
+    if file.kind == "missing" or "@." in file.name:
+        return _UNKNOWN
+    return replace(_UNKNOWN, file=where.manager.file_state(file.name))
 
 
 def after(units: Iterable[Unit], left: Unfinished) -> list[Unit]:

@@ -19,6 +19,7 @@ class Verb(StrEnum):
     STOP = "stop"
     RESTART = "restart"
     TRY_RESTART = "try-restart"
+    TRY_RELOAD = "try-reload-or-restart"
 
 
 @dataclass(frozen=True, slots=True)
