@@ -13,9 +13,10 @@ DESTDIR ?=
 PREFIX ?= /usr/local
 
 .PHONY: help demo test lint stress bench docs pictures deb dist install uninstall clean setup-demo setup-test
+.PHONY: help demo test lint stress bench docs deb dist collection install uninstall clean setup-demo setup-test
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup-demo ## Show socket activation at work, step by step
 	@$(BIN)/activator demo
@@ -56,6 +57,9 @@ deb: setup-test ## Build the Debian packages, in a clean bookworm; SUITES= names
 
 dist: setup-test ## Build the sdist, and from it the wheel, and have both checked
 	$(BIN)/python -m tests.support.dist dist
+
+collection: setup-test ## Build the Ansible collection into dist
+	$(BIN)/ansible-galaxy collection build packaging/ansible --output-path dist --force
 
 install: ## Install below DESTDIR/PREFIX: package, command, manual, completions, examples
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' packaging/install

@@ -163,6 +163,8 @@ OBSERVED = Recipe(
         '--customize-hook=chroot "$1" systemctl preset-all --quiet',
     ),
 )
+# The hosts of a fleet, which are reached by ssh. Built for the tests that want it, under load.
+FLEET = Recipe("fleet", (*BOX.packages, "openssh-server"), BOX.options)
 # What is built before the tests: each recipe, and its suites.
 ROOTS = {
     BOX: tuple(SUITES),
