@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -23,7 +24,7 @@ yaml = pytest.importorskip("yaml")
 pytest.importorskip("ansible")
 
 COLLECTION = ROOT / "packaging/ansible"
-MODULES = ("service", "sockets_facts")
+MODULES = ("haproxy_server", "service", "sockets_facts")
 PROGRAM = Path(sys.executable).with_name("activator")
 SPEC = {
     "handler": "activator.examples.echo:echo",
@@ -108,7 +109,7 @@ def test_arguments_are_those_that_are_described(said: dict[str, dict[str, Any]])
     """Names, types, defaults and choices are the same, and the examples use no others."""
     for name, its in said.items():
         options = yaml.safe_load(its["DOCUMENTATION"])["options"]
-        keys = ("type", "elements", "default", "choices")
+        keys = ("type", "elements", "default", "choices", "required")
         described = {
             option: {key: row[key] for key in keys if key in row} for option, row in options.items()
         }
@@ -117,6 +118,20 @@ def test_arguments_are_those_that_are_described(said: dict[str, dict[str, Any]])
         used = [task.get(f"activator.systemd.{name}") for task in yaml.safe_load(its["EXAMPLES"])]
         assert any(used)
         assert {option for words in used if words for option in words} <= set(options)
+
+
+def test_variables_of_the_role_are_described() -> None:
+    """Each default is the one that is told, and each variable of a task is known."""
+    role = COLLECTION / "roles/rollout"
+    (spec,) = yaml.safe_load((role / "meta/argument_specs.yml").read_text())[
+        "argument_specs"
+    ].values()
+    told = {name: row["default"] for name, row in spec["options"].items() if "default" in row}
+    assert yaml.safe_load((role / "defaults/main.yml").read_text()) == told
+    tasks = "".join(path.read_text() for path in role.glob("tasks/*.yml"))
+    own = set(re.findall(r"(?:register|loop_var): (\w+)|^ +(rollout_\w+):", tasks, re.MULTILINE))
+    used = set(re.findall(r"\brollout_\w+", tasks))
+    assert used - {name for pair in own for name in pair} <= set(spec["options"])
 
 
 def test_ansible_shows_them(environment: dict[str, str]) -> None:

@@ -1,21 +1,25 @@
 """The collection on booted hosts of three systemds, driven by Ansible over ssh."""
 
+import json
+import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.boxes.fixtures import box_root, give_up
+from tests.boxes.fixtures import PROJECT, box_root, give_up
 from tests.boxes.network import Host, Network
 from tests.boxes.recipes import FLEET, SUITES
-from tests.support.fleet import PORT, SHOP, SPEC, Fleet
+from tests.support.fleet import PORT, SHOP, SPEC, Fleet, Run
 
 pytest.importorskip("ansible")
 pytestmark = [pytest.mark.box, pytest.mark.stress]
 
 UNITS = "/etc/systemd/system"
+PAGE = PROJECT / "docs/fleet.md"
 
 
 @pytest.fixture(scope="module")
@@ -132,11 +136,158 @@ def test_what_a_host_lacks_is_a_line(fleet: Fleet) -> None:
         told = fleet.module("service", {"spec": SPEC}, at="trixie")["trixie"]
     finally:
         host.run("mv", f"{found}.away", found)
-    assert told["failed"]
-    assert "install Debian's package 'activator' there" in told["msg"]
+    assert "install Debian's package 'activator' there" in told["msg"], told
     assert 1 == len(told["msg"].splitlines())
 
     words = ("--module-name", "activator.systemd.service", "--args", "name=shop state=absent")
     done = fleet.call("ansible", "all", *words, "--timeout", "5", inventory="10.77.0.99,")
     assert 4 == done.returncode, done.stdout + done.stderr
-    assert done.stdout.startswith("10.77.0.99 | UNREACHABLE!")
+    assert "10.77.0.99 | UNREACHABLE!" in done.stdout
+
+
+ROLLOUT = """\
+- import_playbook: activator.systemd.rollout
+"""
+
+
+@pytest.fixture
+def variables(fleet: Fleet) -> dict[str, object]:
+    """Return the variables of a roll-out whose first version all hosts serve."""
+    given = {
+        "rollout_name": "shop",
+        "rollout_spec": SPEC,
+        "rollout_health_url": f"http://{{{{ ansible_host }}}}:{PORT}/",
+        "rollout_health_from": "localhost",
+        "rollout_health_retries": 2,
+        "rollout_canary_checks": 2,
+    }
+    for host in fleet.hosts:
+        host.run("rm", "-rf", "/srv/shop")
+    done = roll_out(fleet, given, "v1")
+    assert 0 == done.returncode, done.stdout + done.stderr
+    return given
+
+
+def roll_out(fleet: Fleet, given: dict[str, object], version: str, text: str = SHOP) -> Run:
+    """Roll a version out to all hosts."""
+    more = {
+        "rollout_release": str(fleet.release(version, text)),
+        "rollout_version": version,
+        "rollout_health_content": version,
+    }
+    return fleet.playbook(ROLLOUT, "--extra-vars", json.dumps(given | more))
+
+
+def test_roll_out(fleet: Fleet, variables: dict[str, object]) -> None:
+    """A release goes to one host after another; clients from outside see no refusal."""
+    with ExitStack() as stack:
+        shoppers = [
+            stack.enter_context(fleet.shoppers(f"{host.address}:{PORT}", 2)) for host in fleet.hosts
+        ]
+        done = roll_out(fleet, variables, "v2")
+        assert 0 == done.returncode, done.stdout + done.stderr
+        for talking in shoppers:
+            counts, said = talking.end()
+            assert {"200 v1", "200 v2"} == set(said)
+            assert set(counts) <= {"kept: served", "kept: closed while idle", "short: served"}
+    again = roll_out(fleet, variables, "v2")
+    assert 0 == again.returncode, again.stdout + again.stderr
+    assert 3 == again.stdout.count("changed=0"), again.stdout
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (SHOP + "\nraise SystemExit('no shop today')\n", "no shop today"),
+        (SHOP.replace("200 OK", "500 No"), "Ask the address"),
+    ],
+    ids=["does not start", "does not serve"],
+)
+def test_a_broken_release_stops_at_the_first_host(
+    fleet: Fleet, variables: dict[str, object], broken: str, reason: str
+) -> None:
+    """It is taken back there, and no other host sees it."""
+    changed = SPEC | {"service": {"Nice": 3}}
+    pids = {host.suite: host.show("shop.service", "MainPID") for host in fleet.hosts}
+    done = roll_out(fleet, variables | {"rollout_spec": changed}, "v2", broken)
+    assert 2 == done.returncode, done.stdout + done.stderr
+    assert '"rolled back; it failed at ' in done.stdout, done.stdout
+    assert reason in done.stdout, done.stdout
+    first, *others = fleet.hosts
+    assert ["v1"] * 3 == [fleet.ask(host) for host in fleet.hosts]
+    assert "releases/v1\n" == first.run("readlink", "/srv/shop/current").stdout
+    assert not first.exists("/srv/shop/releases/v2")
+    assert "Nice" not in first.read(f"{UNITS}/shop.service")
+    for host in others:
+        assert pids[host.suite] == host.show("shop.service", "MainPID")
+        assert not host.exists("/srv/shop/releases/v2")
+
+
+BALANCER = """\
+global
+    stats socket {socket} mode 600 level admin
+defaults
+    mode http
+    timeout connect 60s
+    timeout client 60s
+    timeout server 60s
+frontend shop
+    bind 10.77.0.1:{port}
+    default_backend shop
+backend shop
+"""
+
+
+@pytest.fixture
+def balancer(fleet: Fleet) -> Iterator[Path]:
+    """Yield the runtime socket of an HAProxy that leads clients to all hosts."""
+    if not shutil.which("haproxy"):
+        give_up("not installed: haproxy")
+    path = fleet.directory / "haproxy.sock"
+    servers = (f"    server {host.suite} {host.address}:{PORT}\n" for host in fleet.hosts)
+    config = fleet.directory / "haproxy.cfg"
+    config.write_text(BALANCER.format(socket=path, port=PORT) + "".join(servers))
+    with fleet.network.popen("haproxy", "-db", "-f", str(config)) as process:
+        try:
+            fleet.hosts[0].wait_for(path.exists, "HAProxy")
+            yield path
+        finally:
+            process.terminate()
+
+
+def test_hosts_are_drained_at_the_balancer(
+    fleet: Fleet, variables: dict[str, object], balancer: Path
+) -> None:
+    """Each host is without new clients while it changes, and has them again afterwards."""
+    given = variables | {"rollout_haproxy_socket": str(balancer), "rollout_haproxy_seconds": 5}
+    with fleet.shoppers(f"10.77.0.1:{PORT}", 2) as talking:
+        done = roll_out(fleet, given, "v2")
+        assert 0 == done.returncode, done.stdout + done.stderr
+        counts, said = talking.end()
+    assert {"200 v1", "200 v2"} == set(said), counts
+    assert set(counts) <= {"kept: served", "kept: closed while idle", "short: served"}
+    told = re.findall(r"^TASK .* : Tell HAProxy.*\n(\w+): ", done.stdout, re.MULTILINE)
+    assert ["changed"] * 6 == told, done.stdout
+    again = fleet.network.popen(
+        "socat", "-", f"UNIX-CONNECT:{balancer}", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    stat, _ = again.communicate("show stat\n")
+    rows = [line.split(",") for line in stat.splitlines()]
+    assert ["no check"] * 3 == [row[17] for row in rows if row[0] == "shop" and row[1] in SUITES]
+
+
+def test_the_page_works(fleet: Fleet) -> None:
+    """The playbook of docs/fleet.md does what it says, and nothing the second time."""
+    (text,) = re.findall(
+        r"^```yaml\n(- name: Echo.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE
+    )
+    try:
+        done = fleet.playbook(text, "--check")
+        assert 0 == done.returncode, done.stdout + done.stderr
+        done = fleet.playbook(text)
+        assert 0 == done.returncode, done.stdout + done.stderr
+        assert 3 == done.stdout.count('"echo.socket": "listening"'), done.stdout
+        assert 3 == fleet.playbook(text).stdout.count("changed=0")
+    finally:
+        for host in fleet.hosts:
+            host.run("activator", "uninstall", "echo", "--if-installed")

@@ -125,7 +125,9 @@ class Fleet:
     def module(self, name: str, arguments: Told, *flags: str, at: str = "all") -> dict[str, Told]:
         """Run a module on hosts, and return what it tells of each."""
         tree = self.directory / "tree"
-        words = ("--module-name", f"activator.systemd.{name}", "--args", json.dumps(arguments))
+        words = ["--module-name", f"activator.systemd.{name}", "--args", json.dumps(arguments)]
+        # Differences are left out of what it writes, unless it is to tell much.
+        words += ["-vvv"] if "--diff" in flags else []
         done = self.call("ansible", at, *words, "--tree", str(tree), *flags)
         try:
             found = {path.name: json.loads(path.read_text()) for path in tree.iterdir()}

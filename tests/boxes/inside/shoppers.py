@@ -12,9 +12,12 @@ import http.client
 import json
 import sys
 import threading
+import time
 
 # A client that has waited so long for an answer counts as lost: seconds.
 PATIENCE = 60.0
+# Between two requests of a client, in seconds: the hosts share a machine with others.
+PAUSE = 0.02
 
 
 def ask(connection: http.client.HTTPConnection, said: set[str]) -> str:
@@ -45,6 +48,7 @@ def client(address: str, *, keeps: bool, ended: threading.Event, first: threadin
         fresh = not keeps or result != "served"
         if fresh:
             connection.close()
+        time.sleep(PAUSE)
         if waiting and result == "served":
             first.wait()
             waiting = False

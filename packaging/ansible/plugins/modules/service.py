@@ -73,6 +73,11 @@ options:
       - Whether to replace or remove files that were edited or that C(activator) did not write, too.
     type: bool
     default: false
+  keep:
+    description:
+      - A file on the host that the spec is kept in once it is installed, in TOML, so that C(src)
+        with C(remote_src) can go back to it. Its directory must be there.
+    type: path
   executable:
     description:
       - The command on the host, by its name or its path.
@@ -159,6 +164,7 @@ notes:
 """
 
 import os
+import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.activator.systemd.plugins.module_utils import command, toml
@@ -179,6 +185,7 @@ ARGUMENTS = {
     "templates": {"type": "path"},
     "now": {"type": "bool", "default": True},
     "force": {"type": "bool", "default": False},
+    "keep": {"type": "path"},
     "executable": {"type": "path", "default": "activator"},
 }
 AGAIN = {"restarted": ["--restart"], "reloaded": ["--reload"]}
@@ -200,7 +207,8 @@ def main():
     if status:
         module.fail_json(msg="\n".join(result["errors"]), commands=steps)
     units = result["units"]
-    end = {"changed": bool(steps), "name": result["name"], "commands": steps}
+    kept = not absent and module.params["keep"] and keep(module, words[1])
+    end = {"changed": bool(steps or kept), "name": result["name"], "commands": steps}
     if module._diff:
         end["diff"] = [shown for unit in units if (shown := difference(unit))]
     for note in result["notes"]:
@@ -264,6 +272,24 @@ def spec_file(module):
     with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
         file.write(text)
     return path
+
+
+def keep(module, spec):
+    """Keep the spec, and return whether it is another than the one kept."""
+    path = module.params["keep"]
+    with open(spec, "rb") as file:
+        text = file.read()
+    try:
+        with open(path, "rb") as file:
+            if file.read() == text:
+                return False
+    except FileNotFoundError:
+        pass
+    if not module.check_mode:
+        copy = os.path.join(module.tmpdir, "kept")
+        shutil.copyfile(spec, copy)
+        module.atomic_move(copy, path)
+    return True
 
 
 def step_words(step):
