@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+import venv
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +21,8 @@ pytest.importorskip("ansible")
 pytestmark = [pytest.mark.box, pytest.mark.stress]
 
 UNITS = "/etc/systemd/system"
+# Debian 12 has it; the Python of later hosts is too new for it.
+OLDEST = "2.14"
 PAGE = PROJECT / "docs/fleet.md"
 
 
@@ -168,14 +172,16 @@ def variables(fleet: Fleet) -> dict[str, object]:
     return given
 
 
-def roll_out(fleet: Fleet, given: dict[str, object], version: str, text: str = SHOP) -> Run:
-    """Roll a version out to all hosts."""
+def roll_out(
+    fleet: Fleet, given: dict[str, object], version: str, text: str = SHOP, *flags: str
+) -> Run:
+    """Roll a version out, to all hosts unless flags of ansible-playbook say otherwise."""
     more = {
         "rollout_release": str(fleet.release(version, text)),
         "rollout_version": version,
         "rollout_health_content": version,
     }
-    return fleet.playbook(ROLLOUT, "--extra-vars", json.dumps(given | more))
+    return fleet.playbook(ROLLOUT, "--extra-vars", json.dumps(given | more), *flags)
 
 
 def test_roll_out(fleet: Fleet, variables: dict[str, object]) -> None:
@@ -221,6 +227,26 @@ def test_a_broken_release_stops_at_the_first_host(
     for host in others:
         assert pids[host.suite] == host.show("shop.service", "MainPID")
         assert not host.exists("/srv/shop/releases/v2")
+
+
+def test_the_oldest_ansible(
+    fleet: Fleet, variables: dict[str, object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Debian 12's rolls out to hosts of that release, after it has told what would be done."""
+    if sys.version_info >= (3, 12):
+        pytest.skip("that version does not run on this Python")
+    environment = tmp_path / "environment"
+    venv.create(environment, with_pip=True)
+    pip = (str(environment / "bin/python"), "-m", "pip", "--quiet", "--disable-pip-version-check")
+    subprocess.run([*pip, "install", f"ansible-core=={OLDEST}.*"], check=True)
+    path = f"{environment / 'bin'}:{fleet.environment['PATH']}"
+    monkeypatch.setitem(fleet.environment, "PATH", path)
+    assert f"core {OLDEST}." in fleet.call("ansible", "--version").stdout
+    host, *_ = fleet.hosts
+    for flags, said in (["--check"], "v1"), ([], "v2"):
+        done = roll_out(fleet, variables, "v2", SHOP, "--limit", host.suite, *flags)
+        assert 0 == done.returncode, done.stdout + done.stderr
+        assert said == fleet.ask(host)
 
 
 BALANCER = """\

@@ -71,6 +71,9 @@ class Fleet:
         network: Their network.
         hosts: The hosts, which run.
         directory: Where Ansible has its files.
+
+    Attributes:
+        environment: The variables that Ansible is run with.
     """
 
     def __init__(self, network: Network, hosts: list[Host], directory: Path) -> None:
@@ -94,7 +97,7 @@ class Fleet:
             "\n".join([*lines, "[all:vars]", "ansible_user=root", f"ansible_ssh_common_args={ssh}"])
             + f"\nansible_python_interpreter={Host.python}\n"
         )
-        self._environment = {
+        self.environment = {
             "ANSIBLE_COLLECTIONS_PATH": str(directory / "collections"),
             "ANSIBLE_HOME": str(directory / "home"),
             "ANSIBLE_HOST_KEY_CHECKING": "0",
@@ -109,11 +112,11 @@ class Fleet:
         }
 
     def call(self, *argv: str, inventory: str = "", timeout: float = 600) -> Run:
-        """Run a program of Ansible in the network."""
+        """Run a program of Ansible, found through PATH, in the network."""
         words = [argv[0], "--inventory", inventory or str(self._inventory), *argv[1:]]
         return subprocess.run(
             self.network.enter(*words),
-            env=self._environment,
+            env=self.environment,
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
