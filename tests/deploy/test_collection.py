@@ -213,6 +213,18 @@ def test_mistakes_are_a_line(
     assert not (tmp_path / "etc").exists()
 
 
+def test_an_older_activator_is_told_of(module: Callable[..., Told], tmp_path: Path) -> None:
+    """One that does not know an option is named as that, in a line."""
+    old = tmp_path / "old"
+    old.write_text(
+        "#!/bin/sh\nprintf 'Usage: activator\\n\\nError: No such option: --x\\n' >&2\nexit 2"
+    )
+    old.chmod(0o755)
+    told = module("service", spec=SPEC, name="echo", executable=str(old))
+    refused = "refuses how it is called, so it may be too old: Error: No such option: --x"
+    assert f"{old} {refused}" == told["msg"]
+
+
 VALUES = st.recursive(
     st.booleans()
     | st.integers(-(2**63), 2**63 - 1)

@@ -229,6 +229,17 @@ def test_a_broken_release_stops_at_the_first_host(
         assert not host.exists("/srv/shop/releases/v2")
 
 
+def test_a_host_that_is_gone_ends_the_play(fleet: Fleet, variables: dict[str, object]) -> None:
+    """The hosts after it are as they were."""
+    given = json.dumps(variables | {"rollout_spec": SPEC | {"service": {"Nice": 3}}})
+    words = ("--extra-vars", given, "--timeout", "5")
+    done = fleet.playbook(ROLLOUT, *words, before="10.77.0.99")
+    assert 4 == done.returncode, done.stdout + done.stderr
+    assert "10.77.0.99]: UNREACHABLE!" in done.stdout, done.stdout
+    for host in fleet.hosts:
+        assert "Nice" not in host.read(f"{UNITS}/shop.service")
+
+
 def test_the_oldest_ansible(
     fleet: Fleet, variables: dict[str, object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

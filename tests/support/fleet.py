@@ -140,11 +140,20 @@ class Fleet:
             path.unlink()
         return found
 
-    def playbook(self, text: str, *flags: str) -> Run:
-        """Run a playbook."""
+    def playbook(self, text: str, *flags: str, before: str = "") -> Run:
+        """Run a playbook.
+
+        Args:
+            text: The playbook.
+            flags: What else ansible-playbook is told.
+            before: The address of one more host, which comes before all others.
+        """
         path = self.directory / "play.yml"
         path.write_text(text)
-        return self.call("ansible-playbook", str(path), *flags)
+        inventory = self.directory / "more"
+        first = f"{before} ansible_host={before}\n" if before else ""
+        inventory.write_text(first + self._inventory.read_text())
+        return self.call("ansible-playbook", str(path), *flags, inventory=str(inventory))
 
     def release(self, version: str, text: str = SHOP) -> Path:
         """Return a directory that has a version of the shop."""
