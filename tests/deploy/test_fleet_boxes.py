@@ -24,6 +24,31 @@ UNITS = "/etc/systemd/system"
 # Debian 12 has it; the Python of later hosts is too new for it.
 OLDEST = "2.14"
 PAGE = PROJECT / "docs/fleet.md"
+ROLLOUT = """\
+- import_playbook: activator.systemd.rollout
+"""
+
+BALANCER = """\
+global
+    stats socket {socket} mode 600 level admin
+defaults
+    mode http
+    timeout connect 60s
+    timeout client 60s
+    timeout server 60s
+frontend shop
+    bind 10.77.0.1:{port}
+    default_backend shop
+backend shop
+"""
+GIVEN: dict[str, object] = {
+    "rollout_name": "shop",
+    "rollout_spec": SPEC,
+    "rollout_health_url": f"http://{{{{ ansible_host }}}}:{PORT}/",
+    "rollout_health_from": "localhost",
+    "rollout_health_retries": 2,
+    "rollout_canary_checks": 2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -149,27 +174,14 @@ def test_what_a_host_lacks_is_a_line(fleet: Fleet) -> None:
     assert "10.77.0.99 | UNREACHABLE!" in done.stdout
 
 
-ROLLOUT = """\
-- import_playbook: activator.systemd.rollout
-"""
-
-
 @pytest.fixture
 def variables(fleet: Fleet) -> dict[str, object]:
     """Return the variables of a roll-out whose first version all hosts serve."""
-    given = {
-        "rollout_name": "shop",
-        "rollout_spec": SPEC,
-        "rollout_health_url": f"http://{{{{ ansible_host }}}}:{PORT}/",
-        "rollout_health_from": "localhost",
-        "rollout_health_retries": 2,
-        "rollout_canary_checks": 2,
-    }
     for host in fleet.hosts:
         host.run("rm", "-rf", "/srv/shop")
-    done = roll_out(fleet, given, "v1")
+    done = roll_out(fleet, GIVEN, "v1")
     assert 0 == done.returncode, done.stdout + done.stderr
-    return given
+    return GIVEN
 
 
 def roll_out(
@@ -199,6 +211,12 @@ def test_roll_out(fleet: Fleet, variables: dict[str, object]) -> None:
     again = roll_out(fleet, variables, "v2")
     assert 0 == again.returncode, again.stdout + again.stderr
     assert 3 == again.stdout.count("changed=0"), again.stdout
+    # A roll-out that was broken off after the link was moved is taken up.
+    host = fleet.hosts[-1]
+    host.run("ln", "-sfn", "releases/v1", "/srv/shop/current")
+    again = roll_out(fleet, variables, "v1", SHOP, "--limit", host.suite)
+    assert 0 == again.returncode, again.stdout + again.stderr
+    assert "v1" == fleet.ask(host)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +245,19 @@ def test_a_broken_release_stops_at_the_first_host(
     for host in others:
         assert pids[host.suite] == host.show("shop.service", "MainPID")
         assert not host.exists("/srv/shop/releases/v2")
+
+
+def test_a_first_release_that_fails_leaves_nothing(fleet: Fleet) -> None:
+    """A host that had nothing of the name has nothing again."""
+    host, *_ = fleet.hosts
+    host.run("rm", "-rf", "/srv/shop")
+    broken = SHOP + "\nraise SystemExit('no shop today')\n"
+    done = roll_out(fleet, GIVEN, "v1", broken, "--limit", host.suite)
+    assert 2 == done.returncode, done.stdout + done.stderr
+    assert '"rolled back; it failed at ' in done.stdout, done.stdout
+    assert "not-found" == host.show("shop.socket", "LoadState")
+    assert "" == host.run("ls", "/srv/shop/releases").stdout
+    assert not host.exists("/srv/shop/current")
 
 
 def test_a_host_that_is_gone_ends_the_play(fleet: Fleet, variables: dict[str, object]) -> None:
@@ -258,21 +289,6 @@ def test_the_oldest_ansible(
         done = roll_out(fleet, variables, "v2", SHOP, "--limit", host.suite, *flags)
         assert 0 == done.returncode, done.stdout + done.stderr
         assert said == fleet.ask(host)
-
-
-BALANCER = """\
-global
-    stats socket {socket} mode 600 level admin
-defaults
-    mode http
-    timeout connect 60s
-    timeout client 60s
-    timeout server 60s
-frontend shop
-    bind 10.77.0.1:{port}
-    default_backend shop
-backend shop
-"""
 
 
 @pytest.fixture
