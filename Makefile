@@ -12,8 +12,7 @@ SUITES ?=
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: help demo test lint stress bench docs pictures deb dist install uninstall clean setup-demo setup-test
-.PHONY: help demo test lint stress bench docs deb dist collection install uninstall clean setup-demo setup-test
+.PHONY: help demo test lint stress bench docs pictures deb dist collection install uninstall clean setup-demo setup-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
