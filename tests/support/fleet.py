@@ -91,7 +91,7 @@ class Fleet:
             host.write("/root/.ssh/authorized_keys", public, mode=0o600)
             lines.append(f"{host.suite} ansible_host={host.address}")
         # No master of a connection stays behind, and no file of this machine is looked at.
-        ssh = f"-F /dev/null -i {key} -o ControlMaster=no -o UserKnownHostsFile=/dev/null"
+        ssh = f"-F /dev/null -i {key} -o UserKnownHostsFile=/dev/null"
         self._inventory = directory / "hosts"
         self._inventory.write_text(
             "\n".join([*lines, "[all:vars]", "ansible_user=root", f"ansible_ssh_common_args={ssh}"])
@@ -104,6 +104,7 @@ class Fleet:
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": "1",
+            "ANSIBLE_SSH_ARGS": "-o ControlMaster=no",
             "ANSIBLE_TIMEOUT": "60",
             "HOME": str(directory),
             "LANG": "C.UTF-8",
