@@ -152,12 +152,12 @@ def names(word: str, directory: Path) -> list[str]:
 
 def _owner(path: Path) -> str | None:
     """Return the name of the spec that a unit was made from, or an instance of one."""
-    from activator.output import seal
+    from activator.common import origin
 
     stem, at, _ = path.stem.partition("@")
     for one in (path, path.with_name(f"{stem}{at}{path.suffix}")):
         try:
-            return seal.name_of(contents(one)[0].decode(errors="replace"))
+            return origin.name_of(contents(one)[0].decode(errors="replace"))
         except OSError:
             continue
     return None

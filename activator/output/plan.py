@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from activator.common import origin
 from activator.common.regular_file import contents
 from activator.errors import ActivatorError, combine
 from activator.output import seal
@@ -83,7 +84,7 @@ class File(NamedTuple):
         if not owner.intact:
             hint = "put the change into the spec, then use --force"
             return ActivatorError("it was edited since it was written", hint, place=place)
-        if self.after is not None and owner.name != seal.name_of(self.after):
+        if self.after is not None and owner.name != origin.name_of(self.after):
             hint = "choose another name, or use --force to replace it"
             return ActivatorError(f"it belongs to {owner.name!r}", hint, place=place)
         return None
@@ -122,7 +123,7 @@ def plan(
     base = Path(directory)
     looked = (_look(base / name, text) for name, text in texts.items())
     files = [file._replace(unit=units.get(file.name, "")) for file in looked]
-    names = {name for text in texts.values() if (name := seal.name_of(text))}
+    names = {name for text in texts.values() if (name := origin.name_of(text))}
     return files + written(base, names, besides=texts)
 
 

@@ -10,10 +10,9 @@ units of one name belong together, and no other record of them is kept anywhere.
 """
 
 import hashlib
-import re
 from typing import NamedTuple
 
-_SEAL = r"(?m)^# activator: name=(\S+) sha256=([0-9a-f]{64})$"
+from activator.common import origin
 
 
 class Seal(NamedTuple):
@@ -36,7 +35,7 @@ def seal(unit: str, text: str, name: str) -> str:
         text: The rendered text, without a fingerprint.
         name: The spec's name, without white space.
     """
-    end = _head(text)
+    end = origin.head(text)
     before, after = f"{text[:end]}# activator: name={name} sha256=", f"\n{text[end:]}"
     return f"{before}{_digest(unit, before, after)}{after}"
 
@@ -48,25 +47,11 @@ def read(unit: str, text: str) -> Seal | None:
         unit: The file's name.
         text: A file's text, undecodable bytes as surrogates.
     """
-    found = re.compile(_SEAL).search(text, 0, _head(text))
+    found = origin.found(text)
     if found is None:
         return None
     digest = _digest(unit, text[: found.start(2)], text[found.end(2) :])
     return Seal(found[1], digest == found[2])
-
-
-def name_of(text: str) -> str | None:
-    """Return the spec's name that a text carries, intact or not; None if it carries none."""
-    found = re.compile(_SEAL).search(text, 0, _head(text))
-    return None if found is None else found[1]
-
-
-def _head(text: str) -> int:
-    """Return where the comment at a text's beginning ends."""
-    end = 0
-    while text.startswith("#", end) and (found := text.find("\n", end)) >= 0:
-        end = found + 1
-    return end
 
 
 def _digest(unit: str, before: str, after: str) -> str:

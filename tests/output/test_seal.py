@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from activator.common import origin
 from activator.errors import ActivatorError
 from activator.output import seal
 from activator.output.atomic import remove_all, write_all
@@ -57,7 +58,7 @@ def test_every_text_can_carry_a_fingerprint(text: str, name: str) -> None:
     sealed = seal.seal("a.socket", text, name)
     assert seal.Seal(name, intact=True) == seal.read("a.socket", sealed)
     assert seal.Seal(name, intact=False) == seal.read("b.socket", sealed)
-    assert name == seal.name_of(sealed)
+    assert name == origin.name_of(sealed)
 
 
 @given(data=st.data())

@@ -2,8 +2,8 @@
 
 import shlex
 
+from activator.common import origin
 from activator.live.units import Socket
-from activator.output import seal
 
 
 def systemctl(socket: Socket, *words: str) -> str:
@@ -19,7 +19,7 @@ def edit(socket: Socket, *names: str) -> str:
     """
     try:
         with open(socket["FragmentPath"], encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
-            spec = seal.name_of(file.read())
+            spec = origin.name_of(file.read())
     except OSError:
         spec = None
     if spec is None:
