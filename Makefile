@@ -12,7 +12,7 @@ SUITES ?=
 DESTDIR ?=
 PREFIX ?= /usr/local
 
-.PHONY: help demo test lint stress bench docs pictures deb dist collection install uninstall clean setup-demo setup-test
+.PHONY: help demo test lint stress bench docs pictures deb dist collection fleet install uninstall clean setup-demo setup-test
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ deb: setup-test ## Build the Debian packages, in a clean bookworm; SUITES= names
 
 dist: setup-test ## Build the sdist, and from it the wheel, and have both checked
 	$(BIN)/python -m tests.support.dist dist
+
+fleet: setup-test ## Roll out to booted hosts of three systemds by Ansible
+	$(BIN)/pytest -m fleet $(ARGS)
 
 collection: setup-test ## Build the Ansible collection into dist
 	$(BIN)/ansible-galaxy collection build packaging/ansible --output-path dist --force

@@ -18,7 +18,7 @@ from tests.boxes.recipes import FLEET, SUITES
 from tests.support.fleet import PORT, SHOP, SPEC, Fleet, Run
 
 pytest.importorskip("ansible")
-pytestmark = [pytest.mark.box, pytest.mark.stress]
+pytestmark = [pytest.mark.box, pytest.mark.fleet]
 
 UNITS = "/etc/systemd/system"
 # Debian 12 has it; the Python of later hosts is too new for it.
