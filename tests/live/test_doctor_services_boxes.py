@@ -199,8 +199,13 @@ def test_a_proxy_that_is_started_too_often(box: Box) -> None:
     failing = service("/bin/sh -c 'echo no luck >&2; exit 7'")
     limits = "TriggerLimitBurst=2\nTriggerLimitIntervalSec=1h\n"
     with box.units({"behind.service": failing}), ill(box, SOCKET + limits, proxy):
-        for _ in range(4):
+
+        def closed() -> bool:
+            """Come as a client, of whom one run of the proxy may serve several."""
             knock(box)
+            return "failed" == box.show("ill.socket", "ActiveState")
+
+        box.wait_for(closed, "the limit")
         finding = found(box, "trigger-limit-hit", words=["no luck"])
         assert any("behind.service" in line and "status 7" in line for line in finding["evidence"])
         assert any("behind.service" in line for line in finding["commands"])

@@ -276,7 +276,7 @@ def test_a_good_end_of_what_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
     manager: Any = SimpleNamespace(
         user=False, reason=lambda *_: "", since=lambda *_: 0.0, drop_ins=lambda _: []
     )
-    socket: Any = SimpleNamespace(user=False)
+    socket: Any = Unit({"Id": "a.socket", "FragmentPath": ""}, manager)
     assert account(socket, Unit(values, manager)).clean
     log.reverse()
     assert not account(socket, Unit(values, manager)).clean
