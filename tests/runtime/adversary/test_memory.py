@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.runtime.adversary.test_exceptions import DATAGRAMS
-from tests.runtime.adversary.test_surroundings import processes, says
+from tests.runtime.adversary.test_surroundings import of_each, says
 from tests.runtime.adversary.ways import (
     AWHILE,
     SOON,
@@ -41,21 +41,23 @@ HEADS = (
 
 def limit(service: Service, room: int) -> None:
     """Limit the memory of a service's processes to what they have, and so much more."""
-    for pid in processes(service):
+
+    def set_limit(pid: int) -> None:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
         size = pages * resource.getpagesize() + room
         resource.prlimit(pid, resource.RLIMIT_AS, (size, resource.RLIM_INFINITY))
 
+    of_each(service, set_limit)
+
 
 def free(service: Service) -> None:
     """Let a service have memory again."""
-    for pid in processes(service):
-        resource.prlimit(pid, resource.RLIMIT_AS, FREE)
+    of_each(service, lambda pid: resource.prlimit(pid, resource.RLIMIT_AS, FREE))
 
 
 def resident(service: Service) -> int:
     """Return how much memory the service's processes have."""
-    pages = [Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in processes(service)]
+    pages = of_each(service, lambda pid: Path(f"/proc/{pid}/statm").read_text().split()[1])
     return sum(map(int, pages)) * resource.getpagesize()
 
 
