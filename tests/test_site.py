@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -66,6 +67,9 @@ def test_every_page_is_there(site: Path) -> None:
         assert (site / page.relative_to(ROOT).with_suffix(".html")).is_file()
     for name in COMMANDS:
         assert (site / f"commands/activator-{name}.html").is_file()
+    listed = _text(site / "commands/index.html")
+    for name, summary in COMMANDS.items():
+        assert f"activator {name} {summary.replace('`', '')}" in listed
     # As it is typed, with two hyphens.
     assert "<strong>--force</strong>" in (site / "commands/activator-gen.html").read_text()
     api = (site / "docs/api.html").read_text()
@@ -73,6 +77,11 @@ def test_every_page_is_there(site: Path) -> None:
     assert [] == [
         name for name in names if f'id="activator-{name.lower().replace("_", "-")}"' not in api
     ]
+
+
+def _text(page: Path) -> str:
+    """Return what a page says, without its markup."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", page.read_text())).split())
 
 
 @pytest.mark.skipif(not shutil.which("dot"), reason="not installed: graphviz")

@@ -11,8 +11,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from pictures import draw
+
+from activator.cli import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -44,10 +47,7 @@ def lay_out(source: Path) -> None:
         if page.endswith(".1"):
             names.append(page.removesuffix(".1"))
             (source / "commands" / f"{names[-1]}.md").write_text(_command(names[-1], text))
-    listed = "\n".join(names)
-    (source / "commands/index.md").write_text(
-        f"# Commands\n\n```{{toctree}}\n:maxdepth: 1\n\n{listed}\n```\n"
-    )
+    (source / "commands/index.md").write_text(_commands(names, manual))
 
 
 def _pictures(match: re.Match[str]) -> str:
@@ -56,6 +56,25 @@ def _pictures(match: re.Match[str]) -> str:
         f"```{{image}} {match[theme]}\n:class: only-{theme}\n:alt: {match['alt']}\n```\n"
         for theme in ("light", "dark")
     )
+
+
+def _commands(names: list[str], manual: dict[str, Any]) -> str:
+    """Return the page that lists the commands, their exit codes and the other manual pages."""
+    lines = ["# Commands", "", "| Command | What it does |", "| --- | --- |"]
+    lines += [
+        f"| [`activator {command}`](activator-{command}.md) | {summary} |"
+        for command, summary in COMMANDS.items()
+    ]
+    lines += ["", "[`activator`](activator.md) alone takes `--version` and `--help`.", ""]
+    lines += ["## Exit codes", "", "Commands have these exit codes, which are also called exit"]
+    lines += ["statuses, unless their pages say otherwise:", "", manual["STATUS"]]
+    lines += ["## Manual pages", "", "Each command has a manual page, such as"]
+    lines += ["`man activator-install`. These pages are in the manual too:", ""]
+    lines += ["| Manual page | What it is about |", "| --- | --- |"]
+    for page, (source, summary) in manual["DOCUMENTS"].items():
+        lines.append(f"| `man {page.rpartition('.')[0]}` | [{summary}](../docs/{source}) |")
+    lines += ["", "```{toctree}", ":hidden:", "", *names, "```", ""]
+    return "\n".join(lines)
 
 
 def _command(name: str, page: str) -> str:

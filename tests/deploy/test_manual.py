@@ -25,6 +25,9 @@ def test_everything_has_a_page() -> None:
     topics = ("needs", "runtime", "descriptors", "local", "rules", "testing")
     expected = {"activator.1", "activator.toml.5", *(f"activator-{name}.1" for name in COMMANDS)}
     assert expected | {f"activator-{topic}.7" for topic in topics} == PAGES.keys()
+    listed = (ROOT / "docs/packages.md").read_text()
+    names = [page.rpartition(".")[0] for page in manual.DOCUMENTS]
+    assert [] == [name for name in names if f"`man {name}`" not in listed]
 
 
 def test_needs_and_profiles_are_in_the_manual() -> None:
