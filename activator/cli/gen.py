@@ -162,6 +162,9 @@ def command(
     A file that was edited by hand, or that activator did not write, is not replaced unless
     --force is given; one that is as it should be is not touched.
 
+    Unless the spec or --systemd names another, units are for systemd 252, the oldest supported;
+    with --systemd installed, they are those that `activator install` would write.
+
     \b
     Examples:
       activator gen units/echo.toml -o build/

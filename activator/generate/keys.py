@@ -44,8 +44,8 @@ def facts(name: str) -> dict[str, Any] | None:
 
 def modes(key: Intent) -> str:
     """Return where a key may stand, in words; empty for everywhere."""
-    words = [f"mode {mode}" for mode in key.modes]
-    return " or ".join([*words, "with a handler"] if key.handler else words)
+    words = " or ".join(f"mode {mode}" for mode in key.modes)
+    return f"{words}, or with handler, asgi or wsgi" if key.handler else words
 
 
 def _entries(name: str) -> dict[str, str]:

@@ -76,7 +76,9 @@ def keys() -> Iterator[str]:
         if default is not None:
             shown = f"`{str(default).lower() if isinstance(default, bool) else default}`"
         modes = " or ".join(f"`{mode}`" for mode in row.modes)
-        modes += " or with a handler" if row.handler else ""
+        modes += ", or with `handler`, `asgi` or `wsgi`" if row.handler else ""
+        # What the runtime serves goes without, unless it is given.
+        shown += f" with mode {modes.partition(',')[0]}" if row.handler == "yes" else ""
         meaning = _escaped(row.summary) + (f" Only with mode {modes}." if modes else "")
         yield _row(f"`{key}`", values or TYPES[row.type], shown, meaning)
 
