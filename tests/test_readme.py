@@ -27,6 +27,7 @@ RUN = {
     # Here, and on a booted systemd: tests/deploy/test_readme_boxes.py
     "run": None,
     "install it": None,
+    "new code": None,
     "install": [
         # tests/deploy/test_installers.py
         "pip install .",

@@ -17,8 +17,10 @@ def test_the_first_service_is_installed(box: Box) -> None:
         # Without systemd, and with it.
         assert 2 == done.stdout.count("Hello, world!\n")
         assert "active" == box.show("hello.service", "ActiveState")
-        box.run("systemctl", "restart", "hello")
-        assert "Hello, world!\n" == box.run("curl", "-s", "http://127.0.0.1:8080/").stdout
+        box.run("sed", "-i", "s/world/again/", f"{HOME}/hello.py")
+        (commands,) = (block.text for block in blocks(README, "new code"))
+        box.run("sh", "-ec", f"cd {HOME}\n{commands}")
+        assert "Hello, again!\n" == box.run("curl", "-s", "http://127.0.0.1:8080/").stdout
     finally:
         box.run("activator", "uninstall", "hello", check=False)
         box.run("rm", "-rf", HOME, "/root/paste", "/usr/local/bin/sudo", "/usr/local/lib/hello")

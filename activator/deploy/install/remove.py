@@ -48,7 +48,10 @@ def kept(where: Place, units: list[Unit]) -> list[str]:
         for path in sorted(Path(where.directory, f"{unit.name}.d").glob("*.conf"))
     }
     loaded = {path for unit in units for path in unit.state.dropins if Path(path).exists()}
-    return [f"{path} is kept: it is a drop-in of yours" for path in sorted(there | loaded)]
+    return [
+        f"{path} is kept: it is a drop-in of yours, and applies to the next unit of that name"
+        for path in sorted(there | loaded)
+    ]
 
 
 def missing(where: Place, name: str) -> ActivatorError:
