@@ -17,17 +17,24 @@ SYSTEM = (
     "/usr/local/lib/systemd/system",
     "/usr/lib/systemd/system",
 )
+# Where the manager has a link for each unit that is up, from its name to its InvocationID=, as for
+# journald: unit_export_invocation_id() of systemd.
+UNITS = "/run/systemd/units"
+INVOCATION = "invocation:"
 _KEY = "SyslogIdentifier"
 
 
-def find(cgroup: str = "/proc/self/cgroup", paths: tuple[str, ...] = SYSTEM) -> str:
+def find(
+    cgroup: str = "/proc/self/cgroup", paths: tuple[str, ...] = SYSTEM, units: str = UNITS
+) -> str:
     """Return the identifier; empty if this is no service of systemd's.
 
     Args:
         cgroup: The file that tells the control group: cgroups(7).
         paths: The directories of units, the most important one first.
+        units: The directory in which the manager tells which run of a unit is the current one.
     """
-    unit = _unit(_read(cgroup))
+    unit = _unit(_read(cgroup)) or _invoked(units)
     if not unit:
         return ""
     name = unit.removesuffix(SUFFIX)
@@ -51,6 +58,32 @@ def _unit(text: str) -> str:
         for part in reversed(line.split("/")):
             if part.endswith(SUFFIX):
                 return part
+    return ""
+
+
+def _invoked(units: str) -> str:
+    """Return the unit that this run is of.
+
+    For where nothing else tells: ProtectControlGroups=strict shows each control group as "/".
+    """
+    wanted = os.environ.get("INVOCATION_ID")
+    if not wanted:
+        return ""
+    directories = [units]
+    if own := os.environ.get("XDG_RUNTIME_DIR"):  # where a user's manager has its links
+        directories.append(f"{own}/systemd/units")
+    for directory in directories:
+        try:
+            entries = os.listdir(directory)  # noqa: PTH208 - as below
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.startswith(INVOCATION) and entry.endswith(SUFFIX):
+                try:
+                    if os.readlink(f"{directory}/{entry}") == wanted:  # noqa: PTH115 - the same
+                        return entry.removeprefix(INVOCATION)
+                except OSError:
+                    continue
     return ""
 
 

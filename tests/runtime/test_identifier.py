@@ -57,3 +57,38 @@ def test_identifier(cgroup: str, files: dict[str, str], expected: str, tmp_path:
         (tmp_path / name).write_text(f"[Service]\n{text}")
     paths = (f"{tmp_path}/1", f"{tmp_path}/2")
     assert expected == find(f"{tmp_path}/cgroup", paths)
+
+
+@pytest.mark.parametrize(
+    ("own", "links", "expected"),
+    [
+        ("", {"shop.service": ""}, ""),
+        ("7", {}, ""),
+        ("7", {"shop.service": "8"}, ""),
+        ("7", {"shop.socket": "7"}, ""),
+        ("7", {"web.service": "8", "shop.service": "7"}, "front"),
+        ("7", {"web.service": "7", "shop.service": "8"}, "web"),
+        ("7", {"each@4-a.service": "7"}, "each@4-a"),
+    ],
+)
+def test_hidden_control_group(
+    own: str,
+    links: dict[str, str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the control group is hidden, the manager's links tell whose run this is."""
+    monkeypatch.setenv("INVOCATION_ID", own)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "cgroup").write_text("0::/\n")
+    units = tmp_path / "systemd/units"
+    units.mkdir(parents=True)
+    (units / "log-level-max:shop.service").symlink_to(own or "7")
+    (units / "invocation:no.service").write_text("")
+    for name, of in links.items():
+        (units / f"invocation:{name}").symlink_to(of or "7")
+    (tmp_path / "shop.service").write_text("[Service]\nSyslogIdentifier=front\n")
+    # Those of a user's manager are below XDG_RUNTIME_DIR.
+    for where in (str(units), f"{tmp_path}/nosuch"):
+        assert expected == find(f"{tmp_path}/cgroup", (str(tmp_path),), where)
