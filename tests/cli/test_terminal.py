@@ -16,7 +16,7 @@ from activator.common.printable import printable
 from activator.live.doctor import Finding
 from activator.live.kernel import Held
 from activator.live.status.gather import Accounting, Address, Service, Status
-from activator.live.status.tables import overview
+from activator.live.status.tables import details, overview
 from activator.unitfile.parse import UnitFile
 from tests.support.services import ROOT, clean_environment
 
@@ -246,6 +246,27 @@ def test_the_table_fits(width: int) -> None:
     assert "\x1b[31m" not in text
     everything = overview(rows)
     assert "a-very-long-name-of-a-socket-for-something.socket" in everything
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("active (running)", "says"),
+        ("activating (start)", "says"),
+        ("deactivating (stop-sigterm)", "says"),
+        ("inactive (dead)", "said last"),
+        ("failed (failed)", "said last"),
+        ("activating (auto-restart)", "said last"),
+        ("activating (auto-restart-queued)", "said last"),
+    ],
+)
+def test_words_of_who_has_ended(state: str, expected: str) -> None:
+    """The manager keeps STATUS= of a process that is gone; it is not what the service says now."""
+    status = a_status("web", "/run/web.sock")
+    service = status.services[0]._replace(state=state, status="draining: 0 open")
+    lines = details(status._replace(services=(service,))).splitlines()
+    words = [line.strip() for line in lines if line.endswith("draining: 0 open")]
+    assert [f"{expected + ':':<16}draining: 0 open"] == words
 
 
 def printable_width(line: str) -> int:

@@ -164,7 +164,9 @@ def _service(service: Service) -> Iterable[tuple[str, str]]:
         yield "restarts", str(service.restarts)
     yield "last result", service.result or "-"
     if service.status:
-        yield "says", service.status
+        # The manager keeps what a process said last until the next start.
+        has_ended = service.state.startswith(("inactive", "failed", "activating (auto-restart"))
+        yield ("said last" if has_ended else "says"), service.status
     yield from _traffic("IP in", "IP out", service.ip)
 
 
