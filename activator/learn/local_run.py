@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from activator.common.worker_end import last_word
 from activator.errors import ActivatorError
 from activator.learn import tracer
 from activator.learn.client import Use, wait
@@ -143,7 +144,7 @@ def _stays_up(run: Run) -> None:
     starts = len(run.pids)  # which reads what has happened
     ends = [*_ends(run)][-_STARTS - 1 :]
     if starts > _STARTS < len(ends) and all(ends):
-        said = next(reversed(run.logs), "it said nothing")
+        said = last_word(run.logs) or "it said nothing"
         raise ActivatorError(f"the service ends at each start: {said}")
 
 

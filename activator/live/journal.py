@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from activator.common.worker_end import last_word
 from activator.live.call import call
 
 # Of syslog(3), as the journal keeps them.
@@ -19,6 +20,9 @@ _PROCESS_EXIT = "98e322203f7a4ed290d09fe03c09fe15"
 # How long the message of a failure may take, and how often it is looked for: seconds.
 _LATE_S, _AGAIN_S = 3.0, 0.05
 _SUCCESS, _FAILURE = "7ad2d189f7e94e70a38c781354912448", "d9b373ed55a64feb8242e02dbe79a49c"
+_RELOADING, _RELOADED = "d34d037fff1847e6ae669a370e694725", "7b05ebc668384222baa8881179cfda54"
+# How much later than the end of a reload its words may be read: microseconds.
+_LATE_US = 1_000_000
 
 
 def entries(name: str, since: float, *, user: bool) -> list[dict[str, Any]]:
@@ -202,6 +206,26 @@ def after(found: Iterable[dict[str, Any]], last: str) -> list[dict[str, Any]]:
     return kept
 
 
+def last_reload(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what was logged of a unit's last reload; nothing if no reload is told of.
+
+    The processes that serve meanwhile have their words in the log, too. So where the unit's
+    processes said something with the priority of an error, the rest of their words is left out.
+    """
+    kept: list[dict[str, Any]] = []
+    until = 0
+    for entry in found:
+        at, kind = int(entry["__REALTIME_TIMESTAMP"]), entry.get("MESSAGE_ID")
+        if kind == _RELOADING:
+            kept, until = [entry], 0
+        elif kept and (not until or at <= until):
+            kept.append(entry)
+        if kind == _RELOADED and kept:
+            until = until or at + _LATE_US
+    errors = [entry for entry in kept if _by_manager(entry) or _priority(entry) <= _ERR]
+    return kept if all(map(_by_manager, errors)) else errors
+
+
 def outcomes(found: Iterable[Mapping[str, Any]]) -> list[bool]:
     """Return for each run of a unit that ended whether it was a success."""
     wanted = (entry.get("MESSAGE_ID") for entry in found)
@@ -212,11 +236,11 @@ def telling(name: str, entries: Iterable[Mapping[str, Any]]) -> str:
     """Return the line of a log that tells best why a unit failed; empty if none does.
 
     That is the manager's first error about it, else its last notice with the last word of
-    the unit's own program.
+    the unit's own program: of a worker, and not of its parent, which only reports its end.
     """
     errors, notices, words = [], [], []
     for entry in entries:
-        message, priority = entry.get("MESSAGE"), int(entry.get("PRIORITY", 6))
+        message, priority = entry.get("MESSAGE"), _priority(entry)
         if not isinstance(message, str) or not message.strip():
             continue
         line = message.strip().split("\n")[-1].rstrip(".")
@@ -231,7 +255,11 @@ def telling(name: str, entries: Iterable[Mapping[str, Any]]) -> str:
     if errors:
         # What a helper process could not do is an I/O error to the manager itself.
         return min(errors, key=lambda line: line.endswith(": Input/output error"))
-    last = f"last words: {words[-1]}" if words else ""
+    last = f"last words: {last_word(words)}" if words else ""
     if notices:
         return f"{notices[-1]} ({last})" if last else notices[-1]
     return f"{name}: {last}" if last else ""
+
+
+def _priority(entry: Mapping[str, Any]) -> int:
+    return int(entry.get("PRIORITY", 6))

@@ -130,6 +130,17 @@ def test_a_service_that_does_not_stay(spec: Path) -> None:
     assert (1, "the service ends at each start: no luck\n") == (done.returncode, done.stderr)
 
 
+def test_workers_that_do_not_stay(spec: Path) -> None:
+    """The last words are those of the worker, though its parent reports its end after it."""
+    (spec.parent / "server.py").write_text("raise KeyError('NOSUCH')\n")
+    text = spec.read_text().replace('mode = "shared"', 'handler = "server:handle"\nworkers = 2')
+    lines = [line for line in text.splitlines() if not line.startswith("exec = ")]
+    spec.write_text("\n".join(lines))
+    done = learn(spec, *client(spec))
+    cause = f"{spec.parent}/server.py:1: cannot load server: KeyError: 'NOSUCH'"
+    assert (1, f"the service ends at each start: {cause}\n") == (done.returncode, done.stderr)
+
+
 def test_what_is_missing_is_written(spec: Path) -> None:
     """The spec gets it, keeps its comments and its mode, and then lacks nothing."""
     spec.write_text(f"# a guest book\n{spec.read_text()}")

@@ -238,8 +238,8 @@ STUCK = {
     ),
     "reload": Stuck(
         "reload-failed",
-        service(SERVE, "ExecReload=/bin/false\n"),
-        ("ReloadResult=exit-code", ":3: ExecReload=/bin/false"),
+        service(SERVE, "ExecReload=/bin/sh -c 'echo no luck >&2; exit 1'\n"),
+        ("ReloadResult=exit-code", ":3: ExecReload=/bin/sh", "status=1/FAILURE", "no luck"),
         "goes on with its old settings",
         ("reload", "ill.service"),
     ),
@@ -272,7 +272,7 @@ def test_a_service_that_is_stuck(kind: str, box: Box) -> None:
         if fault.after:
             box.wait_active("ill.service")
             box.systemctl(*fault.after, check=False)
-        finding = found(box, fault.name)
+        finding = found(box, fault.name, words=set(fault.told) & WORDS)
         evidence = "\n".join(finding["evidence"])
         assert all(text in evidence for text in fault.told), evidence
         assert fault.message in finding["message"]

@@ -192,6 +192,14 @@ EXITED = "a.service: Main process exited, code=exited, status=1/FAILURE"
         ([entry("bye.")], "a.service: last words: bye"),
         ([manager_says(EXITED, 5)], EXITED),
         ([entry("Traceback\n  x\nE: y"), manager_says(EXITED, 5)], f"{EXITED} (last words: E: y)"),
+        (
+            [
+                entry("shop.py:1: cannot load shop: KeyError: 'x'"),
+                entry("worker 7 ended with status 1 before it was ready"),
+                manager_says(EXITED, 5),
+            ],
+            f"{EXITED} (last words: shop.py:1: cannot load shop: KeyError: 'x')",
+        ),
         ([manager_says("a.service: Failed with result 'exit-code'.", 4)], ""),
         ([manager_says("a.service: Cannot do x, ignoring: y", 3)], ""),
         ([manager_says("Failed to start a.service", 3)], ""),
@@ -250,6 +258,31 @@ def test_words_that_are_read_before_the_start() -> None:
     run = journal.last_run(log)
     assert ("exited", 1, "x") == (run.how, run.status, run.result)
     assert f"{EXITED} (last words: no luck)" == journal.telling("a.service", run.entries)
+
+
+RELOADING, RELOADED = "d34d037fff1847e6ae669a370e694725", "7b05ebc668384222baa8881179cfda54"
+CONTROL = "a.service: Control process exited, code=exited, status=1/FAILURE"
+
+
+@pytest.mark.parametrize("priority", [3, 6])
+def test_words_of_a_reload(priority: int) -> None:
+    """They are those of the last one, some of which are read later; errors count first."""
+    told = [
+        (1, manager_says("Reloading a.service", 6) | {"MESSAGE_ID": RELOADING}),
+        (1, entry("of another reload", 3)),
+        (2, manager_says("Reload failed for a.service", 3) | {"MESSAGE_ID": RELOADED}),
+        (8, manager_says("Reloading a.service", 6) | {"MESSAGE_ID": RELOADING}),
+        (8, entry("somebody came", 6)),
+        (8, entry("worker 7 ended with status 1 before it was ready", 4)),
+        (9, manager_says(CONTROL, 5)),
+        (9, manager_says("Reload failed for a.service", 3) | {"MESSAGE_ID": RELOADED}),
+        (9.5, entry("no luck", priority)),
+        *([(9.6, entry("somebody left", 6))] if priority == 3 else []),
+        (11, entry("somebody else came", 3)),
+    ]
+    log = [one | {"__REALTIME_TIMESTAMP": str(int(at * 1e6))} for at, one in told]
+    assert f"{CONTROL} (last words: no luck)" == telling("a.service", journal.last_reload(log))
+    assert [] == journal.last_reload(log[-1:])
 
 
 def test_a_failure_that_is_not_logged_yet(monkeypatch: pytest.MonkeyPatch) -> None:

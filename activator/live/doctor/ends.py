@@ -82,6 +82,16 @@ def account(socket: Socket, unit: Unit) -> Account:
     return Account(tuple(dict.fromkeys(filter(None, found))), commands, False, name, what)
 
 
+def last_reload(unit: Unit) -> str:
+    """Return the line that tells best why a unit's last reload failed; empty if none does.
+
+    Raises:
+        ActivatorError: The journal does not answer.
+    """
+    entries = journal.entries(unit.name, max(unit.changed - _LATELY_S, 0.0), user=unit.user)
+    return journal.telling(unit.name, journal.last_reload(entries))
+
+
 def skipped(unit: Unit) -> list[str]:
     """Return which conditions kept a unit from its last start."""
     if unit.up or unit["ConditionTimestampMonotonic"] in ("", "0"):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 from activator.live.doctor.commands import drop_in, edit, reread, systemctl
+from activator.live.doctor.ends import last_reload
 from activator.live.doctor.finding import Finding
 from activator.live.doctor.waiting import waiting
 from activator.live.escapes import words
@@ -112,7 +113,11 @@ def reloading(socket: Socket, _: Situation) -> Iterator[Finding]:
                 "reload-failed",
                 socket.name,
                 f"{unit.name} could not be reloaded, and goes on with its old settings",
-                (f"{unit.name}: ReloadResult={unit['ReloadResult']}", *lines_of(unit, directives)),
+                (
+                    f"{unit.name}: ReloadResult={unit['ReloadResult']}",
+                    *filter(None, (last_reload(unit),)),
+                    *lines_of(unit, directives),
+                ),
                 (
                     f"# mend what ExecReload= calls, or its configuration: {by}",
                     *reread(socket, "reload-or-restart", unit.name),

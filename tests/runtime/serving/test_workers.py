@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from activator.common.worker_end import last_word
 from tests.support.services import (
     PATIENCE,
     SERVE,
@@ -144,6 +145,7 @@ def test_a_handler_that_cannot_be_loaded() -> None:
         assert 1 == service.wait()
         assert "there is no module 'nope_a'" in service.stderr
         assert "before it was ready" in service.stderr
+        assert last_word(service.stderr.splitlines()).startswith("there is no module 'nope_a'")
 
 
 @pytest.mark.parametrize(

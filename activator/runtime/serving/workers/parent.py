@@ -25,6 +25,7 @@ from contextlib import suppress
 from time import monotonic
 
 from activator import fdstore, notify
+from activator.common.worker_end import RELOAD_FAILED, report
 from activator.runtime.serving.handlers import CONNECTED
 from activator.runtime.serving.life import DRAINING, READY, RELOADING, STARTING
 from activator.runtime.serving.options import SHARED
@@ -205,7 +206,7 @@ class _Parent:
         self._limit_at = monotonic() + RETIRING
 
     def _roll_back(self, problem: str) -> None:
-        line(f"reload failed: {problem}; the earlier workers go on")
+        line(f"{RELOAD_FAILED}{problem}; the earlier workers go on")
         leaving, self._coming = self._coming, []
         self._leave(leaving)
         self._end_hand_over(problem)
@@ -299,10 +300,9 @@ class _Parent:
 
     def _ended(self, worker: Worker, status: int, now: float) -> None:
         self._read(worker)
-        pid = worker.pid
+        why = report(worker.pid, how_ended(status))
         self._totals.take(worker)
         pause = worker.ended(now)
-        why = f"worker {pid} ended with {how_ended(status)}"
         if self._stopping:
             self.status = status if status > 0 else self.status
         elif worker in self._leaving:
