@@ -5,6 +5,7 @@ need no server and load nothing from elsewhere. A warning is an error: so are a 
 that lead nowhere.
 """
 
+import json
 import re
 import runpy
 import shutil
@@ -52,8 +53,10 @@ def lay_out(source: Path) -> None:
 
 def _pictures(match: re.Match[str]) -> str:
     """Return what shows one picture in the light theme, and the other one in the dark theme."""
+    # MyST takes options for YAML, where a colon would begin a mapping.
+    alt = json.dumps(match["alt"])
     return "".join(
-        f"```{{image}} {match[theme]}\n:class: only-{theme}\n:alt: {match['alt']}\n```\n"
+        f"```{{image}} {match[theme]}\n:class: only-{theme}\n:alt: {alt}\n```\n"
         for theme in ("light", "dark")
     )
 
