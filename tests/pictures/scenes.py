@@ -95,7 +95,7 @@ class Scene(NamedTuple):
             # A terminal goes on in the next line, and so does the picture.
             starts = range(0, max(len(line), 1), self.columns)
             for part in (line[start : start + self.columns] for start in starts):
-                known = re.sub("|".join(self.varies) or "$^", "N", part)
+                known = re.sub("|".join(self.varies) or "(?!)", "N", part)
                 lines += [known.rstrip()] if re.search(self.only, part) else []
         return lines if self.ordered else sorted(lines)
 
