@@ -40,15 +40,10 @@ def answers() -> dict[str, str]:
     return dict(re.findall(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", done.stdout, re.MULTILINE))
 
 
-# Not yet kept: who lands last takes it out.
-PENDING = {"circles"}
-
-
 @pytest.mark.parametrize("contract", CONTRACTS, ids=lambda contract: contract["id"])
 def test_contracts(contract: dict[str, Any], answers: dict[str, str]) -> None:
     """Each contract is kept; run lint-imports to see what breaks it."""
-    if contract["id"] not in PENDING:
-        assert "KEPT" == answers[contract["name"]]
+    assert "KEPT" == answers[contract["name"]]
 
 
 def test_what_stands_at_the_top_is_public() -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import socket
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from activator.errors import ActivatorError
 from activator.runtime.serving import hint as hints
 from activator.runtime.serving.hint import hint
 from activator.runtime.serving.load import load_one
-from activator.runtime.serving.report import failure
+from activator.runtime.serving.report import failure, hint_at
 
 
 def os_error(number: int, path: str | None = None) -> OSError:
@@ -95,6 +96,15 @@ def test_it_stands_behind_the_traceback(capsys: pytest.CaptureFixture[str]) -> N
     """A record ends with it."""
     failure("it failed", os_error(errno.EROFS, "/var/lib/shop/file"))
     assert capsys.readouterr().err.rstrip("\n").split("\n")[-1].startswith("hint: the unit's")
+
+
+@pytest.mark.usefixtures("confined")
+def test_a_hint_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a descriptor to read the table with, what failed is told all the same."""
+    monkeypatch.setattr(hints, "symptoms", lambda: open("/nosuch"))  # noqa: PTH123, SIM115
+    assert not hint_at(os_error(errno.EROFS, "/var/lib/shop/file"))
+    monkeypatch.setitem(sys.modules, hints.__name__, None)
+    assert not hint_at(os_error(errno.EROFS, "/var/lib/shop/file"))
 
 
 @pytest.mark.usefixtures("confined")

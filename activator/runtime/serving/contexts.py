@@ -9,7 +9,7 @@ import asyncio
 
 from activator.errors import ActivatorError
 from activator.runtime.serving.handlers import CONTEXT
-from activator.runtime.serving.report import failure, line, place, summary
+from activator.runtime.serving.report import failure, hint_at, line, place, summary
 from activator.runtime.serving.route import Route, check
 
 TYPE_CHECKING = False
@@ -125,11 +125,9 @@ class _Stay:
         error = None if self.task.cancelled() else self.task.exception()
         if error is None or isinstance(error, ActivatorError):
             raise error or ActivatorError(f"handler {self.name} gave up before it began")
-        from activator.runtime.serving.hint import hint  # noqa: PLC0415 - rarely needed
-
         raise ActivatorError(
             f"handler {self.name} failed to start: {summary(error)}",
-            hint(error),
+            hint_at(error),
             place=place(error),
         ) from None
 

@@ -98,15 +98,14 @@ def _import(name: str) -> object:
 
 def _broken(name: str, error: BaseException) -> ActivatorError:
     """Say what failed inside a module, and on which line of it."""
-    from activator.runtime.serving.hint import hint  # noqa: PLC0415 - rarely needed
-    from activator.runtime.serving.report import place  # noqa: PLC0415 - the same
+    from activator.runtime.serving.report import hint_at, place  # noqa: PLC0415 - rarely needed
 
     where = place(error)
     if where.startswith(f"{__file__}:"):
         where = ""  # it was not even found
     text = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     what = f"cannot load {name}: {type(error).__name__}: {text}"
-    return ActivatorError(what, hint(error), place=where)
+    return ActivatorError(what, hint_at(error), place=where)
 
 
 def _is_object(value: object) -> bool:

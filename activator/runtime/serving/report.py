@@ -75,6 +75,16 @@ def summary(error: BaseException) -> str:
     return " ".join(traceback.format_exception_only(error)[-1].split())
 
 
+def hint_at(error: BaseException) -> str:
+    """Return which need may be missing; empty where nothing points at the sandbox."""
+    try:
+        from activator.runtime.serving.hint import hint  # noqa: PLC0415 - as above
+
+        return hint(error)
+    except (ImportError, MemoryError, OSError):
+        return ""  # there are no more descriptors, or no memory
+
+
 def place(error: BaseException) -> str:
     """Return FILE:LINE of where an exception was raised; empty if no file is known."""
     if isinstance(error, SyntaxError) and error.filename:
@@ -110,13 +120,11 @@ def _fail(text: str, error: BaseException, skip: int) -> None:
     for _ in range(skip):
         frames = frames.tb_next if frames and frames.tb_next else frames
     try:
-        # They cost more than the rest of the runtime, and are rarely needed.
+        # It costs more than the rest of the runtime, and is rarely needed.
         import traceback  # noqa: PLC0415
 
-        from activator.runtime.serving.hint import hint  # noqa: PLC0415
-
         lines = traceback.format_exception(type(error), error, frames)
-        lines += [f"hint: {more}\n"] if (more := hint(error)) else []
+        lines += [f"hint: {more}\n"] if (more := hint_at(error)) else []
     except (ImportError, OSError):
         lines = _bare(error, frames)  # there are no more descriptors
     record = f"{text}: {summary(error)}\n{''.join(lines)}"
