@@ -106,6 +106,8 @@ def browser(profile: Path) -> Iterator[Browser]:
             *("timeout", "--kill-after=5", str(SECONDS)),
             *(CHROMIUM, *OPTIONS, f"--user-data-dir={profile}"),
         ],
+        # What it leaves in the directory for temporary files goes with the profile.
+        env=os.environ | {"TMPDIR": str(profile)},
         pass_fds=(inside_read, inside_write),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
