@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from activator.cli import complete, options, subjects
+from activator.cli import complete, options
+from activator.cli.located import located
 from activator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def command(
     if systemd:
         version = _version(systemd)
     if root is None:
-        paths = subjects.located(paths, paths=True)
+        paths = located(paths, paths=True)
     where = "" if installed else root.rstrip("/") if root is not None else None
     scope = inputs.Scope(paths, where, not paths, user, version)
     if fix:

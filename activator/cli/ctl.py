@@ -76,13 +76,14 @@ def _meant(names: tuple[str, ...], verb: str, path: str) -> list[str]:
     from functools import cache
 
     from activator.cli import subjects
+    from activator.cli.located import UNITS
     from activator.local.control import ask
 
     @cache
     def known() -> list[str]:
         return [row["unit"] for row in ask(path, "list", [])]
 
-    kinds = subjects.UNITS if verb in ("list", "status", "stop") else (".service",)
+    kinds = UNITS if verb in ("list", "status", "stop") else (".service",)
     return list(subjects.running(names, known, kinds=kinds))
 
 

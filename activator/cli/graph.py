@@ -2,7 +2,8 @@
 
 import click
 
-from activator.cli import complete, subjects
+from activator.cli import complete
+from activator.cli.located import located
 
 
 @click.command(short_help="Draw sockets, what they start, and what that needs.")
@@ -42,7 +43,7 @@ def command(*, paths: tuple[str, ...], installed: bool, user: bool, form: str) -
     else:
         found = [
             world
-            for path in subjects.located(paths, paths=False)
+            for path in located(paths, paths=False)
             for world in (
                 named(path, Scope(root="", user=user)) or worlds(Scope(paths=(path,), user=user))
             )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from activator.cli import complete, lesson_text, options, subjects
+from activator.cli.located import located
 from activator.common.printable import printable
 from activator.errors import UsageError
 
@@ -179,7 +180,7 @@ def _spec(wanted: _Wanted, *, write: bool) -> "Spec | None":
     """
     from activator.generate.specfile import load
 
-    files = subjects.located(wanted.files, paths=False)
+    files = located(wanted.files, paths=False)
     if any(each.endswith(_UNITS) or Path(each).is_dir() for each in files):
         for option, is_given in (
             ("--write", write),
@@ -212,7 +213,7 @@ def _learned(wanted: _Wanted, spec: "Spec | None") -> "tuple[Lesson, Verified | 
     from activator.learn.directories import lent
     from activator.learn.subject import of_spec, of_units
 
-    subject = of_spec(spec) if spec else of_units(subjects.located(wanted.files, paths=False))
+    subject = of_spec(spec) if spec else of_units(located(wanted.files, paths=False))
     with lent(subject.directories):
         learn = partial(local_run.learn, subject)
         if spec and wanted.verify:

@@ -135,14 +135,14 @@ def _sorted(
     """
     from pathlib import Path
 
-    from activator.cli import subjects
+    from activator.cli.located import located
     from activator.errors import UsageError
 
     if not files:
         raise UsageError("there is nothing to run", "name a spec or a unit, or give -l ADDRESS")
     paths: list[str] = []
     specs: list[str] = []
-    for file in subjects.located(files, paths=False):
+    for file in located(files, paths=False):
         inside = [] if any(Path(file).glob("*.socket")) else sorted(Path(file).glob("*.toml"))
         if file.endswith(".toml") and not inside:
             specs.append(file)

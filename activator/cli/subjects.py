@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from activator.cli.located import UNITS, beside, named_alike
 from activator.common.regular_file import contents
 from activator.errors import ActivatorError, UsageError
 
 if TYPE_CHECKING:
     from activator.generate.specfile import Spec
-
-UNITS = (".socket", ".service")
 
 
 def specs(words: Iterable[str]) -> tuple[str, ...]:
@@ -26,19 +25,13 @@ def specs(words: Iterable[str]) -> tuple[str, ...]:
 def _specs(word: str) -> Iterator[str]:
     if Path(word).is_dir():
         found = sorted(str(path) for path in Path(word).glob("*.toml"))
-        if not found and not (spec := _named_alike(word)):
+        if not found and not (spec := named_alike(word)):
             raise UsageError(f"there are no specs in {word}", "name a folder of specs, or a spec")
         yield from found or [spec]
     elif word.endswith(UNITS):
         raise UsageError(f"{word} is a unit", "name the spec that it is made from")
     else:
-        yield _beside(word, (".toml",)) or word
-
-
-def located(words: Sequence[str], *, paths: bool) -> tuple[str, ...]:
-    """Return the files and folders that are meant; units of this machine by name or by path."""
-    found = (_beside(word, (".toml", *UNITS)) or _installed(word, path=paths) for word in words)
-    return tuple(one or word for one, word in zip(found, words, strict=True))
+        yield beside(word, (".toml",)) or word
 
 
 def sockets(words: Iterable[str], *, user: bool) -> tuple[str, ...]:
@@ -111,7 +104,7 @@ def _units(word: str, kinds: tuple[str, ...]) -> list[str] | None:
     """
     if Path(word).is_dir():
         found = [path for path in sorted(Path(word).iterdir()) if path.suffix in (".toml", *UNITS)]
-        if not found and (spec := _named_alike(word)):
+        if not found and (spec := named_alike(word)):
             return _units(spec, kinds)
         if not found:
             hint = "name a folder of specs or units"
@@ -135,7 +128,7 @@ def names(word: str, directory: Path) -> list[str]:
     if Path(word).is_dir():
         found = [_load(path).name for path in sorted(map(str, Path(word).glob("*.toml")))]
         found += sorted(installed(word))
-        if not found and (spec := _named_alike(word)):
+        if not found and (spec := named_alike(word)):
             return names(spec, directory)
         if not found and word in installed(directory):
             return [word]
@@ -167,37 +160,6 @@ def _load(path: str) -> "Spec":
     from activator.generate.specfile import load
 
     return load(path)
-
-
-def _beside(word: str, suffixes: tuple[str, ...]) -> str:
-    """Return the file that a word without a suffix stands for; empty if there is none."""
-    if os.path.lexists(word):
-        return _named_alike(word) or word
-    return next((name for end in suffixes if os.path.isfile(name := f"{word}{end}")), "")  # noqa: PTH113
-
-
-def _named_alike(word: str) -> str:
-    """Return the spec beside a folder of its name, as a package's; empty if units are in that."""
-    spec, folder = Path(f"{word}.toml"), Path(word)
-    if not folder.is_dir() or not spec.is_file():
-        return ""
-    mixed = any(path.suffix in (".toml", *UNITS) for path in folder.iterdir())
-    return "" if mixed else str(spec)
-
-
-def _installed(word: str, *, path: bool) -> str:
-    """Return the path or the full name of a unit of this machine; empty if there is none."""
-    if "/" in word:
-        return ""
-    if word.endswith(UNITS) and not path:
-        return word
-    from activator.unitfile.search import Search, system_path
-
-    search = Search(system_path(""), "")
-    for name in [word] if word.endswith(UNITS) else [f"{word}{end}" for end in UNITS]:
-        if (unit := search.find(name)) is not None:
-            return unit.path if path else name
-    return ""
 
 
 def _directory(*, user: bool) -> Path:

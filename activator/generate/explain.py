@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from activator.errors import ActivatorError
 from activator.generate.specfile.reader import RESERVED, SERVICE_TABLES, SOCKET_TABLES
-from activator.unitfile import address, directives, forms, manual
+from activator.unitfile import directives, forms, kinds, manual
 from activator.unitfile.directives import OLDEST, SECTIONS, Directive
 
 # What one listens on → the words of the catalogue's column "kinds" that concern it.
@@ -130,8 +130,8 @@ def concerns(directive: Directive, listener: str) -> bool:
     if directive.section != "Socket" or directive.man != "systemd.socket(5)":
         return False
     words = set(LISTENERS[listener].split())
-    if directive.name in address.KINDS:
-        return address.KINDS[directive.name] in words
+    if directive.name in kinds.KINDS:
+        return kinds.KINDS[directive.name] in words
     return not directive.kinds or not words.isdisjoint(directive.kinds.split())
 
 

@@ -22,19 +22,8 @@ from activator.unitfile.address_refusal import (
     refuse_misplaced_scope,
     refuse_url,
 )
+from activator.unitfile.kinds import DIRECTIVES, KINDS
 
-# Directive → kind.
-KINDS = {
-    "ListenStream": "stream",
-    "ListenDatagram": "datagram",
-    "ListenSequentialPacket": "seqpacket",
-    "ListenFIFO": "fifo",
-    "ListenSpecial": "special",
-    "ListenNetlink": "netlink",
-    "ListenMessageQueue": "mqueue",
-    "ListenUSBFunction": "usb",
-}
-DIRECTIVES = {kind: directive for directive, kind in KINDS.items()}
 _TYPES = {
     "stream": socket.SOCK_STREAM,
     "datagram": socket.SOCK_DGRAM,

@@ -70,6 +70,30 @@ def test_a_command_loads_no_other() -> None:
     assert "[]" == done.stdout.splitlines()[-1]
 
 
+def loaded(*arguments: str) -> set[str]:
+    """Return the modules that a command leaves loaded, without those that click loads."""
+    code = (
+        "import sys, click; before = {*sys.modules}\n"
+        "from activator.cli import main\n"
+        "main(sys.argv[1:])\n"
+        "print(*sorted({*sys.modules} - before), file=sys.stderr)"
+    )
+    words = [sys.executable, "-c", code, *arguments]
+    return {*subprocess.run(words, capture_output=True, text=True, check=True).stderr.split()}
+
+
+def test_a_right_input_loads_only_what_it_needs(tmp_path: Path) -> None:
+    """One service is checked without sockets' grammar; no line of a right spec is looked for."""
+    unit = tmp_path / "one.service"
+    unit.write_text("[Service]\nExecStart=/bin/true\n")
+    checked = loaded("check", str(unit))
+    assert "activator.check" in checked
+    assert not checked & {"pathlib", "ipaddress", "activator.unitfile.address"}
+    made = loaded("gen", str(ROOT / "units/echo.toml"), "--stdout")
+    assert "activator.generate.specfile.load" in made
+    assert "activator.generate.specfile.lines" not in made
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from activator.cli import subjects
+from activator.cli.located import UNITS, located
 from activator.errors import ActivatorError, UsageError
 from activator.generate import specfile
 from activator.generate.render import render
@@ -87,12 +88,12 @@ def test_a_package_of_the_name(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(folder)
     Path("kvd").mkdir()
     assert ("kvd.toml",) == subjects.specs(["kvd"])
-    assert ("kvd.toml",) == subjects.located(["kvd"], paths=True)
+    assert ("kvd.toml",) == located(["kvd"], paths=True)
     assert ("kvd-a.socket", "kvd-b.socket") == subjects.sockets(["kvd"], user=False)
     live = ["kvd-a.socket", "kvd-b.socket"]
     assert tuple(live) == subjects.running(["kvd"], lambda: live)
     Path("kvd/other.socket").touch()
-    assert ("kvd",) == subjects.located(["kvd"], paths=True)
+    assert ("kvd",) == located(["kvd"], paths=True)
 
 
 @pytest.mark.parametrize("command", [("gen", "-o", "out"), ("debian", "--package", "shop")])
@@ -140,7 +141,7 @@ def test_running_units(folder: Path) -> None:
     """Specs, unit files and folders stand for their units of a run; names stay."""
     live = ["kvd-a.socket", "kvd-b.socket", "kvd.service", "one-a.socket", "one@1-2.service"]
     (folder / "units/one@.service").touch()
-    every = subjects.UNITS
+    every = UNITS
 
     def found(*words: str, kinds: tuple[str, ...] = every) -> list[str]:
         return list(subjects.running(map(str, words), lambda: live, kinds=kinds))

@@ -228,6 +228,7 @@ MISTAKES = [
     ),
     (GOOD + "[sockets.b]\nListenStream = '127.0.0.1:7777'\n", 7, "already listened on by "),
     (GOOD.replace('"127.0.0.1:7777"', '[\n"80",\n"[::]:80"]'), 7, "already listened on by "),
+    (GOOD.replace('"127.0.0.1:7777"', '["80", "[::]:80"]'), 5, "already listened on by "),
     (
         GOOD.replace('"127.0.0.1:7777"', "'/run/e'\nListenDatagram = '/run/e'"),
         6,

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from activator.errors import ActivatorError
 from activator.unitfile.address import (
-    KINDS,
     NETLINK_FAMILIES,
     VSOCK_ANY,
     Address,
     ipv6_available,
     parse,
 )
+from activator.unitfile.kinds import KINDS
 
 ACCEPTED = [
     # directive, text, canonical text, human text

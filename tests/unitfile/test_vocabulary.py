@@ -8,8 +8,8 @@ import pytest
 from activator.generate import specfile
 from activator.generate.render import Renderer
 from activator.unitfile import directives, refusals
-from activator.unitfile.address import KINDS
 from activator.unitfile.directives import Directive
+from activator.unitfile.kinds import KINDS
 from activator.unitfile.parse import UnitFile
 from activator.unitfile.values import judge
 from tests.support import corpus, vocabulary

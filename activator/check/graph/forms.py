@@ -9,7 +9,7 @@ Source: Mermaid's "Entity codes to escape characters".
 from collections.abc import Iterator
 
 from activator.check.graph.edges import FORWARDS, SERVED, Graph, Node
-from activator.unitfile.address import KINDS
+from activator.unitfile.kinds import KINDS
 
 # Kind → shape in Mermaid: what stands left and right of the label.
 _MERMAID = {

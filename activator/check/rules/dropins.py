@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from activator.check.units import Problem, Unit, World
-from activator.unitfile.address import KINDS
 from activator.unitfile.effective import TIMES
+from activator.unitfile.kinds import KINDS
 
 if TYPE_CHECKING:
     from activator.unitfile.parse import Entry

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from activator.check.catalogue import lookup
 from activator.check.listeners import listeners, words
 from activator.check.units import Problem, Unit, World
-from activator.unitfile.address import KINDS
 from activator.unitfile.directives import Directive
+from activator.unitfile.kinds import KINDS
 from activator.unitfile.parse import Entry
 
 # Directive → the switch without which it does nothing.

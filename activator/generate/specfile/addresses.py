@@ -2,8 +2,8 @@
 
 from activator.errors import ActivatorError
 from activator.generate.specfile.directives import Report
-from activator.generate.specfile.spec import Socket, Spec
-from activator.unitfile import address
+from activator.generate.specfile.spec import Path, Socket, Spec
+from activator.unitfile import address, kinds
 from activator.unitfile.values.numbers import BOOLEANS
 
 
@@ -16,25 +16,25 @@ def check(spec: Spec, report: Report) -> None:
     """
     if sum(map(len, (socket.settings for socket in spec.sockets))) < 2:  # noqa: PLR2004 - one line
         return
-    seen: dict[tuple[object, ...], tuple[str, bool]] = {}
+    seen: dict[tuple[object, ...], tuple[Path, bool]] = {}
     for socket in spec.sockets:
         shares = _shares_ports(socket)
         for setting in socket.settings:
             key = _key(setting.name, setting.value)
             if key is None:
                 continue
-            place = spec.place(setting.path)
-            before, shared = seen.setdefault(key, (place, False))
+            before, shared = seen.setdefault(key, (setting.path, False))
             # SO_REUSEPORT is for the addresses of IP, and both must ask for it: socket(7).
-            if before != place and not (shares and shared and key[0] == "ip"):
-                what = f"{setting.name}={setting.value} is already listened on by {before}"
+            if before != setting.path and not (shares and shared and key[0] == "ip"):
+                place = spec.place(before)
+                what = f"{setting.name}={setting.value} is already listened on by {place}"
                 report(ActivatorError(what, "remove one of the two"), setting.path)
             seen[key] = (before, shares)
 
 
 def _key(directive: str, value: str) -> tuple[object, ...] | None:
     """Return what an address has in common with all others that it cannot stand beside."""
-    if directive not in address.KINDS or not value:
+    if directive not in kinds.KINDS or not value:
         return None
     if "%" in value:
         # Whatever the specifiers stand for, they do so twice; no path is two nodes.

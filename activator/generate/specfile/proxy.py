@@ -15,7 +15,8 @@ from activator.generate.specfile import intents
 from activator.generate.specfile.directives import Report
 from activator.generate.specfile.spec import Mode, Proxy, Setting, Socket
 from activator.unitfile import quoting
-from activator.unitfile.address import KINDS, MAX_PATH_BYTES
+from activator.unitfile.address import MAX_PATH_BYTES
+from activator.unitfile.kinds import KINDS
 from activator.unitfile.values.numbers import BOOLEANS
 from activator.unitfile.values.times import to_microseconds
 

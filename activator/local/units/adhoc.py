@@ -9,7 +9,8 @@ from pathlib import Path
 
 from activator.errors import ActivatorError, UsageError
 from activator.unitfile import quoting
-from activator.unitfile.address import DIRECTIVES, parse
+from activator.unitfile.address import parse
+from activator.unitfile.kinds import DIRECTIVES
 from activator.unitfile.unquoting import PREFIXES
 
 # What the units are called in messages.

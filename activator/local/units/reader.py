@@ -8,8 +8,8 @@ from activator.errors import ActivatorError, combine
 from activator.local.units.honoured import honours
 from activator.local.units.paths import RuntimeDir
 from activator.unitfile import directives, read
-from activator.unitfile.address import KINDS
 from activator.unitfile.effective import Settings
+from activator.unitfile.kinds import KINDS
 from activator.unitfile.parse import Entry, UnitFile
 from activator.unitfile.refusals import Refusal
 from activator.unitfile.search import is_template

@@ -14,8 +14,9 @@ from activator.local.units.reader import Reader
 from activator.local.units.relations import read_relations
 from activator.local.units.service_model import DEFAULT_TIMEOUT
 from activator.unitfile import read, refusals
-from activator.unitfile.address import KINDS, parse
+from activator.unitfile.address import parse
 from activator.unitfile.directives import NEWEST
+from activator.unitfile.kinds import KINDS
 
 _COMMANDS = ("ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost")
 # systemd's own: as long as listen(2) can be told.
