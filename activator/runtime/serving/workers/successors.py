@@ -3,8 +3,9 @@
 The earlier one serves until the new one is ready, so there is always one that accepts.
 """
 
+from activator.runtime.serving.life import NEVER
 from activator.runtime.serving.report import line
-from activator.runtime.serving.workers.worker import BACK_OFF_MAX, NEVER
+from activator.runtime.serving.workers.worker import BACK_OFF_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,7 @@
 from time import monotonic
 
 from activator import notify
-from activator.runtime.serving.life import describe
-from activator.runtime.serving.workers.worker import NEVER
+from activator.runtime.serving.life import NEVER, describe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from time import monotonic
 
 from activator import notify
 from activator.common.descriptors import place
-from activator.runtime.serving.life import COUNTS, IDLE, SPENT
+from activator.runtime.serving.life import COUNTS, IDLE, NEVER, SPENT
 from activator.runtime.serving.report import Rarely, line
 from activator.runtime.serving.stop import SIGNALS
 from activator.runtime.serving.workers.channels import VARIABLE as CHANNELS
@@ -56,7 +56,6 @@ BACK_OFF = 0.1
 BACK_OFF_MAX = 5.0
 # A worker that ran for so long has lasted, in seconds.
 LASTED = 10.0
-NEVER = float("inf")
 NO_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
 
 _scarcity = Rarely()
