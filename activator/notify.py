@@ -15,6 +15,8 @@ from time import CLOCK_MONOTONIC, clock_gettime_ns, monotonic
 
 from systemd import daemon
 
+from activator.common.integers import ENDLESS, decimal
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +59,14 @@ def watchdog() -> bool:
     When it was not sent, it may soon be tried again.
     """
     return send("WATCHDOG=1")
+
+
+def ping_interval() -> float:
+    """Return the seconds between pings of the watchdog, 0 for none (sd_watchdog_enabled(3))."""
+    microseconds = decimal(os.environ.get("WATCHDOG_USEC", "")) or 0
+    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    return microseconds / 1e6 / 2 if microseconds < ENDLESS else 0.0
 
 
 def extend_timeout(seconds: float) -> bool:

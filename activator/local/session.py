@@ -1,44 +1,28 @@
-"""A run as a whole: its signals, its control socket, its reloads, and when and how it ends.
-
-===================  ======================================================================
-SIGTERM, SIGINT,     all services end; once more: what is left is killed
-SIGQUIT
-SIGHUP               the units are read again; services that can reload do so. If the terminal
-                     has gone, the same as SIGTERM
-SIGUSR1, SIGUSR2,    go on to the main processes of the services, but not to those of single
-SIGWINCH             connections
-===================  ======================================================================
-
-As a Type=notify service it tells its own manager when all sockets are open, what it is about, and
-that it is alive (sd_notify(3), sd_watchdog_enabled(3)). As process 1 of a container, whatever loses
-its parent is waited for when it ends.
-"""
+"""A run as a whole: its control socket, its reloads, and when and how it ends."""
 
 import asyncio
 import os
-import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from activator import notify
-from activator.common.integers import decimal
 from activator.errors import ActivatorError
+from activator.local import own_manager
 from activator.local.answers import Answers
 from activator.local.control import Control
 from activator.local.events import Event
+from activator.local.idle import IdleExit
 from activator.local.limits import EXHAUSTED, exhausted
 from activator.local.reload import LiveSupervisor
 from activator.local.services.output import Intake
 from activator.local.services.results import SUCCESS
+from activator.local.services.service import Service
 from activator.local.services.states import GONE
+from activator.local.signals import Signals
 from activator.local.starts import Starts
 from activator.local.units.models import Plan
 from activator.local.watch import Watch
 
-_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-_FORWARDED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH)
-_SHOWN = 3  # addresses in STATUS=
 _SIGNALLED = 128  # what a shell adds to the number of the signal that ended a process
 
 
@@ -97,12 +81,17 @@ class Session:
         self._statuses: dict[str, int] = {}
         self._starts = Starts(self._supervisor)
         self._held: set[str] = set()
-        self._idle: asyncio.TimerHandle | None = None
+        self._idle = IdleExit(options.exit_idle, lambda: self._supervisor.idle, self._on_idle)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._opened = asyncio.Event()
         self._stopping = self._broken = False
         self._deadline = 0.0
-        self._terminal = _has_terminal()
+        self._signals = Signals(
+            self.stop,
+            lambda: self._spawn(self._reload_all()),
+            self._supervisor.family.reap,
+            self._services,
+        )
 
     async def run(self) -> int:
         """Open all, serve until the end, and return the exit status.
@@ -110,11 +99,9 @@ class Session:
         Raises:
             ActivatorError: Something cannot be opened; nothing is left behind.
         """
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._on_error)
+        asyncio.get_running_loop().set_exception_handler(self._on_error)
         # Caught before the first file is made, so that it is removed again.
-        for number, act in self._signals().items():
-            loop.add_signal_handler(number, act)
+        self._signals.catch()
         control = self._control()
         try:
             if control is not None:
@@ -122,14 +109,13 @@ class Session:
             await self._supervisor.open()
             self._opened.set()
             self._show(Event("open"))
-            self._tell_ready()
-            if span := _watchdog_span():
-                self._spawn(_feed(span))
+            own_manager.ready(self._supervisor.addresses)
+            self._spawn(own_manager.feed())
             if self._options.now:
                 self._start_all()
             if self._watch is not None:
                 self._spawn(self._watch.run(self._on_change))
-            self._look()
+            self._idle.look()
             asked = await self._supervisor.run()
         finally:
             self._supervisor.end()
@@ -137,8 +123,7 @@ class Session:
                 task.cancel()
             if control is not None:
                 control.close()
-            for number in self._signals():
-                loop.remove_signal_handler(number)
+            self._signals.release()
         return self._status(asked=asked)
 
     def stop(self) -> None:
@@ -149,7 +134,7 @@ class Session:
             self._deadline = loop.time() + self._options.grace
             loop.call_at(self._deadline, self._supervisor.stop)
         if not self._stopping:
-            notify.stopping("stopping")
+            own_manager.stopping()
         self._stopping = True
 
     def end(self) -> None:
@@ -168,36 +153,6 @@ class Session:
         if not self._options.grace:
             return 0.0
         return max(1.0, self._deadline - asyncio.get_running_loop().time())
-
-    # --- signals -----------------------------------------------------------------------
-
-    def _signals(self) -> dict[int, Callable[[], object]]:
-        """Return what each signal does."""
-        acts: dict[int, Callable[[], object]] = dict.fromkeys(_STOP, self.stop)
-        acts[signal.SIGHUP] = self._on_hangup
-        for number in _FORWARDED:
-            acts[number] = lambda number=number: self._forward(number)  # type: ignore[misc]
-        if os.getpid() == 1:
-            acts[signal.SIGCHLD] = self._reap
-        return acts
-
-    def _on_hangup(self) -> None:
-        """Read the units again, or end if it was the terminal that hung up."""
-        if self._terminal and not _has_terminal():
-            self.stop()
-        else:
-            self._spawn(self._reload_all())
-
-    def _forward(self, number: int) -> None:
-        """Send a signal to all services' main processes."""
-        for name in self._plan.services:
-            service = self._supervisor.services.get(name)
-            if service is not None and service.processes.main is not None:
-                service.processes.main.signal(number)
-
-    def _reap(self) -> None:
-        """Wait for whatever has ended and was left to us."""
-        self._supervisor.family.reap()
 
     # --- reloading ---------------------------------------------------------------------
 
@@ -224,11 +179,11 @@ class Session:
 
     async def _reload_all(self) -> None:
         """Read the units again and let services reload; tell what comes of it."""
-        notify.reloading()
+        own_manager.reloading()
         if await self._read_again():
             for service in self._supervisor.services.values():
                 service.reload()
-        self._tell_ready()
+        own_manager.ready(self._supervisor.addresses)
 
     async def _read_again(self) -> bool:
         """Read the units again; tell what comes of it, and return whether that went well."""
@@ -248,20 +203,15 @@ class Session:
             each.forgive()  # what has failed so far was other code
         await self._read_again()
         self._supervisor.let_go()
-        running = []
-        for name in self._plan.services:
-            service = self._supervisor.services.get(name)
-            if service is not None and service.state not in GONE:
-                running.append(name)
+        running = [each.unit.name for each in self._services() if each.state not in GONE]
         self._supervisor.restart_units(*running)
 
     # --- beginning and end -------------------------------------------------------------
 
-    def _tell_ready(self) -> None:
-        """Tell our own manager, if there is one, that all sockets are open."""
-        addresses = [each.human() for each in self._supervisor.addresses]
-        more = f" and {len(addresses) - _SHOWN} more" if len(addresses) > _SHOWN else ""
-        notify.ready(f"listening on {', '.join(addresses[:_SHOWN])}{more}")
+    def _services(self) -> Iterator[Service]:
+        """Yield the services of the plan that are loaded, without instances of templates."""
+        loaded = self._supervisor.services
+        return (loaded[name] for name in self._plan.services if name in loaded)
 
     def _start_all(self) -> None:
         """Start all services that sockets would start."""
@@ -282,8 +232,8 @@ class Session:
                 asyncio.get_running_loop().call_soon(self._end_failed, event)
             elif self._watch is not None and self._starts.broken(event):
                 self._hold_broken(event.unit)
-        if self._options.exit_idle and event.kind in ("started", "ended", "traffic"):
-            asyncio.get_running_loop().call_soon(self._look)
+        if event.kind in ("started", "ended", "traffic"):
+            self._idle.look_soon()
 
     def _note_end(self, event: Event) -> None:
         """Remember how a service has ended; end with it if that is asked for."""
@@ -322,26 +272,10 @@ class Session:
                 return first
         return 0 if asked else 1
 
-    def _look(self) -> None:
-        """Begin, go on or cease to count the time without any process."""
-        limit = self._options.exit_idle
-        if not limit:
-            return
-        if not self._supervisor.idle:
-            if self._idle is not None:
-                self._idle.cancel()
-                self._idle = None
-        elif self._idle is None:
-            self._idle = asyncio.get_running_loop().call_later(limit, self._on_idle)
-
     def _on_idle(self) -> None:
-        """End, unless something runs after all."""
-        self._idle = None
-        if self._supervisor.idle:
-            self._show(Event("idle", text=f"nothing has run for {self._options.exit_idle:g}s"))
-            self.stop()
-        else:
-            self._look()
+        """End, since nothing runs any more."""
+        self._show(Event("idle", text=f"nothing has run for {self._options.exit_idle:g}s"))
+        self.stop()
 
     def _on_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Say in a line what can happen at any moment; anything else is a bug, and shown as one."""
@@ -374,27 +308,3 @@ class Session:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._show(Event("failed", text=str(error)))
-
-
-def _has_terminal() -> bool:
-    """Tell whether we have a controlling terminal that is still there."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True
-
-
-def _watchdog_span() -> float:
-    """Return the seconds within which our own manager wants to hear of us, 0 for none."""
-    pid = os.environ.get("WATCHDOG_PID", "")
-    if pid and decimal(pid) != os.getpid():
-        return 0.0
-    return (decimal(os.environ.get("WATCHDOG_USEC", "")) or 0) / 1e6
-
-
-async def _feed(span: float) -> None:
-    """Tell our own manager twice within a time that the loop turns."""
-    while True:
-        notify.watchdog()
-        await asyncio.sleep(span / 2)

@@ -21,7 +21,6 @@ from _thread import allocate_lock
 from time import monotonic
 
 from activator import notify
-from activator.common.integers import ENDLESS, decimal
 from activator.runtime.serving.draining import draining
 
 TYPE_CHECKING = False
@@ -92,7 +91,7 @@ class Life:
         self._shown = ""
         self._status_at = NEVER
         self._shown_at = -NEVER
-        self._ping_interval = ping_interval()
+        self._ping_interval = notify.ping_interval()
         self._ping_at = monotonic() if self._ping_interval else NEVER
         self._extend_at = NEVER
         self._deadline = NEVER
@@ -242,11 +241,3 @@ def _is_relieved(lifeline: int) -> bool:
         return bool(os.read(lifeline, 1))  # at its end the parent has gone
     except BlockingIOError:
         return False
-
-
-def ping_interval() -> float:
-    """Return how often to ping the watchdog, in seconds; 0 if nobody watches (sd_watchdog(3))."""
-    microseconds = decimal(os.environ.get("WATCHDOG_USEC", "")) or 0
-    if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
-        return 0.0
-    return microseconds / 1e6 / 2 if microseconds < ENDLESS else 0.0

@@ -3,7 +3,7 @@
 from time import monotonic
 
 from activator import notify
-from activator.runtime.serving.life import NEVER, ping_interval
+from activator.runtime.serving.life import NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class Watchdog:
     """Pings the manager's watchdog while all workers ping ours."""
 
     def __init__(self) -> None:
-        self._interval = ping_interval()
+        self._interval = notify.ping_interval()
         self._at = monotonic() if self._interval else NEVER
 
     def tick(self, workers: "Sequence[Worker]", now: float) -> float:
