@@ -68,9 +68,8 @@ def _before(name: str, socket: Unit, world: World) -> Iterator[Step]:
     unit = world.find(name) if name.endswith((".service", ".socket", ".target")) else None
     own = unit is not None and not unit.masked
     if unit is not None and own:
-        for entry in unit.lines("Unit", "After"):
-            for word in entry.value.split():
-                yield Step(expand(word, unit), unit, entry)
+        for word, entry in unit.words("Unit", "After"):
+            yield Step(expand(word, unit), unit, entry)
         if unit.name == service_name(socket):
             yield Step(socket.name)
         if unit.settings.on("DefaultDependencies", default=True):
@@ -86,10 +85,8 @@ def _by_default(unit: Unit) -> Iterator[Step]:
     if unit.type == "service":
         yield Step("basic.target")
     elif unit.type == "target" and unit.name not in (*_TARGETS, _SOCKETS):
-        for name in _PULLS:
-            for entry in unit.lines("Unit", name):
-                for word in entry.value.split():
-                    yield Step(expand(word, unit), unit, entry)
+        for word, entry in unit.words("Unit", *_PULLS):
+            yield Step(expand(word, unit), unit, entry)
 
 
 def _index(world: World) -> dict[str, list[Step]]:
@@ -98,25 +95,18 @@ def _index(world: World) -> dict[str, list[Step]]:
     if found is None:
         found = world.notes["before"] = {}
         for unit in world.known():
-            for entry in unit.lines("Unit", "Before") if is_started(unit, world) else ():
-                for word in entry.value.split():
-                    found.setdefault(expand(word, unit), []).append(Step(unit.name, unit, entry))
+            for word, entry in unit.words("Unit", "Before") if is_started(unit, world) else ():
+                found.setdefault(expand(word, unit), []).append(Step(unit.name, unit, entry))
     return found
 
 
 def is_started(unit: Unit, world: World) -> bool:
     """Return whether something that is known starts a unit at boot, or could be enabled to."""
-    if world.enabled(unit):
-        return True
-    if any(unit.lines("Install", name) for name in ("WantedBy", "RequiredBy", "UpheldBy")):
+    if world.enabled(unit) or unit.is_installable:
         return True
     pulled: set[str] | None = world.notes.get("pulled")
     if pulled is None:
         pulled = world.notes["pulled"] = {
-            word
-            for other in world.known()
-            for name in _PULLS
-            for entry in other.lines("Unit", name)
-            for word in entry.value.split()
+            word for other in world.known() for word, _ in other.words("Unit", *_PULLS)
         }
     return not pulled.isdisjoint((unit.name, *unit.aliases))

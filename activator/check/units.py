@@ -19,6 +19,8 @@ WARNING = "warning"
 INFO = "info"
 # From the gravest on.
 SEVERITIES = (ERROR, WARNING, INFO)
+# What [Install] has a unit started by.
+INSTALLS = ("WantedBy", "RequiredBy", "UpheldBy")
 
 
 class Fix(NamedTuple):
@@ -187,6 +189,11 @@ class Unit:
         """Tell whether this is a template."""
         return self.stem.endswith("@")
 
+    @property
+    def is_installable(self) -> bool:
+        """Tell whether it can be enabled."""
+        return any(self.words("Install", *INSTALLS))
+
     @cached_property
     def entries(self) -> list[Entry]:
         """Return the lines of all files that stand in a section of this type of unit."""
@@ -206,6 +213,13 @@ class Unit:
     def lines(self, section: str, name: str) -> list[Entry]:
         """Return the lines of a directive that count."""
         return [entry for entry in self.settings.all(name) if entry.section == section]
+
+    def words(self, section: str, *names: str) -> Iterator[tuple[str, Entry]]:
+        """Yield the words of directives that are lists, each with its line, in order."""
+        for name in names:
+            for entry in self.lines(section, name):
+                for word in entry.value.split():
+                    yield word, entry
 
     def __repr__(self) -> str:
         return f"Unit({self.name!r})"
@@ -323,11 +337,7 @@ class World:
     def _sockets_of(self, service: Unit) -> Iterator[Unit]:
         """Yield the sockets that start a service, by its name, its Sockets= or their Service=."""
         names = [f"{service.stem.removesuffix('@')}.socket"]
-        names += [
-            expand(word, service)
-            for entry in service.lines("Service", "Sockets")
-            for word in entry.value.split()
-        ]
+        names += [expand(word, service) for word, _ in service.words("Service", "Sockets")]
         for socket in (*map(self.find, names), *self._starters.get(service.name, ())):
             if socket is not None and socket.type == "socket" and not socket.masked:
                 yield socket

@@ -139,8 +139,7 @@ class Files(World):
         for name in self.search.names:
             unit = self.find(name)
             if unit is not None:
-                for entry in unit.lines("Install", "Alias"):
-                    found.update(dict.fromkeys(entry.value.split(), unit))
+                found.update((word, unit) for word, _ in unit.words("Install", "Alias"))
         return found
 
     def socket_names(self) -> list[str]:
@@ -218,12 +217,10 @@ class Texts(World):
 
     def alias_of(self, name: str) -> Unit | None:
         """Return the unit that takes a name when it is enabled, by Alias= in [Install]."""
-        return next((unit for unit in self.checked if name in _aliases(unit)), None)
-
-
-def _aliases(unit: Unit) -> list[str]:
-    """Return the aliases of a unit's [Install]."""
-    return [word for entry in unit.lines("Install", "Alias") for word in entry.value.split()]
+        for unit in self.checked:
+            if name in (word for word, _ in unit.words("Install", "Alias")):
+                return unit
+        return None
 
 
 def version_in(root: str = "") -> int:

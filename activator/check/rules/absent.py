@@ -103,28 +103,24 @@ def missing_unit(unit: Unit, world: World) -> Iterator[Problem]:
         [Service]
         ExecStart=/usr/bin/echo-server
     """
-    for name in _REQUIRES:
-        for entry in unit.lines("Unit", name):
-            for word in entry.value.split():
-                wanted = _instance(word, unit)
-                if not wanted or wanted.endswith(_IMPLICIT) or world.find(wanted) is not None:
-                    continue
-                if world.alias_of(wanted):
-                    continue
-                if not world.complete and wanted.endswith(".target"):
-                    continue
-                message = f"{name}= needs {wanted}, which is missing"
-                hint = "install it, or write Wants="
-                severity = "" if world.complete else INFO
-                if not world.complete:
-                    message = f"{name}= needs {wanted}, which is not here"
-                    hint = "--root DIR tells whether it is installed"
-                    stem, _, kind = wanted.rpartition(".")
-                    template = f"{stem}@.{kind}"
-                    if "@" not in stem and world.find(template) is not None:
-                        hint = f"there is {template}: name an instance, such as {stem}@%i.{kind}"
-                        severity = WARNING
-                yield Problem(message, hint, entry, focus=word, severity=severity)
+    for word, entry in unit.words("Unit", *_REQUIRES):
+        wanted = _instance(word, unit)
+        if not wanted or wanted.endswith(_IMPLICIT) or world.find(wanted) is not None:
+            continue
+        if world.alias_of(wanted):
+            continue
+        if world.complete:
+            message = f"{entry.name}= needs {wanted}, which is missing"
+            yield Problem(message, "install it, or write Wants=", entry, focus=word)
+        elif not wanted.endswith(".target"):
+            message = f"{entry.name}= needs {wanted}, which is not here"
+            hint, severity = "--root DIR tells whether it is installed", INFO
+            stem, _, kind = wanted.rpartition(".")
+            template = f"{stem}@.{kind}"
+            if "@" not in stem and world.find(template) is not None:
+                hint = f"there is {template}: name an instance, such as {stem}@%i.{kind}"
+                severity = WARNING
+            yield Problem(message, hint, entry, focus=word, severity=severity)
 
 
 def missing_program(unit: Unit, world: World) -> Iterator[Problem]:

@@ -52,7 +52,7 @@ def absent_at_boot(unit: Unit, world: World) -> Iterator[Problem]:
 def _waits_for_network(unit: Unit) -> bool:
     """Return whether a socket waits until the network has its addresses."""
     named = {
-        name: {word for entry in unit.lines("Unit", name) for word in entry.value.split()}
+        name: {word for word, _ in unit.words("Unit", name)}
         for name in ("After", "Wants", "Requires", "BindsTo")
     }
     pulled = named["Wants"] | named["Requires"] | named["BindsTo"]

@@ -57,7 +57,7 @@ def service_enabled(pair: Pair, world: World) -> Iterator[Problem]:
             hint = f"systemctl disable {service.name} && systemctl enable {socket.name}"
             place = (service.path, 1) if not installs else None
             yield Problem(message, hint, installs[0] if installs else None, place=place)
-    elif installs and not _installable(socket):
+    elif installs and not socket.is_installable:
         message = f"{service.name} can be enabled, and {socket.name} cannot"
         hint = f"move [Install] to {socket.name}, with WantedBy=sockets.target"
         yield Problem(message, hint, installs[0])
@@ -85,7 +85,7 @@ def never_enabled(unit: Unit, world: World) -> Iterator[Problem]:
         [Service]
         ExecStart=/usr/bin/echo-server
     """
-    if unit.type != "socket" or unit.is_dropin_only or _installable(unit):
+    if unit.type != "socket" or unit.is_dropin_only or unit.is_installable:
         return
     if not _pulled(unit, world):
         message = "nothing starts the socket at boot, and it cannot be enabled"
@@ -120,12 +120,12 @@ def unusual_target(unit: Unit, _: World) -> Iterator[Problem]:
         [Service]
         ExecStart=/usr/bin/echo-server
     """
-    lines = unit.lines("Install", "WantedBy") if unit.type == "socket" else []
-    targets = [word for entry in lines for word in entry.value.split()]
-    late = [word for word in targets if word in ("multi-user.target", "graphical.target")]
-    if late and "sockets.target" not in targets:
-        message = f"{late[0]} starts the socket later than its clients may want it"
-        yield Problem(message, "write WantedBy=sockets.target", lines[0], focus=late[0])
+    targets = list(unit.words("Install", "WantedBy")) if unit.type == "socket" else []
+    late = [each for each in targets if each[0] in ("multi-user.target", "graphical.target")]
+    if late and "sockets.target" not in dict(targets):
+        word, entry = late[0]
+        message = f"{word} starts the socket later than its clients may want it"
+        yield Problem(message, "write WantedBy=sockets.target", entry, focus=word)
 
 
 def masked_service(unit: Unit, world: World) -> Iterator[Problem]:
@@ -181,12 +181,11 @@ def unknown_socket(unit: Unit, world: World) -> Iterator[Problem]:
     """
     if unit.type != "service":
         return
-    for entry in unit.lines("Service", "Sockets"):
-        for word in entry.value.split():
-            name = expand(word, unit)
-            if name and world.find(name) is None and not world.alias_of(name):
-                message = f"there is no {name}, so the service starts without it"
-                yield Problem(message, "write that unit, or mend the name", entry, focus=word)
+    for word, entry in unit.words("Service", "Sockets"):
+        name = expand(word, unit)
+        if name and world.find(name) is None and not world.alias_of(name):
+            message = f"there is no {name}, so the service starts without it"
+            yield Problem(message, "write that unit, or mend the name", entry, focus=word)
 
 
 def expects_sockets(unit: Unit, world: World) -> Iterator[Problem]:
@@ -268,16 +267,15 @@ def stopped_but_comes_back(world: World) -> Iterator[Problem]:
     if not world.pairs:
         return
     for unit in world.checked:
-        lines = [] if unit.masked else unit.lines("Unit", "Conflicts")
-        named = {word for entry in lines for word in entry.value.split()}
-        for entry in lines:
-            for word in entry.value.split():
-                for pair in world.triggers.get(word, ()):
-                    if pair.socket is unit or pair.socket.name in named or unit.type == "target":
-                        continue
-                    message = f"stopping {word} leaves {pair.socket.name}, which starts it again"
-                    hint = f"write Conflicts={word} {pair.socket.name}"
-                    yield Problem(message, hint, entry, focus=word)
+        stopped = [] if unit.masked else list(unit.words("Unit", "Conflicts"))
+        for word, entry in stopped:
+            for pair in world.triggers.get(word, ()):
+                socket = pair.socket
+                if socket is unit or socket.name in dict(stopped) or unit.type == "target":
+                    continue
+                message = f"stopping {word} leaves {socket.name}, which starts it again"
+                hint = f"write Conflicts={word} {socket.name}"
+                yield Problem(message, hint, entry, focus=word)
 
 
 def broken_link(world: World) -> Iterator[Problem]:
@@ -297,11 +295,6 @@ def broken_link(world: World) -> Iterator[Problem]:
     for path, name in world.loose_links():
         message = f"the link wants {name}, which does not exist"
         yield Problem(message, "remove the link, or install the unit", place=(path, 1))
-
-
-def _installable(unit: Unit) -> bool:
-    """Return whether a unit can be enabled."""
-    return any(unit.lines("Install", name) for name in ("WantedBy", "RequiredBy", "UpheldBy"))
 
 
 def _pulled(socket: Unit, world: World) -> bool:

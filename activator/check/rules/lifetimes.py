@@ -253,8 +253,6 @@ def _needs_descriptors(service: Unit) -> bool:
 def _wants(service: Unit, socket: Unit) -> bool:
     """Return whether a service starts a socket before itself."""
     names = {socket.name, *socket.aliases}
-    return any(
-        names & {expand(word, service) for word in entry.value.split()}
-        for name in ("Requires", "BindsTo", "Wants", "Requisite", "Sockets", "Upholds")
-        for entry in service.settings.all(name)
-    )
+    wanted = service.words("Unit", "Requires", "BindsTo", "Wants", "Requisite", "Upholds")
+    listed = service.words("Service", "Sockets")
+    return any(expand(word, service) in names for word, _ in (*wanted, *listed))

@@ -303,7 +303,7 @@ def _listed(world: World) -> dict[str, list[tuple[Unit, Entry]]]:
     if found is None:
         found = world.notes["listed"] = {}
         for unit in world.checked:
-            for entry in unit.lines("Service", "Sockets") if unit.type == "service" else ():
-                for name in dict.fromkeys(expand(word, unit) for word in entry.value.split()):
-                    found.setdefault(name, []).append((unit, entry))
+            listed = unit.words("Service", "Sockets") if unit.type == "service" else ()
+            for name, entry in dict.fromkeys((expand(word, unit), entry) for word, entry in listed):
+                found.setdefault(name, []).append((unit, entry))
     return found

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 from activator.check.catalogue import targets
-from activator.check.units import INFO, Problem, Unit, World
+from activator.check.units import INFO, INSTALLS, Problem, Unit, World
 from activator.common.suggest import nearest
 
-_INSTALLS = ("WantedBy", "RequiredBy", "UpheldBy")
 _ORDERS = ("After", "Before", "Wants")
 # As like a name must be to one that exists: socket and sockets are, network and net are not.
 _LIKE = 0.87
@@ -39,19 +38,18 @@ def target_of_system(unit: Unit, world: World) -> Iterator[Problem]:
     """
     if not unit.user:
         return
-    for name in _INSTALLS:
-        for entry in unit.lines("Install", name):
-            for word in entry.value.split():
-                if targets().get(word) == "system" and world.find(word) is None:
-                    message = f"a user's manager has no {word}, so this never starts"
-                    yield Problem(message, f"write {name}=default.target", entry, focus=word)
-    for name in _ORDERS:
-        for entry in unit.lines("Unit", name):
-            for word in entry.value.split():
-                if targets().get(word) == "system" and world.find(word) is None:
-                    message = f"a user's manager has no {word}, so {name}={word} does nothing"
-                    hint = "remove it, and let the program wait"
-                    yield Problem(message, hint, entry, focus=word, severity=INFO)
+    wanted = (*unit.words("Install", *INSTALLS), *unit.words("Unit", *_ORDERS))
+    for word, entry in wanted:
+        if targets().get(word) != "system" or world.find(word) is not None:
+            continue
+        message = f"a user's manager has no {word}, so "
+        if entry.section == "Install":
+            hint = f"write {entry.name}=default.target"
+            yield Problem(f"{message}this never starts", hint, entry, focus=word)
+        else:
+            message += f"{entry.name}={word} does nothing"
+            hint = "remove it, and let the program wait"
+            yield Problem(message, hint, entry, focus=word, severity=INFO)
 
 
 def alias_of_other_type(unit: Unit, _: World) -> Iterator[Problem]:
@@ -79,16 +77,14 @@ def alias_of_other_type(unit: Unit, _: World) -> Iterator[Problem]:
         [Service]
         ExecStart=/usr/bin/echo-server
     """
-    for entry in unit.lines("Install", "Alias"):
-        for word in entry.value.split():
-            template = word.rpartition(".")[0].endswith("@")
-            if template is not unit.is_template and template:
-                message = f"the alias {word} is a template, but the unit is not"
-                hint = "leave the @ out, or name an instance"
-                yield Problem(f"{message}, so it cannot be enabled", hint, entry, focus=word)
-            if "." in word and not word.endswith(f".{unit.type}"):
-                message = f"the alias {word} is of another type, so the unit cannot be enabled"
-                yield Problem(message, f"end it with .{unit.type}", entry, focus=word)
+    for word, entry in unit.words("Install", "Alias"):
+        if word.rpartition(".")[0].endswith("@") and not unit.is_template:
+            message = f"the alias {word} is a template, but the unit is not"
+            hint = "leave the @ out, or name an instance"
+            yield Problem(f"{message}, so it cannot be enabled", hint, entry, focus=word)
+        if "." in word and not word.endswith(f".{unit.type}"):
+            message = f"the alias {word} is of another type, so the unit cannot be enabled"
+            yield Problem(message, f"end it with .{unit.type}", entry, focus=word)
 
 
 def misspelt_target(unit: Unit, world: World) -> Iterator[Problem]:
@@ -118,16 +114,13 @@ def misspelt_target(unit: Unit, world: World) -> Iterator[Problem]:
         [Service]
         ExecStart=/usr/bin/echo-server
     """
-    lines = [("Install", name) for name in _INSTALLS]
-    lines += [("Unit", name) for name in (*_ORDERS, "Requires", "BindsTo", "PartOf", "Requisite")]
-    for section, name in lines:
-        for entry in unit.lines(section, name):
-            for word in entry.value.split():
-                if near := _meant(word, world):
-                    message = f"there is no {word}, so {name}={word} does nothing"
-                    if section == "Install":
-                        message = f"there is no {word}, so nothing starts the unit"
-                    yield Problem(message, f"did you mean {near}?", entry, focus=word)
+    bonds = (*_ORDERS, "Requires", "BindsTo", "PartOf", "Requisite")
+    for word, entry in (*unit.words("Install", *INSTALLS), *unit.words("Unit", *bonds)):
+        if near := _meant(word, world):
+            message = f"there is no {word}, so {entry.name}={word} does nothing"
+            if entry.section == "Install":
+                message = f"there is no {word}, so nothing starts the unit"
+            yield Problem(message, f"did you mean {near}?", entry, focus=word)
 
 
 def _meant(word: str, world: World) -> str:

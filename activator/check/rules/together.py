@@ -231,12 +231,10 @@ def part_of_service(pair: Pair, world: World) -> Iterator[Problem]:
     """
     del world
     names = {pair.service.name, *pair.service.aliases}
-    for name in ("PartOf", "BindsTo"):
-        for entry in pair.socket.lines("Unit", name):
-            for word in entry.value.split():
-                if expand(word, pair.socket) in names:
-                    message = f"a restart of {word} closes the socket, and clients are refused"
-                    yield Problem(message, "remove it", entry, focus=word)
+    for word, entry in pair.socket.words("Unit", "PartOf", "BindsTo"):
+        if expand(word, pair.socket) in names:
+            message = f"a restart of {word} closes the socket, and clients are refused"
+            yield Problem(message, "remove it", entry, focus=word)
 
 
 def condition_of_service(pair: Pair, world: World) -> Iterator[Problem]:
