@@ -20,11 +20,8 @@ SEVERITIES = ("error", "warning", "info")
 @click.command(short_help="Tell what is wrong with units, before it happens.")
 @click.argument("paths", nargs=-1, metavar="[PATH|SPEC]...", shell_complete=complete.checked)
 @click.option("--installed", is_flag=True, help="Check all units of this machine.")
-@click.option(
-    "--root",
-    metavar="DIR",
-    help="Check the units of the system below DIR; with PATH, those PATHs within it.",
-    shell_complete=complete.directories,
+@options.directory(
+    "--root", help="Check the units of the system below DIR; with PATH, those PATHs within it."
 )
 @click.option("--user", is_flag=True, help="The units are for a user's manager.")
 @options.for_systemd(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from activator.cli import complete, options, subjects
+from activator.cli.output import print_json
 from activator.errors import ActivatorError, UsageError, combine
 
 if TYPE_CHECKING:
@@ -17,14 +18,8 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Write what a Debian package of a daemon needs into debian/.")
 @click.argument("specs", nargs=-1, required=True, metavar="SPEC...", shell_complete=complete.specs)
-@click.option(
-    "-o",
-    "--output",
-    default="debian",
-    metavar="DIR",
-    help="The directory debian/ itself.",
-    show_default=True,
-    shell_complete=complete.directories,
+@options.directory(
+    "-o", "--output", help="The directory debian/ itself.", default="debian", show_default=True
 )
 @click.option("--package", "name", metavar="NAME", help="The package that has the units.")
 @click.option(
@@ -134,21 +129,15 @@ def _begin(texts: dict[str, str], directory: Path) -> list[Path]:
 
 def _show_json(package: "Package", files: list[tuple[str, str]], begun: list[Path]) -> None:
     """Print the package, and what was or would be done to its files."""
-    import json
-
     rows = [{"path": path, "status": status} for path, status in files]
     rows += [{"path": str(path), "status": "new"} for path in begun]
-    click.echo(
-        json.dumps(
-            {
-                "package": package.name,
-                "compat": package.compat,
-                "units": [unit.name for unit in package.units],
-                "files": rows,
-            },
-            indent=2,
-            ensure_ascii=False,
-        )
+    print_json(
+        {
+            "package": package.name,
+            "compat": package.compat,
+            "units": [unit.name for unit in package.units],
+            "files": rows,
+        }
     )
 
 

@@ -1,7 +1,5 @@
 """``activator directives``: the catalogue, and the keys of a spec, to read in a terminal."""
 
-import shutil
-import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -9,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from activator.cli import complete
+from activator.cli.output import print_json, terminal_width
 from activator.errors import ActivatorError, UsageError
 from activator.unitfile.directives import SECTIONS
 
@@ -91,17 +90,13 @@ def command(
         if not found:
             raise ActivatorError("no directive fits", "choose less")
     if style == "json":
-        import json
-
-        facts = [key] if key else [explain.facts(entry) for entry in found]
-        text = json.dumps(facts, indent=2, ensure_ascii=False)
+        print_json([key] if key else [explain.facts(entry) for entry in found])
     elif key:
-        text = _key_page(key)
+        click.echo(_key_page(key))
     elif name:
-        text = "\n\n".join(_page(entry) for entry in found)
+        click.echo("\n\n".join(_page(entry) for entry in found))
     else:
-        text = _table(found)
-    click.echo(text)
+        click.echo(_table(found))
 
 
 def _version(since: str | None) -> int:
@@ -121,7 +116,7 @@ def _table(found: Sequence["Entry"]) -> str:
     """Return a line for each directive, below the sections that know it."""
     from activator.generate.explain import arrived
 
-    width = _width()
+    width = terminal_width()
     room = max(len(entry.directive.name) for entry in found)
     lines: list[str] = []
     before: tuple[str, ...] = ()
@@ -194,7 +189,7 @@ def _labelled(rows: "Mapping[str, str]") -> "Iterator[str]":
 
 def _wrapped(text: str, indent: str) -> list[str]:
     """Return a text as lines of the terminal's width, the whole of it without a terminal."""
-    width = _width() or len(text) + len(indent) + 1
+    width = terminal_width() or len(text) + len(indent) + 1
     wrapper = textwrap.TextWrapper(
         width=max(width, _INDENT + _SUMMARY_MIN),
         initial_indent=indent,
@@ -203,11 +198,6 @@ def _wrapped(text: str, indent: str) -> list[str]:
         break_on_hyphens=False,
     )
     return [line for part in text.split("\n") for line in wrapper.wrap(part)]
-
-
-def _width() -> int:
-    """Return the terminal's width in characters, 0 where the output goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def _names(sections: Iterable[str]) -> str:

@@ -1,13 +1,12 @@
 """``activator doctor``: why sockets do not serve, and what mends it."""
 
-import shutil
-import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
 from activator.cli import complete, options, subjects
+from activator.cli.output import print_json, terminal_width
 from activator.common.printable import printable
 
 if TYPE_CHECKING:
@@ -43,16 +42,13 @@ def command(*, units: tuple[str, ...], user: bool, style: str) -> int:
     situation = Situation(Manager(user=user, instead=ASKING), names)
     findings = list(diagnose(situation))
     if style == "json":
-        import json
-
-        rows = [finding._asdict() for finding in findings]
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json([finding._asdict() for finding in findings])
     elif not findings:
         count = len(situation.sockets)
         click.echo(f"nothing found ({count} {'socket' if count == 1 else 'sockets'} looked at)")
     else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-        click.echo("\n".join(shown(finding, width) for finding in findings), nl=False)
+        room = terminal_width()
+        click.echo("\n".join(shown(finding, room) for finding in findings), nl=False)
     return int(bool(findings))
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from activator.cli import complete, options, subjects
+from activator.cli.output import print_json, terminal_width
 from activator.errors import ActivatorError, UsageError, combine
 
 if TYPE_CHECKING:
@@ -85,13 +86,7 @@ def directive_options(command: click.Command) -> click.Command:
 
 @click.command(short_help="Turn specs into matching .socket and .service units.")
 @click.argument("specs", nargs=-1, metavar="[SPEC]...", shell_complete=complete.specs)
-@click.option(
-    "-o",
-    "--output",
-    metavar="DIR",
-    help="Write the units into this directory.",
-    shell_complete=complete.directories,
-)
+@options.directory("-o", "--output", help="Write the units into this directory.")
 @click.option("--stdout", is_flag=True, help="Print the units instead of writing them.")
 @options.writing
 @options.told_as()
@@ -240,12 +235,10 @@ def show(texts: dict[str, str], *, for_people: bool) -> None:
     """Print units, each under its name; for people on a terminal, so that they can be read."""
     # Not click.echo(), which would look for colours in the text of a thousand units.
     text = "\n".join(f"# {name}\n{text}" for name, text in texts.items())
-    if for_people and sys.stdout.isatty():
-        from shutil import get_terminal_size
-
+    if for_people and (room := terminal_width()):
         from activator.cli.unit_text import shown
 
-        text = shown(text, get_terminal_size().columns)
+        text = shown(text, room)
     sys.stdout.write(text)
 
 
@@ -267,8 +260,6 @@ def show_files(files: "list[File]", *, diff: bool, check: bool) -> None:
 
 def show_json(texts: dict[str, str], files: "list[File]", specs: "list[Spec]") -> None:
     """Print all units with their entries, and what was or would be done to the files."""
-    import json
-
     from activator.generate.render import units
     from activator.generate.render.describe import describe
 
@@ -281,7 +272,7 @@ def show_json(texts: dict[str, str], files: "list[File]", specs: "list[Spec]") -
         | ({"text": texts[name]} if name in texts else {})
         for name in dict.fromkeys([*texts, *states])
     ]
-    click.echo(json.dumps({"units": rows}, indent=2, ensure_ascii=False))
+    print_json({"units": rows})
 
 
 def _own(options: dict[str, Any], settings: "Settings") -> "Made":

@@ -1,11 +1,11 @@
 """``activator install``: put a spec's units in place and bring them up."""
 
-import json
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
 from activator.cli import complete, options, subjects
+from activator.cli.output import print_json
 from activator.errors import ActivatorError, UsageError
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Report:
     def _dump(self, told: dict[str, Any], steps: "list[Step]") -> None:
         """Print one object."""
         told["steps"] = [step.describe() for step in steps]
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        print_json(told)
 
 
 def _readable(text: str | None) -> str | None:
@@ -96,12 +96,7 @@ def same_call() -> str:
 @click.command(short_help="Install a spec's units, or bring them up to date, losing no client.")
 @click.argument("spec", metavar="SPEC", shell_complete=complete.specs)
 @click.option("--user", is_flag=True, help="For your own manager instead of the system's.")
-@click.option(
-    "--root",
-    metavar="DIR",
-    help="Into a system below DIR that does not run.",
-    shell_complete=complete.directories,
-)
+@options.directory("--root", help="Into a system below DIR that does not run.")
 @options.for_systemd("The systemd to write for, as 257; else the spec's, or the one that runs.")
 @options.with_templates
 @click.option("--now/--no-now", default=True, help="Start, restart and stop units as needed.")

@@ -92,12 +92,7 @@ class _Command(click.Command):
     callback=options.seconds,
     help="End after that time, if not before.",
 )
-@click.option(
-    "--app-dir",
-    metavar="DIR",
-    help="Where the handlers are, in place of the spec's app-dir.",
-    shell_complete=complete.directories,
-)
+@options.directory("--app-dir", help="Where the handlers are, in place of the spec's app-dir.")
 @click.option(
     "--check",
     is_flag=True,

@@ -1,13 +1,18 @@
 """Options that several commands have, so that they are named and told alike."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from activator.cli import complete
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
+
+
+def directory(*names: str, **more: Any) -> Callable[[_Command], _Command]:
+    """Return an option for a directory; the arguments are those of :func:`click.option`."""
+    return click.option(*names, metavar="DIR", shell_complete=complete.directories, **more)
 
 
 def told_as(
@@ -28,12 +33,7 @@ def for_systemd(help_text: str) -> Callable[[_Command], _Command]:
 
 def with_templates(command: _Command) -> _Command:
     """Add --templates, for those of the user."""
-    return click.option(
-        "--templates",
-        metavar="DIR",
-        help="Templates that go before the built-in ones.",
-        shell_complete=complete.directories,
-    )(command)
+    return directory("--templates", help="Templates that go before the built-in ones.")(command)
 
 
 def planned(command: _Command) -> _Command:

@@ -58,20 +58,12 @@ class _Command(click.Command):
     metavar="NAME[:NAME...]",
     help="Name the descriptors: one name for all, or one for each -l.",
 )
-@click.option(
-    "--runtime-dir",
-    metavar="DIR",
-    help="Put what belongs below /run, and %t, below DIR.",
-    shell_complete=complete.directories,
-)
+@options.directory("--runtime-dir", help="Put what belongs below /run, and %t, below DIR.")
 @click.option(
     "--free-ports", is_flag=True, help="Listen on free ports in place of those that the units name."
 )
-@click.option(
-    "--app-dir",
-    metavar="DIR",
-    help="Look here for the handlers of specs, not where they will be installed.",
-    shell_complete=complete.directories,
+@options.directory(
+    "--app-dir", help="Look here for the handlers of specs, not where they will be installed."
 )
 @click.option(
     "-E",

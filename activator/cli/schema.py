@@ -3,6 +3,7 @@
 import click
 
 from activator.cli import options
+from activator.cli.output import print_json
 from activator.errors import ActivatorError
 
 
@@ -18,8 +19,6 @@ def command(systemd: str | None) -> None:
     Example:
       activator schema --systemd trixie >activator.generate.schema.json
     """  # noqa: D301 - click wants the character itself
-    import json
-
     from activator.generate.schema import schema
     from activator.generate.specfile import target
 
@@ -27,4 +26,4 @@ def command(systemd: str | None) -> None:
         version = None if systemd is None else target.version(systemd)
     except ActivatorError as error:
         raise error.at("--systemd") from None
-    click.echo(json.dumps(schema(version), indent=2, ensure_ascii=False))
+    print_json(schema(version))

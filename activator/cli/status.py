@@ -3,6 +3,7 @@
 import click
 
 from activator.cli import complete, options, subjects
+from activator.cli.output import terminal_width
 from activator.errors import UsageError
 
 
@@ -75,9 +76,6 @@ def _page(text: str) -> str:
 
 def _text(units: tuple[str, ...], *, user: bool, style: str, once: bool) -> str:
     """Ask once, and return what to print."""
-    import shutil
-    import sys
-
     from activator.live.manager import ASKING, Manager
     from activator.live.status.gather import plain, statuses
     from activator.live.status.tables import details, overview
@@ -98,5 +96,4 @@ def _text(units: tuple[str, ...], *, user: bool, style: str, once: bool) -> str:
         return openmetrics(found)
     if units:
         return "\n".join(map(details, found))
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
-    return overview(found, width)
+    return overview(found, terminal_width())

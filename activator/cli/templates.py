@@ -5,19 +5,13 @@ from pathlib import Path
 
 import click
 
-from activator.cli import complete
+from activator.cli import complete, options
 from activator.errors import ActivatorError, UsageError
 
 
 @click.command(short_help="List, show or copy the templates of units.")
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete.templates)
-@click.option(
-    "--copy",
-    "directory",
-    metavar="DIR",
-    help="Copy them into this directory.",
-    shell_complete=complete.directories,
-)
+@options.directory("--copy", "directory", help="Copy them into this directory.")
 @click.option("--show", metavar="NAME", help="Print one.", shell_complete=complete.templates)
 @click.option("--force", is_flag=True, help="With --copy: replace files that are there.")
 def command(
