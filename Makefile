@@ -41,11 +41,12 @@ stress: setup-test ## Run the tests of the other systemds, and the long ones, un
 bench: setup-test ## Measure against peers, and print what keeps its bar
 	@$(BIN)/python bench/all.py $(ARGS)
 
-docs: setup-test ## Fill in the tables and pictures of the pages, and build the site
+docs: setup-test ## Fill in the tables and pictures of the pages, build the site and the manual
 	$(BIN)/python packaging/develop/reference.py docs/spec.md docs/rules.md docs/api.md
 	$(BIN)/python packaging/develop/rooms.py
 	$(BIN)/python bench/page.py
 	PYTHONPATH=. $(BIN)/python packaging/site/build.py build/site
+	cp build/site/man/* packaging/man
 	@echo "Open build/site/html/index.html"
 
 pictures: setup-test ## Draw the pictures of docs/ from real runs; as root also of a booted systemd

@@ -13,9 +13,10 @@ def command(shell: str) -> None:
     It completes commands, options, specs, and directives with their meaning.
 
     \b
-    For you alone, from the next shell on:
-      activator completion bash >~/.local/share/bash-completion/completions/activator
-      activator completion zsh >~/.zfunc/_activator    (with ~/.zfunc in fpath)
+    For you alone, from the next shell on; zsh wants ~/.zfunc in its fpath:
+      cd ~/.local/share/bash-completion/completions/
+      activator completion bash >activator
+      activator completion zsh >~/.zfunc/_activator
       activator completion fish >~/.config/fish/completions/activator.fish
     For this shell alone:
       source <(activator completion bash)

@@ -31,7 +31,10 @@ _INDENT = 14
     shell_complete=complete.versions,
 )
 @click.option(
-    "--section", type=click.Choice(SECTIONS, case_sensitive=False), help="Those of one section."
+    "--section",
+    type=click.Choice(SECTIONS, case_sensitive=False),
+    metavar=f"[{'|'.join(SECTIONS)}]",
+    help="Those of one section.",
 )
 @click.option(
     "--for",

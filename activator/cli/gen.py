@@ -164,7 +164,7 @@ def command(
     Examples:
       activator gen units/echo.toml -o build/
       activator gen units/echo.toml -o build/ --check --diff
-      activator gen --name echo --mode shared --exec '/usr/bin/python3 -m echo' \\
+      activator gen --name echo --exec '/usr/bin/python3 -m echo' \\
           --listen-stream 127.0.0.1:7777 --receive-buffer 256K --stdout
     """  # noqa: D301 - click wants the character itself
     if stdout == bool(output):

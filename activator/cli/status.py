@@ -35,7 +35,7 @@ def command(*, units: tuple[str, ...], user: bool, watch: float | None, style: s
       activator status
       activator status echo.socket --watch=5
       activator status --format json
-      activator status --format openmetrics > /var/lib/prometheus/node-exporter/sockets.prom
+      activator status --format openmetrics >sockets.prom
     """  # noqa: D301 - click wants the character itself
     import sys
     import time

@@ -1,19 +1,19 @@
-"""Build the site: all pages, and the commands from their help.
+"""Build the site and the manual pages: all pages, and the commands from their help.
 
-``PYTHONPATH=. python packaging/site/build.py DIRECTORY`` leaves it in DIRECTORY/html, as files that
-need no server and load nothing from elsewhere. A warning is an error: so are a link and an anchor
-that lead nowhere.
+``PYTHONPATH=. python packaging/site/build.py DIRECTORY [html] [man]`` leaves the site in
+DIRECTORY/html, as files that need no server and load nothing from elsewhere, and the manual pages
+in DIRECTORY/man. A warning is an error: so are a link and an anchor that lead nowhere.
 """
 
 import json
 import re
-import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
+from commands import STATUS, pages
+from manual import DOCUMENTS
 from pictures import draw
 
 from activator.cli import COMMANDS
@@ -42,13 +42,11 @@ def lay_out(source: Path) -> None:
         page.write_text(_PICTURE.sub(_pictures, draw(page.read_text())))
     shutil.copy(HERE / "index.md", source)
     (source / "commands").mkdir()
-    manual = runpy.run_path(str(ROOT / "packaging/man/pages.py"))
     names = []
-    for page, text in manual["pages"]():
-        if page.endswith(".1"):
-            names.append(page.removesuffix(".1"))
-            (source / "commands" / f"{names[-1]}.md").write_text(_command(names[-1], text))
-    (source / "commands/index.md").write_text(_commands(names, manual))
+    for name, text in pages():
+        names.append(name)
+        (source / "commands" / f"{name}.md").write_text(text)
+    (source / "commands/index.md").write_text(_commands(names))
 
 
 def _pictures(match: re.Match[str]) -> str:
@@ -61,7 +59,7 @@ def _pictures(match: re.Match[str]) -> str:
     )
 
 
-def _commands(names: list[str], manual: dict[str, Any]) -> str:
+def _commands(names: list[str]) -> str:
     """Return the page that lists the commands, their exit codes and the other manual pages."""
     lines = ["# Commands", "", "| Command | What it does |", "| --- | --- |"]
     lines += [
@@ -70,38 +68,32 @@ def _commands(names: list[str], manual: dict[str, Any]) -> str:
     ]
     lines += ["", "[`activator`](activator.md) alone takes `--version` and `--help`.", ""]
     lines += ["## Exit codes", "", "Commands have these exit codes, which are also called exit"]
-    lines += ["statuses, unless their pages say otherwise:", "", manual["STATUS"]]
+    lines += ["statuses, unless their pages say otherwise:", "", STATUS]
     lines += ["## Manual pages", "", "Each command has a manual page, such as"]
     lines += ["`man activator-install`. These pages are in the manual too:", ""]
     lines += ["| Manual page | What it is about |", "| --- | --- |"]
-    for page, (source, summary) in manual["DOCUMENTS"].items():
-        lines.append(f"| `man {page.rpartition('.')[0]}` | [{summary}](../docs/{source}) |")
+    for page, (source, summary) in DOCUMENTS.items():
+        lines.append(f"| `man {page.rpartition('.')[0]}` | [{summary}](../docs/{source}.md) |")
     lines += ["", "```{toctree}", ":hidden:", "", *names, "```", ""]
     return "\n".join(lines)
 
 
-def _command(name: str, page: str) -> str:
-    """Return a command's page of the site, made from its manual page."""
-    # What stands before the synopsis is the title and the name; sections there are in capitals.
-    summary, _, text = page.partition("\n# SYNOPSIS\n")
-    text = re.sub(
-        r"^# (.*)$", lambda match: f"## {match[1].capitalize()}", text, flags=re.MULTILINE
-    )
-    what = summary.rpartition(" - ")[2].strip()
-    return f"# {name.replace('-', ' ', 1)}\n\n{what[0].upper()}{what[1:]}.\n\n## Synopsis\n{text}"
-
-
-def main(directory: Path) -> int:
-    """Build it, and return Sphinx's exit status."""
+def main(directory: Path, builders: list[str]) -> int:
+    """Build what is asked for, and return the exit status of Sphinx."""
     lay_out(directory / "source")
-    # In short options, which bookworm's Sphinx has too: HTML, warnings are errors, all of them are
-    # told, and nothing else is.
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-W", "--keep-going", "-q"]
+    # In short options, which bookworm's Sphinx has too: warnings are errors, all of them are told,
+    # and nothing else is.
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q"]
     command += ["-c", str(HERE), "-d", str(directory / "doctrees")]
-    return subprocess.run(
-        [*command, str(directory / "source"), str(directory / "html")], check=False
-    ).returncode
+    for builder in builders:
+        done = subprocess.run(
+            [*command, "-b", builder, str(directory / "source"), str(directory / builder)],
+            check=False,
+        )
+        if done.returncode:
+            return done.returncode
+    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:] or ["html", "man"]))

@@ -64,7 +64,7 @@ PLACES = {
     "ACT417": "echo@.service:3:15",
     "ACT418": "echo.socket:2:8",
     "ACT419": "echo.service:2:21",
-    "ACT420": "web.service:2:38",
+    "ACT420": "web.service:2:29",
     "ACT421": "echo.socket:3:12",
     "ACT422": "echo.socket:3:12",
     "ACT423": "dockerd.service:2:20",

@@ -94,6 +94,7 @@ def test_the_command_alone(installer: str, house: Path, tmp_path: Path) -> None:
         arguments = f"--no-index --find-links {house}"
         python = ("--python", sys.executable)
         _run("pipx", "install", *python, "--pip-args", arguments, "systemd-activator", **paths)
+        assert (tmp_path / "pipx_man_dir/man7/activator-needs.7").is_file()
     else:
         paths["UV_TOOL_BIN_DIR"] = str(where)
         source = ("--no-index", "--find-links", house, "systemd-activator")

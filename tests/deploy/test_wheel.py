@@ -118,6 +118,13 @@ def test_modules(wheel: Path) -> None:
     assert "activator/py.typed" in _names(wheel)
 
 
+def test_manual(wheel: Path) -> None:
+    """Every manual page travels in the wheel, and is found beside the command."""
+    data = f"systemd_activator-{__version__}.data/data/share/man"
+    pages = [path.name for path in (PROJECT / "packaging/man").iterdir()]
+    assert {f"{data}/man{page[-1]}/{page}" for page in pages} <= _names(wheel)
+
+
 def test_nothing_else(wheel: Path) -> None:
     """The wheel holds the package and its metadata, no tests and no benches."""
     tops = {name.partition("/")[0] for name in _names(wheel)}

@@ -137,7 +137,7 @@ def socket_out_of_sight(pair: Pair, world: World) -> Iterator[Problem]:
 
 
 def stops_at_once(pair: Pair, world: World) -> Iterator[Problem]:
-    """Find StopWhenUnneeded=yes in a service that a socket starts.
+    r"""Find StopWhenUnneeded=yes in a service that a socket starts.
 
     No unit needs it, since a socket only triggers it, so systemd stops it at once. For an
     idle exit, let the program end by itself, as systemd-socket-proxyd --exit-idle-time= does.
@@ -163,7 +163,8 @@ def stops_at_once(pair: Pair, world: World) -> Iterator[Problem]:
 
         # echo.service
         [Service]
-        ExecStart=/usr/lib/systemd/systemd-socket-proxyd --exit-idle-time=5min 127.0.0.1:8080
+        ExecStart=/usr/lib/systemd/systemd-socket-proxyd \
+            --exit-idle-time=5min 127.0.0.1:8080
     """
     del world
     entry = pair.service.settings.get("StopWhenUnneeded")

@@ -224,7 +224,7 @@ def removed_at_stop(pair: Pair, world: World) -> Iterator[Problem]:
 
         # web.service
         [Service]
-        ExecStart=/usr/bin/activator exec -- gunicorn --bind fd://{fd:web} app:wsgi
+        ExecStart=activator exec -- gunicorn --bind fd://{fd:web} app:wsgi
 
     Good::
 
