@@ -23,12 +23,14 @@ STATUS = """\
 
 def pages() -> Iterator[tuple[str, str]]:
     """Yield the name of each page, such as activator-gen, and its text in Markdown."""
-    context = click.Context(activator, info_name="activator")
+    context = click.Context(activator, info_name="activator", **activator.context_settings)
     yield "activator", _page(activator, context)
     for name in COMMANDS:
         command = activator.get_command(context, name)
         assert command is not None
-        inner = click.Context(command, info_name=name, parent=context)
+        # As a call would have it: these say that -h is --help.
+        settings = command.context_settings
+        inner = click.Context(command, info_name=name, parent=context, **settings)
         yield f"activator-{name}", _page(command, inner)
 
 

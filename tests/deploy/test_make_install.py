@@ -1,7 +1,6 @@
 """``make install`` and ``make uninstall``: what lies below DESTDIR, and that all of it goes."""
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
