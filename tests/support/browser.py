@@ -17,11 +17,22 @@ OPTIONS = (
     "--disable-gpu",
     "--disable-dev-shm-usage",
     "--no-first-run",
+    # It asks nobody else for anything.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
     "--allow-file-access-from-files",
     "--remote-debugging-pipe",
 )
+# Until the page itself knows both.
+SHOWN = """new Promise((resolve) => {
+  const look = () => innerWidth === %d && matchMedia("(prefers-color-scheme: %s)").matches
+    ? resolve() : setTimeout(look, 20);
+  look();
+})"""
 # Generous: it is only reached by a test that fails.
-SECONDS = 300
+SECONDS = 900
 
 
 class Browser:
@@ -35,18 +46,24 @@ class Browser:
         attached = self.tell("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         self.tell("Page.enable")
+        self.tell("Page.setLifecycleEventsEnabled", enabled=True)
 
     def tell(self, method: str, **params: Any) -> dict[str, Any]:
         """Have something done, and return its result."""
+        number = self._send(method, params)
+        answer = self._await(lambda said: said.get("id") == number)
+        assert "error" not in answer, answer
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def _send(self, method: str, params: dict[str, Any]) -> int:
+        """Ask for something, and return the number that the answer will have."""
         self._number += 1
         session = {"sessionId": self._session} if self._session else {}
         message = {"id": self._number, "method": method, "params": params, **session}
         self._told.write(json.dumps(message).encode() + b"\0")
         self._told.flush()
-        answer = self._await(lambda said: said.get("id") == self._number)
-        assert "error" not in answer, answer
-        result: dict[str, Any] = answer["result"]
-        return result
+        return self._number
 
     def _await(self, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Read until something wanted is said, and return that."""
@@ -70,15 +87,24 @@ class Browser:
         )
         feature = {"name": "prefers-color-scheme", "value": scheme}
         self.tell("Emulation.setEmulatedMedia", features=[feature])
+        self.evaluate(SHOWN % (width, scheme))
 
     def open(self, url: str) -> None:
         """Open a page, and return when it is loaded."""
-        # The answer may come after the event.
-        self._number += 1
-        message = {"id": self._number, "method": "Page.navigate", "params": {"url": url}}
-        self._told.write(json.dumps(message | {"sessionId": self._session}).encode() + b"\0")
-        self._told.flush()
-        self._await(lambda said: said.get("method") == "Page.loadEventFired")
+        number = self._send("Page.navigate", {"url": url})
+        loader, loaded = "", set()
+
+        def whole(said: dict[str, Any]) -> bool:
+            # The answer may come after the event, and events of an earlier page before both.
+            nonlocal loader
+            if said.get("id") == number:
+                assert "errorText" not in said["result"], said
+                loader = said["result"]["loaderId"]
+            elif said.get("method") == "Page.lifecycleEvent" and said["params"]["name"] == "load":
+                loaded.add(said["params"]["loaderId"])
+            return loader in loaded
+
+        self._await(whole)
 
     def evaluate(self, script: str) -> Any:
         """Return the value of an expression in the page; a promise is waited for."""
