@@ -29,7 +29,8 @@ def command(
 
     NAME is that of the spec, the spec itself, one of its units, or a folder of specs.
     Sockets are stopped first, then services and the instances of templates. Only files that
-    activator wrote are removed; drop-ins of yours are kept.
+    activator wrote are removed; drop-ins of yours are kept, and so is what services have
+    written: it is named, with the command that removes it.
 
     \b
     Examples:

@@ -1,5 +1,6 @@
 """Services of several kinds, installed from specs, under the real systemd."""
 
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -245,3 +246,61 @@ def test_users_manager_runs_handlers(box: Box, buyer: tuple[str, ...], profile: 
     log = box.run(*buyer, "systemctl", "--user", "status", "kind.service", check=False)
     assert "hello EROFS 1" == answer, log.stdout
     box.run(*buyer, "activator", "uninstall", "--user", "kind")
+
+
+def data(box: Box, *bases: str) -> list[str]:
+    """Return what a service has below some directories."""
+    script = 'ls -d "$@" 2>/dev/null || true'
+    paths = (f"{base}{inner}/kind" for base in bases for inner in ("", "/private"))
+    return box.run("sh", "-c", script, "sh", *paths).stdout.split()
+
+
+@pytest.mark.parametrize("who", ["dynamic", "static"])
+def test_what_stays_is_named(box: Box, kind: Callable[..., Run], who: str) -> None:
+    """What a service has written is named before and after, with a command that removes it."""
+    bases = ("/var/lib", "/var/cache", "/var/log")
+    text = SERVED.replace('hardening = "none"\n', 'needs = ["state", "cache", "logs"]\n')
+    if who == "static":
+        text += "[service]\nUser = 'daemon'\nDynamicUser = false\n"
+    box.write("/opt/kind/kind.py", HANDLER)
+    try:
+        kind(text)
+        assert "hello" == ask(box, "hello")
+        there = data(box, *bases)
+        assert (6 if who == "dynamic" else 3) == len(there)
+
+        *_, line = box.run("activator", "uninstall", "kind", "--dry-run").stderr.splitlines()
+        named, _, command = line.rpartition(": ")
+        assert "/var/lib/kind, /var/cache/kind, /var/log/kind: what" in named
+        assert command.startswith("systemctl clean ")
+        box.systemctl("stop", "kind.socket", "kind.service")
+        box.run(*shlex.split(command))
+        assert [] == data(box, *bases)
+        assert "" == box.run("activator", "uninstall", "kind", "--dry-run").stderr
+
+        box.systemctl("start", "kind.socket")
+        assert "hello" == ask(box, "hello")
+        *_, line = box.run("activator", "uninstall", "kind").stderr.splitlines()
+        assert there == data(box, *bases)
+        _, _, command = line.rpartition(": ")
+        assert set(there) == set(shlex.split(command)[2:])
+        box.run(*shlex.split(command))
+        assert [] == data(box, *bases)
+    finally:
+        box.run("rm", "-rf", *data(box, *bases))
+
+
+def test_what_stays_of_a_user_is_named(box: Box, buyer: tuple[str, ...]) -> None:
+    """The manager of a user has its directories elsewhere, in older systemds elsewhere again."""
+    box.write("/opt/kind/kind.py", HANDLER)
+    address = f"{buyer[-1].partition('=')[2]}/kind.sock"
+    text = SERVED.replace('hardening = "none"\n', 'needs = ["state", "cache", "logs"]\n')
+    text = text.replace("/run/kind.sock", address)
+    box.write(f"/home/{USER}/kind.toml", text)
+    box.run(*buyer, "activator", "install", "--user", f"/home/{USER}/kind.toml")
+    box.run("socat", "-t120", "-", f"UNIX-CONNECT:{address}", input="hello")
+    done = box.run(*buyer, "activator", "uninstall", "--user", "kind")
+    _, _, command = done.stderr.strip().rpartition(": ")
+    found = box.run("find", f"/home/{USER}", "-name", "kind", "-type", "d").stdout.split()
+    assert 3 == len(found)
+    assert ["rm", "-r", *sorted(found)] == ["rm", "-r", *sorted(shlex.split(command)[2:])]

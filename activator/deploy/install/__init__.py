@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from activator.deploy.install import plan, remove
+from activator.deploy.install import data, plan, remove
 from activator.deploy.install.place import Place, may_write, place, writable
 from activator.deploy.install.plan import Again
 from activator.deploy.install.run import Runner
@@ -137,7 +137,7 @@ def uninstall(
                 return Result(name, [], [], [])
             raise remove.missing(where, name)
         refuse(units, force=force)
-        notes = remove.kept(where, units)
+        notes = [*remove.kept(where, units), *data.left(where, units, before=dry_run)]
         steps = remove.steps(units, live=where.live, left=left.units if left else ())
         if not dry_run:
             writable(where.directory)
