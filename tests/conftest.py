@@ -4,7 +4,13 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.boxes.fixtures", "tests.support.local", "tests.support.packages"]
+pytest_plugins = [
+    "tests.boxes.fixtures",
+    "tests.support.fleet_hosts",
+    "tests.support.local",
+    "tests.support.packages",
+    "tests.support.prometheus",
+]
 
 # A shell has what it runs in the background ignore this, and so would all that tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -163,13 +163,28 @@ OBSERVED = Recipe(
         '--customize-hook=chroot "$1" systemctl preset-all --quiet',
     ),
 )
-# The hosts of a fleet, which are reached by ssh. Built for the tests that want it, under load.
-FLEET = Recipe("fleet", (*BOX.packages, "openssh-server"), BOX.options)
+# The hosts of a fleet: reached by ssh, watched by Prometheus, with what an ASGI application needs.
+FLEET = Recipe(
+    "fleet",
+    (
+        *BOX.packages,
+        "openssh-server",
+        "prometheus-node-exporter",
+        "python3-httptools",
+        "python3-prometheus-client",
+        "python3-pyroute2",
+        "python3-uvicorn",
+        "python3-websockets",
+        "sudo",
+    ),
+    BOX.options,
+)
 # What is built before the tests: each recipe, and its suites.
 ROOTS = {
     BOX: tuple(SUITES),
     BUILD: tuple(SUITES),
     DAEMONS: ("bookworm",),
+    FLEET: tuple(SUITES),
     LEARN: ("trixie",),
     OBSERVED: ("trixie",),
     TUTORIAL: ("trixie",),

@@ -1,84 +1,27 @@
 """The collection on booted hosts of three systemds, driven by Ansible over ssh."""
 
-import json
 import re
-import shutil
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.boxes.fixtures import PROJECT, box_root, give_up
-from tests.boxes.network import Host, Network
-from tests.boxes.recipes import FLEET, SUITES
-from tests.support.fleet import PORT, SHOP, SPEC, Fleet, Run
+from tests.boxes.fixtures import PROJECT
+from tests.boxes.network import Host
+from tests.boxes.recipes import SUITES
+from tests.support.fleet import PORT, SHOP, SPEC, Fleet, Told
 
 pytest.importorskip("ansible")
-pytestmark = [pytest.mark.box, pytest.mark.fleet]
+pytestmark = [pytest.mark.box, pytest.mark.stress, pytest.mark.other_systemd]
 
 UNITS = "/etc/systemd/system"
 # Debian 12 has it; the Python of later hosts is too new for it.
 OLDEST = "2.14"
 PAGE = PROJECT / "docs/fleet.md"
-ROLLOUT = """\
-- import_playbook: activator.systemd.rollout
-"""
-
-BALANCER = """\
-global
-    stats socket {socket} mode 600 level admin
-defaults
-    mode http
-    timeout connect 60s
-    timeout client 60s
-    timeout server 60s
-frontend shop
-    bind 10.77.0.1:{port}
-    default_backend shop
-backend shop
-"""
-GIVEN: dict[str, object] = {
-    "rollout_name": "shop",
-    "rollout_spec": SPEC,
-    "rollout_health_url": f"http://{{{{ ansible_host }}}}:{PORT}/",
-    "rollout_health_from": "localhost",
-    "rollout_health_retries": 2,
-    "rollout_canary_checks": 2,
-}
-
-
-@pytest.fixture(scope="module")
-def booted(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Yield a fleet of a host for each suite, with the wheel on each."""
-    if not shutil.which("ssh"):
-        give_up("not installed: openssh-client")
-    trees = {suite: box_root(suite, FLEET) for suite in SUITES}
-    with ExitStack() as stack:
-        network = stack.enter_context(Network())
-        hosts = []
-        for number, (suite, tree) in enumerate(trees.items(), 2):
-            host = stack.enter_context(Host(suite, tree, network, number))
-            inside = f"/root/{wheel.name}"
-            host.write(inside, wheel.read_bytes())
-            host.run(host.python, "-m", "installer", inside)
-            hosts.append(host)
-        yield Fleet(network, hosts, tmp_path_factory.mktemp("fleet"))
-
-
-@pytest.fixture
-def fleet(booted: Fleet) -> Iterator[Fleet]:
-    """Yield the fleet with a shop's code on each host; nothing of it is left afterwards."""
-    for host in booted.hosts:
-        host.write("/srv/shop/releases/v1/shop.py", SHOP)
-        host.run("ln", "-sfn", "releases/v1", "/srv/shop/current")
-    yield booted
-    for host in booted.hosts:
-        host.run("activator", "uninstall", "shop", "--force", "--if-installed", check=False)
-        host.run("rm", "-rf", "/srv/shop", "/var/lib/activator")
 
 
 def test_present_on_each_systemd(fleet: Fleet) -> None:
@@ -174,106 +117,85 @@ def test_what_a_host_lacks_is_a_line(fleet: Fleet) -> None:
     assert "10.77.0.99 | UNREACHABLE!" in done.stdout
 
 
-@pytest.fixture
-def variables(fleet: Fleet) -> dict[str, object]:
-    """Return the variables of a roll-out whose first version all hosts serve."""
-    for host in fleet.hosts:
-        host.run("rm", "-rf", "/srv/shop")
-    done = roll_out(fleet, GIVEN, "v1")
-    assert 0 == done.returncode, done.stdout + done.stderr
-    return GIVEN
+def newer_directive(_: Fleet) -> Told:
+    """Have a directive in the spec that the oldest systemd does not know."""
+    return {"rollout_spec": SPEC | {"service": {"RestartSteps": 3}}}
 
 
-def roll_out(
-    fleet: Fleet, given: dict[str, object], version: str, text: str = SHOP, *flags: str
-) -> Run:
-    """Roll a version out, to all hosts unless flags of ansible-playbook say otherwise."""
-    more = {
-        "rollout_release": str(fleet.release(version, text)),
-        "rollout_version": version,
-        "rollout_health_content": version,
+def older_systemd(fleet: Fleet) -> Told:
+    """Have a host say that its systemd is older than any that is supported."""
+    script = (
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        "*--property=Version*) exec echo Version=247.3-7+deb11u5 ;;\n"
+        "esac\n"
+        'exec /usr/bin/systemctl "$@"\n'
+    )
+    fleet.hosts[1].write("/usr/local/sbin/systemctl", script, mode=0o755)
+    return {}
+
+
+def no_toolkit(fleet: Fleet) -> Told:
+    """Have the toolkit away from where a host looks for it."""
+    here = fleet.hosts[1].suite
+    name = f"{{{{ 'no-such-activator' if inventory_hostname == '{here}' else 'activator' }}}}"
+    return {"rollout_executable": name}
+
+
+def no_rights(fleet: Fleet) -> Told:
+    """Have a user on a host who may not become root."""
+    host = fleet.hosts[1]
+    host.run("useradd", "--create-home", "guest", check=False)
+    key = host.read("/root/.ssh/authorized_keys")
+    host.run("install", "-d", "-o", "guest", "/home/guest/.ssh")
+    host.write("/home/guest/.ssh/authorized_keys", key)
+    here = f"inventory_hostname == '{host.suite}'"
+    return {
+        "ansible_user": f"{{{{ 'guest' if {here} else 'root' }}}}",
+        "ansible_become": f"{{{{ {here} }}}}",
     }
-    return fleet.playbook(ROLLOUT, "--extra-vars", json.dumps(given | more), *flags)
-
-
-def test_roll_out(fleet: Fleet, variables: dict[str, object]) -> None:
-    """A release goes to one host after another; clients from outside see no refusal."""
-    with ExitStack() as stack:
-        shoppers = [
-            stack.enter_context(fleet.shoppers(f"{host.address}:{PORT}", 2)) for host in fleet.hosts
-        ]
-        done = roll_out(fleet, variables, "v2")
-        assert 0 == done.returncode, done.stdout + done.stderr
-        for talking in shoppers:
-            counts, said = talking.end()
-            assert {"200 v1", "200 v2"} == set(said)
-            assert set(counts) <= {"kept: served", "kept: closed while idle", "short: served"}
-    again = roll_out(fleet, variables, "v2")
-    assert 0 == again.returncode, again.stdout + again.stderr
-    assert 3 == again.stdout.count("changed=0"), again.stdout
-    # A roll-out that was broken off after the link was moved is taken up.
-    host = fleet.hosts[-1]
-    host.run("ln", "-sfn", "releases/v1", "/srv/shop/current")
-    again = roll_out(fleet, variables, "v1", SHOP, "--limit", host.suite)
-    assert 0 == again.returncode, again.stdout + again.stderr
-    assert "v1" == fleet.ask(host)
 
 
 @pytest.mark.parametrize(
-    ("broken", "reason"),
+    ("prepare", "host", "words"),
     [
-        (SHOP + "\nraise SystemExit('no shop today')\n", "no shop today"),
-        (SHOP.replace("200 OK", "500 No"), "Ask the address"),
+        (newer_directive, 0, "systemd 252 does not know RestartSteps=; it needs 254 or later"),
+        (older_systemd, 1, "systemd 247 is too old"),
+        (no_toolkit, 1, "no-such-activator is not a command on this host"),
+        (no_rights, 1, "sudo"),
     ],
-    ids=["does not start", "does not serve"],
 )
-def test_a_broken_release_stops_at_the_first_host(
-    fleet: Fleet, variables: dict[str, object], broken: str, reason: str
+def test_what_one_host_cannot_have_no_host_is_given(
+    fleet: Fleet, prepare: Callable[[Fleet], Told], host: int, words: str
 ) -> None:
-    """It is taken back there, and no other host sees it."""
-    changed = SPEC | {"service": {"Nice": 3}}
-    pids = {host.suite: host.show("shop.service", "MainPID") for host in fleet.hosts}
-    done = roll_out(fleet, variables | {"rollout_spec": changed}, "v2", broken)
+    """The play stops with a line that names the host, before any is touched."""
+    try:
+        done = fleet.roll_out(prepare(fleet), "v2", SHOP)
+    finally:
+        fleet.hosts[1].run("rm", "-f", "/usr/local/sbin/systemctl")
+    suite = fleet.hosts[host].suite
     assert 2 == done.returncode, done.stdout + done.stderr
-    assert '"rolled back; it failed at ' in done.stdout, done.stdout
-    assert reason in done.stdout, done.stdout
-    first, *others = fleet.hosts
-    assert ["v1"] * 3 == [fleet.ask(host) for host in fleet.hosts]
-    assert "releases/v1\n" == first.run("readlink", "/srv/shop/current").stdout
-    assert not first.exists("/srv/shop/releases/v2")
-    assert "Nice" not in first.read(f"{UNITS}/shop.service")
-    for host in others:
-        assert pids[host.suite] == host.show("shop.service", "MainPID")
-        assert not host.exists("/srv/shop/releases/v2")
+    (told,) = re.findall(rf"^fatal: \[{suite}\]: (.*)", done.stdout, re.MULTILINE)
+    assert words in told, done.stdout
+    untouched(fleet)
 
 
-def test_a_first_release_that_fails_leaves_nothing(fleet: Fleet) -> None:
-    """A host that had nothing of the name has nothing again."""
-    host, *_ = fleet.hosts
-    host.run("rm", "-rf", "/srv/shop")
-    broken = SHOP + "\nraise SystemExit('no shop today')\n"
-    done = roll_out(fleet, GIVEN, "v1", broken, "--limit", host.suite)
-    assert 2 == done.returncode, done.stdout + done.stderr
-    assert '"rolled back; it failed at ' in done.stdout, done.stdout
-    assert "not-found" == host.show("shop.socket", "LoadState")
-    assert "" == host.run("ls", "/srv/shop/releases").stdout
-    assert not host.exists("/srv/shop/current")
-
-
-def test_a_host_that_is_gone_ends_the_play(fleet: Fleet, variables: dict[str, object]) -> None:
-    """The hosts after it are as they were."""
-    given = json.dumps(variables | {"rollout_spec": SPEC | {"service": {"Nice": 3}}})
-    words = ("--extra-vars", given, "--timeout", "5")
-    done = fleet.playbook(ROLLOUT, *words, before="10.77.0.99")
+def test_a_host_that_is_gone_stops_the_play(fleet: Fleet) -> None:
+    """It is named, and none is touched."""
+    done = fleet.roll_out({}, "v2", SHOP, "--timeout", "5", before="10.77.0.99")
     assert 4 == done.returncode, done.stdout + done.stderr
     assert "10.77.0.99]: UNREACHABLE!" in done.stdout, done.stdout
+    untouched(fleet)
+
+
+def untouched(fleet: Fleet) -> None:
+    """See that nothing was put on any host."""
     for host in fleet.hosts:
-        assert "Nice" not in host.read(f"{UNITS}/shop.service")
+        assert "not-found" == host.show("shop.socket", "LoadState")
+        assert "v1\n" == host.run("ls", "/srv/shop/releases").stdout
 
 
-def test_the_oldest_ansible(
-    fleet: Fleet, variables: dict[str, object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_oldest_ansible(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Debian 12's rolls out to hosts of that release, after it has told what would be done."""
     if sys.version_info >= (3, 12):
         pytest.skip("that version does not run on this Python")
@@ -285,48 +207,12 @@ def test_the_oldest_ansible(
     monkeypatch.setitem(fleet.environment, "PATH", path)
     assert f"core {OLDEST}." in fleet.call("ansible", "--version").stdout
     host, *_ = fleet.hosts
-    for flags, said in (["--check"], "v1"), ([], "v2"):
-        done = roll_out(fleet, variables, "v2", SHOP, "--limit", host.suite, *flags)
+    host.run("rm", "-rf", "/srv/shop")
+    for flags, state in (["--check"], "not-found"), ([], "loaded"):
+        done = fleet.roll_out({}, "v1", SHOP, "--limit", host.suite, *flags)
         assert 0 == done.returncode, done.stdout + done.stderr
-        assert said == fleet.ask(host)
-
-
-@pytest.fixture
-def balancer(fleet: Fleet) -> Iterator[Path]:
-    """Yield the runtime socket of an HAProxy that leads clients to all hosts."""
-    if not shutil.which("haproxy"):
-        give_up("not installed: haproxy")
-    path = fleet.directory / "haproxy.sock"
-    servers = (f"    server {host.suite} {host.address}:{PORT}\n" for host in fleet.hosts)
-    config = fleet.directory / "haproxy.cfg"
-    config.write_text(BALANCER.format(socket=path, port=PORT) + "".join(servers))
-    with fleet.network.popen("haproxy", "-db", "-f", str(config)) as process:
-        try:
-            fleet.hosts[0].wait_for(path.exists, "HAProxy")
-            yield path
-        finally:
-            process.terminate()
-
-
-def test_hosts_are_drained_at_the_balancer(
-    fleet: Fleet, variables: dict[str, object], balancer: Path
-) -> None:
-    """Each host is without new clients while it changes, and has them again afterwards."""
-    given = variables | {"rollout_haproxy_socket": str(balancer), "rollout_haproxy_seconds": 5}
-    with fleet.shoppers(f"10.77.0.1:{PORT}", 2) as talking:
-        done = roll_out(fleet, given, "v2")
-        assert 0 == done.returncode, done.stdout + done.stderr
-        counts, said = talking.end()
-    assert {"200 v1", "200 v2"} == set(said), counts
-    assert set(counts) <= {"kept: served", "kept: closed while idle", "short: served"}
-    told = re.findall(r"^TASK .* : Tell HAProxy.*\n(\w+): ", done.stdout, re.MULTILINE)
-    assert ["changed"] * 6 == told, done.stdout
-    again = fleet.network.popen(
-        "socat", "-", f"UNIX-CONNECT:{balancer}", stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    stat, _ = again.communicate("show stat\n")
-    rows = [line.split(",") for line in stat.splitlines()]
-    assert ["no check"] * 3 == [row[17] for row in rows if row[0] == "shop" and row[1] in SUITES]
+        assert state == host.show("shop.socket", "LoadState")
+    assert "v1" == fleet.ask(host)
 
 
 def test_the_page_works(fleet: Fleet) -> None:

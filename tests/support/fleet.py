@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from tests.boxes.loads import INSIDE
 from tests.boxes.network import Host, Network
@@ -16,6 +17,8 @@ from tests.support.tree import ROOT
 Told = dict[str, Any]
 Run = subprocess.CompletedProcess[str]
 PORT = 7700
+# As docs/fleet.md has it: a host that is gone is noticed.
+ALIVE = "-o ServerAliveInterval=5 -o ServerAliveCountMax=3"
 # A shop that says its version; on its way out it ends idle connections, and answers all others.
 SHOP = '''\
 """A shop."""
@@ -62,6 +65,16 @@ SPEC = {
     "drain": 20,
     "sockets": {"shop": {"ListenStream": f"0.0.0.0:{PORT}"}},
 }
+ROLLOUT = "- import_playbook: activator.systemd.rollout\n"
+# Variables of all roll-outs.
+GIVEN: Told = {
+    "rollout_name": "shop",
+    "rollout_spec": SPEC,
+    "rollout_health_url": f"http://{{{{ ansible_host }}}}:{PORT}/",
+    "rollout_health_from": "localhost",
+    "rollout_health_retries": 2,
+    "rollout_canary_checks": 2,
+}
 
 
 class Fleet:
@@ -90,8 +103,9 @@ class Fleet:
         for host in hosts:
             host.write("/root/.ssh/authorized_keys", public, mode=0o600)
             lines.append(f"{host.suite} ansible_host={host.address}")
-        # No master of a connection stays behind, and no file of this machine is looked at.
+        # No file of this machine is looked at.
         ssh = f"-F /dev/null -i {key} -o UserKnownHostsFile=/dev/null"
+        self._masters = directory / "ssh"
         self._inventory = directory / "hosts"
         self._inventory.write_text(
             "\n".join([*lines, "[all:vars]", "ansible_user=root", f"ansible_ssh_common_args={ssh}"])
@@ -104,7 +118,8 @@ class Fleet:
             "ANSIBLE_LOCALHOST_WARNING": "0",
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_SSH_ARGS": "-o ControlMaster=no",
+            "ANSIBLE_SSH_ARGS": f"-o ControlMaster=auto -o ControlPersist=600 {ALIVE}",
+            "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self._masters),
             "ANSIBLE_TIMEOUT": "60",
             "HOME": str(directory),
             "LANG": "C.UTF-8",
@@ -112,18 +127,41 @@ class Fleet:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Have no connection to a host stay behind."""
+        for path in self._masters.glob("*") if self._masters.is_dir() else ():
+            words = ("ssh", "-F", "/dev/null", "-S", str(path), "-O", "exit", "host")
+            subprocess.run(words, capture_output=True, check=False, timeout=60)
+
     def call(self, *argv: str, inventory: str = "", timeout: float = 600) -> Run:
         """Run a program of Ansible, found through PATH, in the network."""
+        with self.start(*argv, inventory=inventory) as process:
+            try:
+                output, errors = process.communicate(timeout=timeout)
+            except BaseException:
+                process.kill()
+                raise
+        return subprocess.CompletedProcess(argv, process.returncode, output, errors)
+
+    def start(self, *argv: str, inventory: str = "") -> "subprocess.Popen[str]":
+        """Start a program of Ansible as :meth:`call` does, in a session of its own."""
         words = [argv[0], "--inventory", inventory or str(self._inventory), *argv[1:]]
-        return subprocess.run(
-            self.network.enter(*words),
+        return self.network.popen(
+            *words,
             env=self.environment,
             cwd=self.directory,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def module(self, name: str, arguments: Told, *flags: str, at: str = "all") -> dict[str, Told]:
@@ -149,12 +187,39 @@ class Fleet:
             flags: What else ansible-playbook is told.
             before: The address of one more host, which comes before all others.
         """
-        path = self.directory / "play.yml"
-        path.write_text(text)
         inventory = self.directory / "more"
         first = f"{before} ansible_host={before}\n" if before else ""
         inventory.write_text(first + self._inventory.read_text())
-        return self.call("ansible-playbook", str(path), *flags, inventory=str(inventory))
+        return self.call("ansible-playbook", self.play(text), *flags, inventory=str(inventory))
+
+    def play_rollout(self, *flags: str) -> "subprocess.Popen[str]":
+        """Start a roll-out; the caller ends it."""
+        return self.start("ansible-playbook", self.play(ROLLOUT), *flags)
+
+    def play(self, text: str) -> str:
+        """Return the path of a file that has a playbook."""
+        path = self.directory / "play.yml"
+        path.write_text(text)
+        return str(path)
+
+    def roll_out(self, given: Told, version: str, text: str, *flags: str, before: str = "") -> Run:
+        """Roll a version of the shop out, to all hosts unless flags of ansible-playbook differ."""
+        return self.playbook(ROLLOUT, *self.words(given, version, text), *flags, before=before)
+
+    def words(self, given: Told, version: str, text: str) -> tuple[str, str]:
+        """Return the words that tell ansible-playbook what to roll out.
+
+        Args:
+            given: Variables of the role.
+            version: What it is called, and what the shop must say.
+            text: The shop's code, of version 1.
+        """
+        more = {
+            "rollout_release": str(self.release(version, text)),
+            "rollout_version": version,
+            "rollout_health_content": version,
+        }
+        return "--extra-vars", json.dumps(GIVEN | given | more)
 
     def release(self, version: str, text: str = SHOP) -> Path:
         """Return a directory that has a version of the shop."""
@@ -163,9 +228,9 @@ class Fleet:
         (base / "shop.py").write_text(text.replace("v1", version))
         return base
 
-    def ask(self, host: Host) -> str:
+    def ask(self, host: Host, port: int = PORT) -> str:
         """Return what the shop of a host says."""
-        url = f"http://{host.address}:{PORT}/"
+        url = f"http://{host.address}:{port}/"
         words = self.network.enter("curl", "--silent", "--show-error", "--max-time", "60", url)
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         return done.stdout or done.stderr
