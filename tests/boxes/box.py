@@ -12,13 +12,13 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tests.boxes import keeper
 from tests.boxes.needs import cgroup_mount
@@ -74,6 +74,9 @@ class Box:
     """
 
     python = "/usr/bin/python3"
+    # What a kind of box wants of systemd-nspawn besides, as variables and as options.
+    environment: ClassVar[Mapping[str, str]] = {}
+    options: ClassVar[Sequence[str]] = ()
 
     def __init__(self, suite: str, tree: Path) -> None:
         """Prepare a box of a suite from its root file system; nothing runs yet."""
@@ -138,7 +141,8 @@ class Box:
                     "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
                     # Boxes share a tree, each with its own overlay on it; nspawn would allow one.
                     "SYSTEMD_NSPAWN_LOCK": "0",
-                },
+                }
+                | dict(self.environment),
             )
             self._await_ready(notify)
         state = self.run("systemctl", "is-system-running", "--wait", check=False, timeout=BOOT_S)
@@ -165,6 +169,7 @@ class Box:
             "--hostname=box",
             # For IPAddressDeny=, SocketBindDeny= and DeviceAllow=, which are BPF programs.
             "--system-call-filter=bpf",
+            *self.options,
             f"--directory={self._tree}",
         ]
 

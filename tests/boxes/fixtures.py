@@ -12,7 +12,8 @@ import pytest
 
 from tests.boxes.box import Box
 from tests.boxes.needs import missing_for_boxes, required
-from tests.boxes.recipes import BOX, MOVING, SUITES, Recipe
+from tests.boxes.podman import PodmanBox
+from tests.boxes.recipes import BOX, MOVING, PODMAN, ROOTS, SUITES, Recipe
 from tests.boxes.roots import RootError, ensure_root, locked
 from tests.support.dist import BuildError, build_sdist, build_wheel
 
@@ -33,10 +34,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ``each_systemd``.
     """
     for item in items:
-        if isinstance(item, pytest.Function) and "box" in item.fixturenames:
+        if isinstance(item, pytest.Function) and {"box", "podman_box"} & {*item.fixturenames}:
             item.add_marker("box")
             params = item.callspec.params
-            suite = params.get("box") or params.get("packages")
+            suite = params.get("box") or params.get("podman_box") or params.get("packages")
             everywhere = any(map(item.get_closest_marker, ("stress", "each_systemd")))
             if suite not in (ONE, None) and not everywhere:
                 item.add_marker("stress")
@@ -120,10 +121,30 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
     tree = box_root(suite)  # skips, before a wheel is built for nothing
     wheel: Path = request.getfixturevalue("wheel")
     with Box(suite, tree) as box:
-        inside = f"/root/{wheel.name}"
-        box.write(inside, wheel.read_bytes())
-        box.run(box.python, "-m", "installer", inside)
+        _install(box, wheel)
         yield box
+
+
+@pytest.fixture(scope="session", params=ROOTS[PODMAN])
+def podman_box(request: pytest.FixtureRequest) -> Iterator[PodmanBox]:
+    """Yield a booted box with podman and the wheel, and an image for root and for a user.
+
+    It is shared by all tests of a session: leave it as it was found.
+    """
+    suite = str(request.param)
+    tree = box_root(suite, PODMAN)
+    wheel: Path = request.getfixturevalue("wheel")
+    with PodmanBox(suite, tree) as box:
+        _install(box, wheel)
+        box.prepare()
+        yield box
+
+
+def _install(box: Box, wheel: Path) -> None:
+    """Install a wheel in a box for its own Python."""
+    inside = f"/root/{wheel.name}"
+    box.write(inside, wheel.read_bytes())
+    box.run(box.python, "-m", "installer", inside)
 
 
 @pytest.fixture

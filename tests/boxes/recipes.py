@@ -179,6 +179,26 @@ FLEET = Recipe(
     ),
     BOX.options,
 )
+# What podman and redis would start at each boot.
+EXTRAS = "redis-server.service podman.socket podman-auto-update.timer"
+# A systemd to boot that starts containers, of root's and of users': podman with Quadlet.
+PODMAN = Recipe(
+    "podman",
+    (
+        *BOX.packages,
+        "aardvark-dns",
+        "crun",
+        "dbus-user-session",
+        "netavark",
+        "nftables",
+        "passt",
+        "podman",
+        "redis-server",
+        "slirp4netns",
+        "uidmap",
+    ),
+    (*BOX.options, f'--customize-hook=chroot "$1" systemctl disable --quiet {EXTRAS}'),
+)
 # What is built before the tests: each recipe, and its suites.
 ROOTS = {
     BOX: tuple(SUITES),
@@ -187,5 +207,7 @@ ROOTS = {
     FLEET: tuple(SUITES),
     LEARN: ("trixie",),
     OBSERVED: ("trixie",),
+    # bookworm's podman knows no Quadlet.
+    PODMAN: ("trixie", MOVING),
     TUTORIAL: ("trixie",),
 }
