@@ -129,19 +129,21 @@ def _refuse_without_listen(adhoc: AdHoc) -> None:
 def _sorted(
     files: tuple[str, ...], app_dir: str | None
 ) -> tuple[list[str], dict[str, tuple[str, str]], list[str]]:
-    """Return the unit files and folders, the units rendered from the specs, and what to say.
+    """Return the unit files and folders, the units made of specs and containers, and what to say.
 
-    A folder without a socket stands for the specs in it.
+    A folder without a socket stands for the specs in it, and a container for its socket.
     """
     from pathlib import Path
 
     from activator.cli.located import located
     from activator.errors import UsageError
+    from activator.local.units import quadlet
 
     if not files:
         raise UsageError("there is nothing to run", "name a spec or a unit, or give -l ADDRESS")
     paths: list[str] = []
     specs: list[str] = []
+    containers: list[Path] = []
     for file in located(files, paths=False):
         inside = [] if any(Path(file).glob("*.socket")) else sorted(Path(file).glob("*.toml"))
         if file.endswith(".toml") and not inside:
@@ -149,9 +151,45 @@ def _sorted(
         elif inside:
             specs += map(str, inside)
         else:
-            paths.append(file)
+            containers += _containers(Path(file))
+            paths.append(_socket_of(file) if file.endswith(quadlet.SUFFIXES) else file)
     texts, beside = _rendered(specs, app_dir) if specs else ({}, [])
+    if containers:
+        texts = quadlet.services(containers) | texts
     return paths, texts, beside
+
+
+def _containers(path: "Path") -> list["Path"]:
+    """Return Quadlet's files that what is to be run needs: itself, or what is beside it."""
+    from activator.local.units import quadlet
+
+    if path.is_dir():
+        return quadlet.in_folder(path)
+    if path.suffix in quadlet.SUFFIXES:
+        return [path]
+    if path.is_file() and not path.with_suffix(".service").exists():
+        return quadlet.in_folder(path.parent)
+    return []
+
+
+def _socket_of(file: str) -> str:
+    """Return the socket that starts a container.
+
+    Raises:
+        ActivatorError: The file is not there, or the socket is not beside it.
+    """
+    from pathlib import Path
+
+    from activator.errors import ActivatorError
+
+    path = Path(file)
+    if not path.is_file():
+        raise ActivatorError(f"there is no file {file}", "check the path")
+    socket = path.with_name(f"{path.stem.removesuffix('@')}.socket")
+    if not socket.is_file():
+        hint = "write it there, or name the socket that starts it"
+        raise ActivatorError(f"there is no {socket.name} beside {file}", hint)
+    return str(socket)
 
 
 def _rendered(
@@ -167,6 +205,7 @@ def _rendered(
     from activator.errors import ActivatorError
     from activator.generate.render import render
     from activator.generate.specfile import load
+    from activator.local.units import quadlet
     from activator.unitfile.directives import NEWEST
 
     texts: dict[str, tuple[str, str]] = {}
@@ -186,7 +225,7 @@ def _rendered(
                 what = f"{other} and {file} both make {name}"
                 raise ActivatorError(what, "give one of them, or another name to one")
             texts[name] = (text, f"{file}: {name}")
-    return texts, beside
+    return quadlet.services_of(texts), beside
 
 
 def _beside(handlers: "Iterable[Handler]", directory: "Path") -> str:

@@ -17,12 +17,13 @@ from typing import Any
 
 from activator.common.extras import installing
 from activator.errors import ActivatorError
+from activator.local.units import quadlet
 from activator.local.units.models import Plan
 from activator.local.units.service_model import ServiceUnit
 from activator.unitfile.search import dropin_directories
 
 # What is looked at in a directory.
-_SUFFIXES = (".py", ".socket", ".service", ".conf", ".toml")
+_SUFFIXES = (".py", ".socket", ".service", ".conf", ".toml", *quadlet.SUFFIXES)
 _SKIPPED = {"__pycache__", "node_modules"}
 _QUIET = 0.2  # seconds; changes that follow one another sooner are one,
 _LONGEST = 2.0  # unless they never end

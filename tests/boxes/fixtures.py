@@ -12,7 +12,7 @@ import pytest
 
 from tests.boxes.box import Box
 from tests.boxes.needs import missing_for_boxes, required
-from tests.boxes.podman import PodmanBox
+from tests.boxes.podman import Manager, PodmanBox
 from tests.boxes.recipes import BOX, MOVING, PODMAN, ROOTS, SUITES, Recipe
 from tests.boxes.roots import RootError, ensure_root, locked
 from tests.support.dist import BuildError, build_sdist, build_wheel
@@ -138,6 +138,13 @@ def podman_box(request: pytest.FixtureRequest) -> Iterator[PodmanBox]:
         _install(box, wheel)
         box.prepare()
         yield box
+
+
+@pytest.fixture(params=["root", "user"])
+def manager(request: pytest.FixtureRequest, podman_box: PodmanBox) -> Manager:
+    """Return the system's manager of a box with podman, and that of a user."""
+    found: Manager = getattr(podman_box, request.param)
+    return found
 
 
 def _install(box: Box, wheel: Path) -> None:

@@ -85,10 +85,12 @@ class Manager:
 
     Attributes:
         box: The same.
+        home: The home directory of whom it is for.
         units: Where its units are.
         quadlets: Where Quadlet looks for its ``.container`` files.
     """
 
+    home = PurePosixPath("/root")
     units = UNITS
     quadlets = PurePosixPath("/etc/containers/systemd")
 
@@ -198,14 +200,11 @@ class UserManager(Manager):
     quadlets = home / ".config/containers/systemd"
 
     def words(self, *argv: str) -> tuple[str, ...]:
-        """Return the words that run a command for the user, as a unit of the system's."""
-        # podman wants a control group of the box's, which a process from outside has not.
+        """Return the words that run a command as the user."""
         return (
-            *("systemd-run", "--quiet", "--wait", "--pipe", "--collect", "--expand-environment=no"),
-            *(f"--uid={USER}", f"--gid={USER}", f"--working-directory={self.home}"),
-            *(f"--setenv=HOME={self.home}", f"--setenv=XDG_RUNTIME_DIR=/run/user/{UID}"),
-            "--",
-            *argv,
+            *("setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups"),
+            *("env", f"--chdir={self.home}", f"HOME={self.home}", f"USER={USER}"),
+            *(f"XDG_RUNTIME_DIR=/run/user/{UID}", *argv),
         )
 
     def systemctl(self, *argv: str, check: bool = True) -> CompletedProcess[str]:

@@ -193,6 +193,7 @@ PODMAN = Recipe(
         "nftables",
         "passt",
         "podman",
+        "python3-watchfiles",
         "redis-server",
         "slirp4netns",
         "uidmap",

@@ -1,8 +1,6 @@
 """The rig for containers: Quadlet's services start behind a socket, root's and a user's."""
 
-import pytest
-
-from tests.boxes.podman import IMAGE, Manager, PodmanBox
+from tests.boxes.podman import IMAGE, Manager
 
 SOCKET = "[Socket]\nListenStream=127.0.0.1:7790\n"
 CONTAINER = f"""\
@@ -12,13 +10,6 @@ Pull=never
 Network=none
 Exec=activator serve activator.examples.echo:echo
 """
-
-
-@pytest.fixture(params=["root", "user"])
-def manager(request: pytest.FixtureRequest, podman_box: PodmanBox) -> Manager:
-    """Return the system's manager, and that of a user."""
-    found: Manager = getattr(podman_box, request.param)
-    return found
 
 
 def test_container_behind_socket(manager: Manager) -> None:
