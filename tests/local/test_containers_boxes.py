@@ -30,10 +30,12 @@ Image={IMAGE}
 Pull=never
 Network=none
 """
-ECHO = f"{CONTAINER}Exec=activator serve activator.examples.echo:echo\n"
+# Before it is ready, process 1 of a container has no handler for SIGTERM, and so ignores it.
+ECHO = f"{CONTAINER}Notify=yes\nExec=activator serve activator.examples.echo:echo\n"
 # Tells each client what it has been passed, and its version.
 FACTS = """\
-import json, os, socket
+import json, os, signal, socket, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
 print("serving", flush=True)
 names = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "VERSION")
 told = {name: os.environ.get(name) for name in names}
@@ -154,7 +156,7 @@ def test_reload_when_its_file_changes(manager: Manager) -> None:
 def test_container_that_needs_another(manager: Manager) -> None:
     """A container's needs are started with it, volumes and other containers."""
     needs = "Requires=data.service\nAfter=data.service\n"
-    other = f"[Container]\nImage={IMAGE}\nPull=never\nNetwork=none\nExec=sleep infinity\n"
+    other = f"[Container]\nImage={IMAGE}\nPull=never\nStopSignal=KILL\nExec=sleep infinity\n"
     files = {
         "web.socket": SOCKET,
         "web.container": ECHO.replace("[Unit]\n", f"[Unit]\n{needs}"),
