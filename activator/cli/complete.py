@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PLAIN = r"[A-Za-z0-9_./+@-]*"
 # What --set of `activator gen` assigns to: the tables of a spec, of directives and of others.
 VARIABLES = ("environment", "limits", "cgroup", "tls")
-TABLES = ("socket", "service", "unit", "install", *VARIABLES)
+TABLES = ("socket", "service", "unit", "install", "container", *VARIABLES)
 # Arguments of needs: the directive of [Service] that has their words.
 _NEEDED = {
     "CAPABILITY": "CapabilityBoundingSet",
@@ -195,6 +195,10 @@ def assignments(_: click.Context, __: click.Parameter, incomplete: str) -> "Item
         return _beginning(table, [f"{word}." for word in TABLES])
     if table not in TABLES or table in VARIABLES:
         return []
+    if table == "container":
+        from activator.unitfile import quadlet
+
+        return _beginning(incomplete, [f"{table}.{key}=" for key in quadlet.names("Container")])
     section, start = table.capitalize(), f"{table}.{match['name']}="
     if match["equals"]:
         values = _values(section, match["name"])

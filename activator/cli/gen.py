@@ -35,7 +35,7 @@ _TYPES = {"count": int, "number": float}
 _SEVERAL = ("list", "proxies")
 _YES = ("yes",)  # of --proxy-protocol: a spec's true
 # Options that go with specs too.
-WITH_SPECS = ("systemd", "explain", "newer", "templates", "user")
+WITH_SPECS = ("systemd", "explain", "newer", "templates", "user", "podman")
 
 
 def option_name(directive: str) -> str:
@@ -204,6 +204,7 @@ def _made(paths: tuple[str, ...], options: dict[str, Any], *, whole: bool) -> "l
         options["explain"],
         options["templates"],
         options["user"],
+        options["podman"],
     )
     own = {name: value for name, value in options.items() if name not in WITH_SPECS and value}
     if paths and own:

@@ -25,6 +25,7 @@ class Settings(NamedTuple):
     explain: bool = False
     templates: str | None = None
     user: bool = False
+    podman: str | None = None
 
 
 class Made(NamedTuple):
@@ -115,7 +116,9 @@ def _portion(settings: Settings, paths: Iterable[str], *, whole: bool = False) -
     """Load and render some specs with one renderer."""
 
     def load(path: str) -> Spec:
-        loaded = specfile.load(path, systemd=settings.systemd, drop=settings.drop)
+        loaded = specfile.load(
+            path, systemd=settings.systemd, podman=settings.podman, drop=settings.drop
+        )
         return loaded._replace(user=True) if settings.user else loaded
 
     sources = [(path, partial(load, path)) for path in paths]

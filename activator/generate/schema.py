@@ -16,16 +16,19 @@ from typing import Any
 from activator.generate.schema_keys import (
     HANDLED,
     LINE,
+    NO_IMAGE,
     SOCKETS,
     Node,
     escaped,
     key_value,
     only_with,
+    quadlet_value,
 )
+from activator.generate.specfile.container import RESERVED as CONTAINER_RESERVED
 from activator.generate.specfile.intents import Intent, intents
 from activator.generate.specfile.reader import RESERVED, SERVICE_TABLES, SOCKET_TABLES
 from activator.generate.specfile.spec import Mode
-from activator.unitfile import directives, forms, manual
+from activator.unitfile import directives, forms, manual, quadlet
 from activator.unitfile.directives import Directive
 from activator.unitfile.values import judge_written
 from activator.unitfile.values.numbers import BOOLEANS
@@ -77,11 +80,15 @@ class _Schema:
             "type": "object",
             "properties": properties,
             "required": [key for key, row in table.items() if row.required],
-            "oneOf": [{"required": ["exec"]}, HANDLED],
-            "dependentSchemas": {key: only_with(row) for key, row in table.items() if row.modes},
+            "oneOf": [{"required": ["image"]}, {"required": ["exec"], **NO_IMAGE}, HANDLED],
+            "dependentSchemas": {
+                **{key: only_with(row) for key, row in table.items() if row.modes},
+                **{key: {"required": ["image"]} for key in ("container", "podman")},
+            },
             "if": {"required": ["mode"], "properties": {"mode": {"const": Mode.PROXY.value}}},
             "then": {
-                "required": ["exec", "backend"],
+                "required": ["backend"],
+                "not": HANDLED,
                 "properties": {
                     "sockets": {"additionalProperties": {"not": {"required": ["mode"]}}}
                 },
@@ -105,9 +112,23 @@ class _Schema:
         """Return the schema of a key's value."""
         if key in SERVICE_TABLES:
             return self.section(SERVICE_TABLES[key])
+        if key == "container":
+            return self.container()
         if key == "sockets":
             return {**SOCKETS, "additionalProperties": self.define("socket", self.socket())}
         return key_value(key, row)
+
+    def container(self) -> Node:
+        """Return the schema of the table of Quadlet's keys."""
+        known = {name: quadlet.lookup("Container", name) for name in quadlet.names("Container")}
+        properties = {
+            name: self.define("quadlet-reserved", {"not": {}})
+            if name in CONTAINER_RESERVED
+            else quadlet_value(key)
+            for name, key in known.items()
+            if key
+        }
+        return {"type": "object", "properties": properties, "additionalProperties": False}
 
     # --- tables of directives ----------------------------------------------------------
 

@@ -9,14 +9,23 @@ from activator.generate.specfile import names
 from activator.generate.specfile.intents import HANDLERS, TYPES, Intent
 from activator.generate.specfile.reader import DRAIN_MAX
 from activator.generate.specfile.spec import Mode
-from activator.unitfile import directives, forms
+from activator.unitfile import directives, forms, quadlet
+from activator.unitfile.quadlet import values
+from activator.unitfile.quadlet.versions import written
 
 Node = dict[str, Any]
 
 # A value of one line: no line break or NUL, and no backslash that would join the next line.
 LINE = r"^\s*(?:[^\\\n\r\x00]|\\[^\n\r\x00])*\s*$"
 _TEXT = {"type": "string", "pattern": LINE}
+_LITERAL = {
+    "type": "object",
+    "properties": {"literal": {"type": ["string", "array"]}},
+    "required": ["literal"],
+    "additionalProperties": False,
+}
 _HANDLER = {"type": "string", "pattern": f"^{names.HANDLER}$"}
+NO_IMAGE: Node = {"not": {"required": ["image"]}}
 HANDLED: Node = {"anyOf": [{"required": [key]} for key in HANDLERS]}
 _JSON: dict[type, str] = {
     str: "string",
@@ -126,6 +135,15 @@ def only_with(row: Intent) -> Node:
         "properties": {"idle-exit": {"not": {"const": 0}}},
     }
     return {"anyOf": [node, handler]}
+
+
+def quadlet_value(key: quadlet.Key) -> Node:
+    """Return the schema of one key of a container."""
+    form = values.forms()[key.type]
+    since = f"Values: {form.words}\n\nSince: podman {written(key.since)}"
+    plain: Node = {"anyOf": [_TEXT, {"type": ["boolean", "number"]}, _LITERAL]}
+    listed = [{"type": "array", "items": plain}] if key.repeat != "single" else []
+    return {"description": since, "anyOf": [plain, *listed]}
 
 
 def _need() -> Node:

@@ -8,7 +8,11 @@ from activator.unitfile.parse import Entry, UnitFile
 from activator.unitfile.values import check as check_value
 
 # Kind of unit → the sections that systemd reads in it.
-_SECTIONS = {"socket": ("Unit", "Socket", "Install"), "service": ("Unit", "Service", "Install")}
+_SECTIONS = {
+    "socket": ("Unit", "Socket", "Install"),
+    "service": ("Unit", "Service", "Install"),
+    "container": ("Unit", "Quadlet", "Container", "Service", "Install"),
+}
 # systemd.unit(5): sections and directives that begin so are for others, and ignored.
 _FOREIGN = "X-"
 

@@ -5,13 +5,13 @@ started by the sockets, pulls it in, forwards to it, and leaves when nobody is c
 then nothing needs the program any more, and it stops as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from activator.generate.hardening import DEFAULT
 from activator.generate.render import defaults, hardening, services, sockets
 from activator.generate.render.lines import Line, Unit, line, sections
 from activator.generate.specfile.spec import Proxy, Spec
-from activator.unitfile import quoting
+from activator.unitfile import quadlet, quoting
 from activator.unitfile.values.numbers import BOOLEANS
 
 # Debian 12 and later, like all with a merged /usr, have it here.
@@ -29,7 +29,10 @@ _IDENTITY = ("User", "Group", "DynamicUser")
 def units(spec: Spec, proxy: Proxy) -> Iterator[Unit]:
     """Yield the proxy, then the program behind it."""
     program = backend(spec, proxy)
-    yield _proxy(spec, proxy, program)
+    host = quoting.argument(proxy.backend)
+    why = "the program's own user: nobody else may connect to it"
+    rights = [line("Service", *pair, why) for pair in _identity(program).items()]
+    yield _proxy(spec, proxy, program.name, host, rights)
     yield program
 
 
@@ -75,12 +78,32 @@ def _wait(spec: Spec, proxy: Proxy) -> str:
     return quoting.command([*argv, "wait-for", "--timeout", timeout, proxy.backend])
 
 
-def _proxy(spec: Spec, proxy: Proxy, program: Unit) -> Unit:
-    """Return the unit of systemd-socket-proxyd."""
+def before_container(spec: Spec, proxy: Proxy, program: str, host: str, *, foreign: bool) -> Unit:
+    """Return the unit of systemd-socket-proxyd before a container.
+
+    Args:
+        spec: The spec.
+        proxy: Its proxy.
+        program: The container's file.
+        host: Where the host finds the backend, as it stands in a unit.
+        foreign: Whether the backend's socket belongs to a user that the host need not know.
+    """
+    own = []
+    if foreign:
+        why = "the backend's socket is that of a user in the container, whom the host need not know"
+        own = [
+            line("Service", "CapabilityBoundingSet", "CAP_DAC_OVERRIDE", why),
+            line("Service", "PrivateUsers", "no", why),
+        ]
+    return _proxy(spec, proxy, quadlet.service(program), host, own)
+
+
+def _proxy(spec: Spec, proxy: Proxy, program: str, host: str, rights: Sequence[Line]) -> Unit:
+    """Return the unit of systemd-socket-proxyd; by a path it has just the rights given."""
     conditions = frozenset({"by-path" if proxy.by_path else "by-port"})
     terms = {
         "sockets": " ".join(f"{sockets.prefix(spec, socket)}.socket" for socket in spec.sockets),
-        "backend": program.name,
+        "backend": program,
         "descriptors": str(PER_CONNECTION * proxy.connections_max + OTHERS),
     }
 
@@ -88,12 +111,12 @@ def _proxy(spec: Spec, proxy: Proxy, program: Unit) -> Unit:
         return defaults.lines("proxy", section, conditions, spec.systemd, terms)
 
     described = line("Unit", "Description", quoting.raw(f"{spec.description} (proxy)"))
-    service = [line("Service", "ExecStart", _command(proxy), _address(proxy)), *own("Service")]
+    command = f"{_command(proxy)} {host}"
+    service = [line("Service", "ExecStart", command, _address(proxy)), *own("Service")]
     taken = {made.name for made in service}
     if proxy.by_path:
-        why = "the program's own user: nobody else may connect to it"
-        service += [line("Service", *pair, why) for pair in _identity(program).items()]
-        taken |= set(_IDENTITY)
+        service += rights
+        taken |= {*_IDENTITY, *(made.name for made in rights)}
     service += [made for made in _profile(spec) if made.name not in taken]
     return Unit(
         sockets.service(spec), sections([("Unit", [described, *own("Unit")]), ("Service", service)])
@@ -110,16 +133,22 @@ def _address(proxy: Proxy) -> str:
 def _profile(spec: Spec) -> list[Line]:
     """Return the lines that harden the proxy, whatever the program needs."""
     strict = spec._replace(
-        command=PROXYD, hardening=DEFAULT, needs=(), settings=(), python="", app_dir=""
+        command=PROXYD,
+        container=None,
+        hardening=DEFAULT,
+        needs=(),
+        settings=(),
+        python="",
+        app_dir="",
     )
     return hardening.lines(strict, set())
 
 
 def _command(proxy: Proxy) -> str:
-    """Return the proxy's command line."""
+    """Return the proxy's command line, but for its last word: where it connects to."""
     argv = [PROXYD, f"--exit-idle-time={proxy.idle_exit}"]
     if proxy.connections_max != PROXYD_CONNECTIONS:
         argv.append(f"--connections-max={proxy.connections_max}")
     if proxy.protocol:
         argv.append(f"--proxy-protocol={proxy.protocol}")
-    return quoting.command([*argv, proxy.backend])
+    return quoting.command(argv)

@@ -32,6 +32,8 @@ def check(spec: Spec, units: Iterable[Unit]) -> None:
 
     problems = []
     for unit in units:
+        if not unit.name.endswith((".socket", ".service")):
+            continue  # of which Quadlet makes a service, and checks it
         rule = refusals.socket if unit.name.endswith(".socket") else refusals.service
         entries = [Entry(*entry) for entry in unit.entries]
         found = (refusal for refusal in rule(entries, spec.systemd) if refusal.outcome == REFUSED)

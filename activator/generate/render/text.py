@@ -16,7 +16,11 @@ def units(spec: Spec) -> Iterator[Unit]:
     """Yield the units of a spec: its sockets, then its services."""
     for socket in spec.sockets:
         yield sockets.unit(spec, socket)
-    if spec.proxy:
+    if spec.container:
+        from activator.generate.render import container  # noqa: PLC0415 - few specs have one
+
+        yield from container.units(spec, spec.container)
+    elif spec.proxy:
         from activator.generate.render import proxy  # noqa: PLC0415 - few specs have one
 
         yield from proxy.units(spec, spec.proxy)

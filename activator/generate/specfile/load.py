@@ -17,6 +17,7 @@ def load(
     *,
     systemd: str | int | None = None,
     default: int | None = None,
+    podman: str | None = None,
     drop: bool = False,
 ) -> Spec:
     """Read a spec from a TOML file; ``-`` is standard input.
@@ -25,6 +26,7 @@ def load(
         path: The file.
         systemd: The systemd to write for, instead of the one the spec names.
         default: The same where the spec names none.
+        podman: The podman to write a container for, instead of the one the spec names.
         drop: Whether to leave out what only a later systemd knows, see :attr:`Spec.notes`.
 
     Raises:
@@ -43,7 +45,7 @@ def load(
         line = data.count(b"\n", 0, error.start) + 1
         hint = "save the file as UTF-8"
         raise ActivatorError("not UTF-8", hint, place=f"{name}:{line}") from None
-    return loads(text, name, systemd=systemd, default=default, drop=drop)
+    return loads(text, name, systemd=systemd, default=default, podman=podman, drop=drop)
 
 
 def _read(name: str) -> bytes:
@@ -63,6 +65,7 @@ def loads(
     *,
     systemd: str | int | None = None,
     default: int | None = None,
+    podman: str | None = None,
     drop: bool = False,
 ) -> Spec:
     """Read a spec from TOML text.
@@ -72,6 +75,7 @@ def loads(
         name: What to call it in messages.
         systemd: The systemd to write for, instead of the one the spec names.
         default: The same where the spec names none.
+        podman: The podman to write a container for, instead of the one the spec names.
         drop: Whether to leave out what only a later systemd knows, see :attr:`Spec.notes`.
 
     Raises:
@@ -82,6 +86,8 @@ def loads(
         source.tree["systemd"] = systemd
     elif default is not None:
         source.tree.setdefault("systemd", default)
+    if podman is not None and "image" in source.tree:
+        source.tree["podman"] = podman
     return Reader(source, drop=drop).read()
 
 

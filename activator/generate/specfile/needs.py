@@ -8,6 +8,7 @@ from typing import Any
 from activator.common.suggest import nearest
 from activator.errors import ActivatorError
 from activator.generate import hardening
+from activator.generate.hardening import containers
 from activator.generate.specfile.directives import Report
 from activator.generate.specfile.spec import Spec
 from activator.unitfile import directives, values
@@ -19,17 +20,20 @@ _NAME = r"[A-Za-z0-9_.][A-Za-z0-9_.@-]*(/[A-Za-z0-9_.][A-Za-z0-9_.@-]*)*"
 _OWN = {"/var/lib": "state", "/var/cache": "cache", "/var/log": "logs", "/run": "runtime"}
 
 
-def read(items: list[Any], version: int, report: Report) -> Iterator[str]:
+def read(
+    items: list[Any], version: int, report: Report, *, contained: bool = False
+) -> Iterator[str]:
     """Yield the needs that are right, as they were written.
 
     Args:
         items: What the spec lists.
         version: The systemd version it is for.
         report: Called with each mistake.
+        contained: Whether they are those of a container.
     """
     for index, text in enumerate(items):
         try:
-            _check(text, items[:index], version)
+            _check(text, items[:index], version, contained=contained)
         except ActivatorError as error:
             report(error, ("needs", index))
         else:
@@ -57,7 +61,7 @@ def check(spec: Spec, report: Report) -> None:
             _check_own(spec, argument, report)
 
 
-def _check(text: Any, before: list[Any], version: int) -> None:
+def _check(text: Any, before: list[Any], version: int, *, contained: bool) -> None:
     """Check one need, its argument too, beside those before it.
 
     Raises:
@@ -71,6 +75,9 @@ def _check(text: Any, before: list[Any], version: int) -> None:
     checker = _CHECKERS.get(need.placeholder)
     if checker:
         checker(argument)
+    if contained:
+        containers.key_of(text)
+        return
     terms = {"argument": argument, "name": "name", "user": "user"}
     effect = hardening.effect(need, argument)
     if need.placeholder == "PATH" and need.hidden.add and argument == hardening.hiding(argument):

@@ -71,6 +71,9 @@ def read(
     if backend and not backend.startswith("/"):
         _check_network(tree, settings, report)
     _check_sockets(sockets, backend, directory, report)
+    if tree.get("ready") == "healthy" and "image" not in tree:
+        hint = 'write ready = "accepts" or "notify"'
+        report(ActivatorError('ready = "healthy" is for a container', hint), ("ready",))
     return Proxy(
         backend=backend,
         idle_exit=get.checked("idle-exit", timespan) or "",

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from activator.errors import ActivatorError, combine
 from activator.generate.specfile import (
     addresses,
+    command,
     directories,
     handlers,
     intents,
@@ -15,10 +17,11 @@ from activator.generate.specfile import (
     programs,
     target,
 )
-from activator.generate.specfile.directives import Newer, check, one_line, read_table
+from activator.generate.specfile.directives import Newer, read_table
 from activator.generate.specfile.source import OptionSource, TomlSource
 from activator.generate.specfile.spec import (
     Begun,
+    Container,
     Mode,
     Path,
     Processes,
@@ -109,6 +112,7 @@ class Reader:
             hardening=self._get("hardening"),
             needs=self._needs(),
             proxy=self._proxy(sockets, settings),
+            container=self._container(settings),
             processes=self._processes(sockets),
             begun=self._begun(sockets),
             systemd=self.version,
@@ -116,7 +120,12 @@ class Reader:
             notes=tuple(self.notes),
             place=self.source.place,
         )
-        spec = programs.opened(spec)
+        if spec.container is None:
+            spec = programs.opened(spec)
+        else:
+            from activator.generate.specfile import container  # noqa: PLC0415 - few specs have one
+
+            spec = container.checked(spec, spec.container, self._note)
         handlers.check(spec, self._note)
         if spec.metrics:
             metrics.check(spec, self._note)
@@ -175,7 +184,7 @@ class Reader:
         if not self.tree.get("sockets"):
             self._problem(("sockets",), "the spec has no socket", "add a [sockets.NAME] table")
         given = [key for key in intents.HANDLERS if key in self.tree]
-        if ("exec" in self.tree) is bool(given):
+        if "image" not in self.tree and ("exec" in self.tree) is bool(given):
             first = given[0] if given else ""
             what = f"both exec and {first}" if given else "neither exec nor handler"
             hint = 'give one: exec = "/path/program" or handler = "module:function"'
@@ -198,22 +207,9 @@ class Reader:
         value = self._get("exec")
         if value is None:
             return ""
-
-        def written() -> str:
-            if isinstance(value, str):
-                text = one_line(value)
-            elif all(isinstance(word, str) for word in value):
-                text = quoting.command(value)
-            else:
-                raise ActivatorError("exec is a list of more than strings", "give only strings")
-            directive = directives.lookup("Service", "ExecStart")
-            if not text:
-                raise ActivatorError("exec is empty", "begin with an absolute path")
-            if directive is not None:
-                check(directive, text, self.version)
-            return text
-
-        return self._attempt(("exec",), written) or ""
+        contained = "image" in self.tree
+        step = partial(command.written, contained=contained)
+        return self._attempt(("exec",), step, value, self.version) or ""
 
     def _service_settings(self) -> Iterator[Setting]:
         """Yield the directives given for the service."""
@@ -237,7 +233,8 @@ class Reader:
             return ()
         from activator.generate.specfile import needs  # noqa: PLC0415 - few specs have any
 
-        return tuple(needs.read(items, self.version, self._note))
+        contained = "image" in self.tree
+        return tuple(needs.read(items, self.version, self._note, contained=contained))
 
     def _proxy(self, sockets: tuple[Socket, ...], settings: tuple[Setting, ...]) -> Proxy | None:
         """Return what mode "proxy" needs, and note its keys where they have no place."""
@@ -248,6 +245,15 @@ class Reader:
         from activator.generate.specfile import proxy  # noqa: PLC0415 - few specs have one
 
         return proxy.read(self.tree, sockets, settings, self.version, self._note)
+
+    def _container(self, settings: tuple[Setting, ...]) -> Container | None:
+        """Return the container that the service is, and note its keys where there is none."""
+        given = {key: value for key, value in self.tree.items() if key in self.right}
+        if not {"image", "container", "podman"} & given.keys():
+            return None
+        from activator.generate.specfile import container  # noqa: PLC0415 - few specs have one
+
+        return container.read(given, self.version, settings, self._note)
 
     def _processes(self, sockets: tuple[Socket, ...]) -> Processes:
         """Return how the runtime divides the work."""

@@ -69,7 +69,8 @@ class Proxy(NamedTuple):
         websocket_drain: How long WebSockets may go on after SIGTERM: seconds.
         log_level: Which records of logging the runtime tells.
         idle_exit: How long after the last connection both stop: a time span.
-        ready: When the program is ready: ``accepts`` (it accepts connections) or ``notify``.
+        ready: When the program is ready: ``accepts`` (it accepts connections), ``notify``, or
+            ``healthy`` (podman's health check says so).
         ready_timeout: How long the first of these is waited for: seconds.
         connections_max: The most connections at a time; further ones are closed.
         protocol: The version of the PROXY protocol spoken to the program; empty for none.
@@ -131,6 +132,20 @@ class Begun(NamedTuple):
     proxies: str = ""
 
 
+class Container(NamedTuple):
+    """The container that a service is, for Quadlet.
+
+    Attributes:
+        image: The image, as podman takes its name.
+        podman: The podman to write for: the first two numbers of its version.
+        settings: The keys of [Container] that the spec gives.
+    """
+
+    image: str
+    podman: tuple[int, int]
+    settings: tuple[Setting, ...] = ()
+
+
 def _nowhere(path: Path) -> str:
     """Return no place, for specs that were not read from anywhere."""
     del path
@@ -144,7 +159,8 @@ class Spec(NamedTuple):
         name: The units' common name.
         description: Literal text for Description=.
         mode: The mode of sockets that name none; with a proxy they are shared.
-        command: The value of ExecStart=, in systemd's own syntax; empty with a handler.
+        command: The value of ExecStart=, or of Exec= of a container, in systemd's own syntax;
+            empty with a handler, or for what the image says.
         handlers: What the runtime serves the sockets with; empty with a command.
         sockets: At least one.
         settings: Directives of [Unit] and [Service] (and [Install]) of the service.
@@ -158,6 +174,7 @@ class Spec(NamedTuple):
         idle_exit: How long after the last connection a handler of shared sockets stops:
             seconds; 0 for never.
         proxy: What mode "proxy" needs, else None.
+        container: The container that the service is, else None.
         processes: How the runtime divides the work.
         begun: What connections begin with: TLS, a proxy's header.
         hardening: The profile that closes all it can, one of
@@ -188,6 +205,7 @@ class Spec(NamedTuple):
     limits: tuple[tuple[str, str], ...] = ()
     idle_exit: float = 0.0
     proxy: Proxy | None = None
+    container: Container | None = None
     processes: Processes = Processes()
     begun: Begun = Begun()
     hardening: str = "strict"
