@@ -93,6 +93,7 @@ def directive_options(command: click.Command) -> click.Command:
 @click.option("--explain", is_flag=True, help="Write the reason above each line.")
 @options.with_templates
 @options.for_systemd("The systemd to write for, as 257 or trixie.")
+@options.for_podman
 @click.option(
     "--newer",
     type=click.Choice(["error", "drop"]),

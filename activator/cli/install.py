@@ -98,6 +98,7 @@ def same_call() -> str:
 @click.option("--user", is_flag=True, help="For your own manager instead of the system's.")
 @options.directory("--root", help="Into a system below DIR that does not run.")
 @options.for_systemd("The systemd to write for, as 257; else the spec's, or the one that runs.")
+@options.for_podman
 @options.with_templates
 @click.option("--now/--no-now", default=True, help="Start, restart and stop units as needed.")
 @click.option(
@@ -116,6 +117,7 @@ def command(
     templates: str | None,
     style: str,
     *,
+    podman: str | None,
     user: bool,
     now: bool,
     restart: bool,
@@ -151,7 +153,7 @@ def command(
         where = place(user=user, root=root)
         default = where.manager.version() if where.live else None
         paths = subjects.specs([spec])
-        loaded = [load(path, systemd=systemd, default=default) for path in paths]
+        loaded = [load(path, systemd=systemd, default=default, podman=podman) for path in paths]
     asked = Again.RESTART if restart else Again.RELOAD if reload else Again.NOTHING
     for one in loaded:
         with Report(style, diff=diff) as report:

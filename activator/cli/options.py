@@ -31,6 +31,12 @@ def for_systemd(help_text: str) -> Callable[[_Command], _Command]:
     )
 
 
+def for_podman(command: _Command) -> _Command:
+    """Add --podman, for a version of it."""
+    text = "The podman to write containers for, as 5.4; else the spec's, or the one installed."
+    return click.option("--podman", metavar="VERSION", help=text)(command)
+
+
 def with_templates(command: _Command) -> _Command:
     """Add --templates, for those of the user."""
     return directory("--templates", help="Templates that go before the built-in ones.")(command)

@@ -14,7 +14,7 @@ from activator.errors import ActivatorError, combine
 from activator.output import seal
 from activator.output.atomic import write_all
 
-SUFFIXES = (".socket", ".service")
+SUFFIXES = (".socket", ".service", ".container")
 
 
 class Status(StrEnum):

@@ -5,15 +5,15 @@ runs is asked of systemd. From both follow the steps, in the order that loses no
 as few as can be (:mod:`activator.deploy.install.plan`); if one fails, all are taken back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
-from activator.deploy.install import data, plan, remove
+from activator.deploy.install import data, plan, quadlet, remove
 from activator.deploy.install.place import Place, may_write, place, writable
 from activator.deploy.install.plan import Again
 from activator.deploy.install.run import Runner
-from activator.deploy.install.situation import Unit, after, describe, look, refuse
+from activator.deploy.install.situation import Unit, after, describe, installed, look, refuse
 from activator.deploy.install.step import Step, Verb
 from activator.deploy.install.verify import fits_user, verify
 from activator.errors import ActivatorError
@@ -21,7 +21,7 @@ from activator.generate.render import Renderer
 from activator.generate.specfile.spec import Spec
 from activator.live.unfinished import Record, Unfinished, recorded, unfinished
 from activator.output.atomic import tidy
-from activator.output.plan import written
+from activator.unitfile.quadlet import kind_of
 
 __all__ = ["Again", "Place", "Result", "Step", "Unit", "Verb", "install", "place", "uninstall"]
 
@@ -92,13 +92,13 @@ def install(
         if plan.due(units) and not force:
             if where.user:
                 fits_user(texts)
-            notes += verify(texts, user=where.user) if where.live else []
+            notes += _verified(spec, texts, user=where.user) if where.live else []
         if where.live and not now:
             notes += plan.left(units)
         if not dry_run:
-            tidy(where.directory)
+            _tidy(where)
         if steps and not dry_run:
-            writable(where.directory)
+            _writable(where, units)
             what = _unfinished(spec.name, units, again, left)
             Runner(where, units, say, record, now=now).run(steps, what)
         return Result(spec.name, units, steps, notes)
@@ -130,7 +130,7 @@ def uninstall(
             failed; all is as it was, unless the message says otherwise.
     """
     with _recorded(name, where, dry_run=dry_run) as record:
-        units = describe(where, written(where.directory, {name}))
+        units = describe(where, installed(where, name))
         left = record.left if record else _left(name, where)
         if not units and not left:
             if if_installed and not remove.foreign(where, name):
@@ -140,11 +140,43 @@ def uninstall(
         notes = [*remove.kept(where, units), *data.left(where, units, before=dry_run)]
         steps = remove.steps(units, live=where.live, left=left.units if left else ())
         if not dry_run:
-            writable(where.directory)
-            tidy(where.directory)
+            _writable(where, units)
+            _tidy(where)
             what = _unfinished(name, units, again, left)
             Runner(where, units, say, record).run(steps, what)
         return Result(name, units, steps, notes)
+
+
+def _verified(spec: Spec, texts: Mapping[str, str], *, user: bool) -> list[str]:
+    """Return what systemd, and podman for a container, remark on units.
+
+    Raises:
+        ActivatorError: One of them refuses a unit, or the container cannot run here.
+    """
+    if spec.container is None:
+        return verify(texts, user=user)
+    quadlet.check(spec.container)
+    files = {name: text for name, text in texts.items() if kind_of(name)}
+    made, said = quadlet.services(files, user=user)
+    units = {name: text for name, text in texts.items() if name not in files}
+    return said + verify(units | made, user=user)
+
+
+def _writable(where: Place, units: list[Unit]) -> None:
+    """Raise if the files of units cannot be written.
+
+    Raises:
+        ActivatorError: The calling user may not.
+    """
+    writable(where.directory)
+    if any(unit.container for unit in units):
+        writable(where.containers)
+
+
+def _tidy(where: Place) -> None:
+    """Remove what installations that were killed have left half-done."""
+    tidy(where.directory)
+    tidy(where.containers)
 
 
 def _recorded(

@@ -61,6 +61,8 @@ LIVE = {
         }
     ),
 }
+# Sections of a container's file that say what is run.
+_OF_CONTAINERS = frozenset({"Container"})
 # Directives of a socket that reach its service when that is started.
 PASSED = frozenset({"FileDescriptorName"})
 # Directives of a socket whose old value is needed to close it without a trace.
@@ -116,7 +118,8 @@ def compare(unit: str, before: str, after: str) -> Change:
     old, new = _settings(before), _settings(after)
     changed = [key for key in dict.fromkeys([*new, *old]) if old.get(key) != new.get(key)]
     kind = "Socket" if unit.endswith(".socket") else "Service"
-    effect = max((_effect(kind, *key) for key in changed), default=Effect.NONE)
+    made = _OF_CONTAINERS if unit.endswith(".container") else frozenset()
+    effect = max((_effect(kind, *key, made) for key in changed), default=Effect.NONE)
     gone = set(old.get(_LISTEN, ())) - set(new.get(_LISTEN, ()))
     names = [name for key in changed for name in (_kinds(old, new) if key == _LISTEN else key[1:])]
     return Change(
@@ -134,8 +137,17 @@ def _kinds(*versions: _Settings) -> Iterable[str]:
     return dict.fromkeys(name for version in versions for name, _ in version.get(_LISTEN, ()))
 
 
-def _effect(kind: str, section: str, name: str) -> Effect:
-    """Return what a change of one directive asks for."""
+def _effect(kind: str, section: str, name: str, made: frozenset[str]) -> Effect:
+    """Return what a change of one directive asks for.
+
+    Args:
+        kind: The section that the unit is about.
+        section: The directive's.
+        name: The directive.
+        made: Sections of which Quadlet makes the unit's own.
+    """
+    if section in made:
+        return Effect.SERVICE
     if section != kind or name in LIVE[kind] or name.startswith("X-"):
         return Effect.NONE
     if kind == "Service" or name in PASSED:

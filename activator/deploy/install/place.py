@@ -17,11 +17,13 @@ class Place:
 
     Attributes:
         directory: Where the units are.
+        containers: Where the files are of which podman's Quadlet makes services.
         manager: Who reads them.
         user: Whether they are a user's.
     """
 
     directory: Path
+    containers: Path
     manager: Manager
     user: bool
 
@@ -44,18 +46,21 @@ def place(*, user: bool = False, root: str | os.PathLike[str] | None = None) -> 
     """
     base = "user" if user else "system"
     if root is not None:
-        return Place(_below(root, base), Manager(user=user, root=Path(root).absolute()), user)
+        units = _below(root, f"etc/systemd/{base}")
+        # podman-systemd.unit(5): those of all users.
+        containers = _below(root, f"etc/containers/systemd{'/users' if user else ''}")
+        return Place(units, containers, Manager(user=user, root=Path(root).absolute()), user)
     if not Path(_BOOTED).is_dir():
         raise ActivatorError("systemd does not run here", INSTALLING)
-    directory = Path("/etc/systemd/system")
-    if user:
-        home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-        directory = Path(home) / "systemd/user"
-    return Place(directory, Manager(user=user), user)
+    if not user:
+        units, containers = Path("/etc/systemd/system"), Path("/etc/containers/systemd")
+        return Place(units, containers, Manager(), user)
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return Place(home / "systemd/user", home / "containers/systemd", Manager(user=True), user)
 
 
-def _below(root: str | os.PathLike[str], base: str) -> Path:
-    """Return the directory of units below another root.
+def _below(root: str | os.PathLike[str], below: str) -> Path:
+    """Return a directory below another root.
 
     Raises:
         ActivatorError: The root is no directory, or a link leads out of it.
@@ -63,7 +68,7 @@ def _below(root: str | os.PathLike[str], base: str) -> Path:
     name = os.fspath(root)
     if not name or not Path(name).is_dir():
         raise ActivatorError(f"--root: {name!r} is not a directory", "make it first")
-    directory = Path(name).absolute() / "etc/systemd" / base
+    directory = Path(name).absolute() / below
     # systemd would take an absolute link from the new root; here it leads elsewhere.
     if not directory.resolve().is_relative_to(Path(name).resolve()):
         hint = "make it a relative link, or a directory"

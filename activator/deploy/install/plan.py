@@ -171,7 +171,8 @@ def _enabling(units: list[Unit]) -> Iterator[Step]:
 def _removing(units: list[Unit]) -> Iterator[Step]:
     """Yield the steps that remove what is no longer made."""
     stale = [unit for unit in units if unit.stale]
-    yield from _command(Verb.DISABLE, (unit for unit in stale if not unit.template), _GONE)
+    linked = (unit for unit in stale if not (unit.template or unit.container))
+    yield from _command(Verb.DISABLE, linked, _GONE)
     for unit in stale:
         yield Step(Verb.REMOVE, (str(unit.file.path),), _GONE)
 

@@ -21,7 +21,7 @@ def steps(units: list[Unit], *, live: bool, left: Iterable[str] = ()) -> list[St
     names = dict.fromkeys([*left, *(unit.name for unit in units)])
     sockets = [name for name in names if name.endswith(".socket")]
     services = [name.replace("@.", "@*.") for name in names if name not in sockets]
-    plain = [unit for unit in units if not unit.template]
+    plain = [unit for unit in units if not (unit.template or unit.container)]
     enabled = [unit.name for unit in plain if not live or unit.state.file == "enabled"]
     found = []
     if live:
@@ -59,14 +59,15 @@ def missing(where: Place, name: str) -> ActivatorError:
     if other := foreign(where, name):
         hint = "remove it as it was made"
         return ActivatorError("it was not written by activator", hint, place=str(other))
-    names = ", ".join(sorted(installed(where.directory)))
+    names = ", ".join(sorted(installed(where.directory) | installed(where.containers)))
     hint = f"there is {names}" if names else f"nothing is, in {where.directory}"
     return ActivatorError(f"nothing is installed as {name!r}", hint)
 
 
 def foreign(where: Place, name: str) -> Path | None:
     """Return a unit of a name that somebody else has put there."""
-    paths = (where.directory / f"{name}{suffix}" for suffix in SUFFIXES)
+    places = (where.directory, where.containers)
+    paths = (place / f"{name}{suffix}" for place in places for suffix in SUFFIXES)
     return next((path for path in paths if path.exists()), None)
 
 

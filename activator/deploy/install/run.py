@@ -43,7 +43,7 @@ class Runner:
     ) -> None:
         self._place = where
         self._manager = where.manager
-        self._units = {unit.name: unit for unit in units}
+        self._units = {str(unit.file.path): unit for unit in units}
         self._say = say
         self._record = record
         self._now = now
@@ -102,7 +102,8 @@ class Runner:
         if step.verb is Verb.WRITE:
             self._write(Path(step.names[0]), back=step.back)
         elif step.verb is Verb.REMOVE:
-            remove_all(self._place.directory, [Path(step.names[0]).name])
+            path = Path(step.names[0])
+            remove_all(path.parent, [path.name])
         elif step.verb is Verb.RELOAD:
             self._manager.daemon_reload()
             if not step.back:
@@ -118,7 +119,7 @@ class Runner:
 
     def _write(self, path: Path, *, back: bool) -> None:
         """Write a unit's new text, or the one of before."""
-        unit = self._units[path.name]
+        unit = self._units[str(path)]
         text = unit.file.before if back else unit.file.after
         # A file is newer than the start of its unit only as long as the unit is to be
         # started anew for it: see Unit.outdated.
@@ -137,15 +138,16 @@ class Runner:
         Raises:
             ActivatorError: It refuses one, or another file is in its way.
         """
-        names = [
-            name
-            for name, unit in self._units.items()
+        units = {
+            unit.name: unit
+            for unit in self._units.values()
             if unit.file.after is not None and not unit.template
-        ]
-        for name, state in zip(names, self._manager.show(names), strict=True):
+        }
+        for name, state in zip(units, self._manager.show(list(units)), strict=True):
             if state.load != "loaded":
                 raise ActivatorError(self._manager.reason(name, since), "change the spec")
-            if state.path and not _same(Path(state.path), self._units[name].file.path):
+            made = units[name].container and "/generator/" in state.path
+            if state.path and not made and not _same(Path(state.path), units[name].file.path):
                 message = f"systemd takes {name} from {state.path} instead"
                 raise ActivatorError(message, "remove that file, or choose another name")
 

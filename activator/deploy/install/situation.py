@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from activator.common import origin
 from activator.deploy.install.changes import Change, Effect, compare
 from activator.deploy.install.place import Place
 from activator.errors import ActivatorError, combine
 from activator.live.unfinished import Unfinished
 from activator.live.unit_state import UnitState
-from activator.output.plan import File, Status, plan
+from activator.output.plan import File, Status, plan, written
+from activator.unitfile import quadlet
 from activator.unitfile.parse import UnitFile
 
 _UNKNOWN = UnitState("", "not-found", "inactive", "", "", "", (), 0.0, unread=False)
@@ -31,8 +33,13 @@ class Unit:
 
     @property
     def name(self) -> str:
-        """Return its name."""
-        return self.file.name
+        """Return its name; a container's is that of the service that Quadlet makes of it."""
+        return _unit(self.file)
+
+    @property
+    def container(self) -> bool:
+        """Tell whether Quadlet makes the unit, and systemd does not read the file itself."""
+        return quadlet.kind_of(self.file.name) is not None
 
     @property
     def socket(self) -> bool:
@@ -59,7 +66,12 @@ class Unit:
 
     @property
     def installs(self) -> bool:
-        """Tell whether it says by [Install] what it is to be enabled for."""
+        """Tell whether it says by [Install] what it is to be enabled for.
+
+        Quadlet makes the links of its own by itself.
+        """
+        if self.container:
+            return False
         entries = UnitFile.parse(self.file.after or "").entries
         return any(entry.section == "Install" for entry in entries)
 
@@ -67,7 +79,8 @@ class Unit:
     def reloads(self) -> bool:
         """Tell whether the service says how it reads its configuration anew."""
         parsed = UnitFile.parse(self.file.after or "")
-        named = parsed.get("Service", "ExecReload")
+        named = parsed.get("Service", "ExecReload") or parsed.get("Container", "ReloadCmd")
+        named = named or parsed.get("Container", "ReloadSignal")
         return bool(named) or parsed.get("Service", "Type") == "notify-reload"
 
     @cached_property
@@ -75,7 +88,7 @@ class Unit:
         """Return how the file changes."""
         if self.file.before is None or self.file.after is None:
             return _ANEW
-        return compare(self.name, self.file.before, self.file.after)
+        return compare(self.file.name, self.file.before, self.file.after)
 
     @property
     def outdated(self) -> bool:
@@ -106,7 +119,38 @@ def look(where: Place, texts: Mapping[str, str]) -> list[Unit]:
     Raises:
         ActivatorError: Files cannot be read, or the manager cannot be asked.
     """
-    return describe(where, plan(where.directory, texts))
+    return describe(where, files(where, texts))
+
+
+def files(where: Place, texts: Mapping[str, str]) -> list[File]:
+    """Return the files of a spec as they are and as they should be, each where it belongs.
+
+    Args:
+        where: Where they are installed.
+        texts: File name → text, as rendered.
+
+    Raises:
+        ActivatorError: Files cannot be read.
+    """
+    made = {name: text for name, text in texts.items() if quadlet.kind_of(name)}
+    units = {name: text for name, text in texts.items() if name not in made}
+    names = {name for text in texts.values() if (name := origin.name_of(text))}
+    found = plan(where.directory, units)
+    return found + (plan(where.containers, made) if made else written(where.containers, names))
+
+
+def installed(where: Place, name: str) -> list[File]:
+    """Return the files that were made from a spec of some name.
+
+    Raises:
+        ActivatorError: Files cannot be read.
+    """
+    return written(where.directory, {name}) + written(where.containers, {name})
+
+
+def _unit(file: File) -> str:
+    """Return the name of the unit that a file is for."""
+    return quadlet.service(file.name) if quadlet.kind_of(file.name) else file.name
 
 
 def describe(where: Place, files: Iterable[File]) -> list[Unit]:
@@ -119,14 +163,14 @@ def describe(where: Place, files: Iterable[File]) -> list[Unit]:
     if not where.live:
         return [Unit(file, _lying(where, file)) for file in files]
     # The state of a template is that of no unit; only its file can be asked for.
-    asked = [file.name for file in files if "@." not in file.name]
+    asked = [_unit(file) for file in files if "@." not in file.name]
     states = dict(zip(asked, where.manager.show(asked), strict=True))
-    return [Unit(file, states.get(file.name, _UNKNOWN)) for file in files]
+    return [Unit(file, states.get(_unit(file), _UNKNOWN)) for file in files]
 
 
 def _lying(where: Place, file: File) -> UnitState:
     """Return the state of a unit of a system that does not run: whether it is enabled."""
-    if file.kind == "missing" or "@." in file.name:
+    if file.kind == "missing" or "@." in file.name or quadlet.kind_of(file.name):
         return _UNKNOWN
     return replace(_UNKNOWN, file=where.manager.file_state(file.name))
 
@@ -160,6 +204,8 @@ def refuse(units: Iterable[Unit], *, force: bool) -> None:
         ActivatorError: One line for each such unit.
     """
     problems = []
+    units = list(units)
+    ours = {unit.name for unit in units if unit.file.kind == "file"}
     for unit in units:
         place = str(unit.file.path)
         if unit.file.kind in ("link", "other"):
@@ -169,6 +215,8 @@ def refuse(units: Iterable[Unit], *, force: bool) -> None:
             continue
         elif refusal := unit.file.refusal:
             problems.append(refusal)
+        elif unit.name in ours:
+            continue  # a service that becomes a container, or the reverse
         elif unit.file.kind == "missing" and Path(unit.state.path or "/nowhere").exists():
             message = f"{unit.name} is there already, and not from activator"
             hint = "choose another name, or use --force to override it"

@@ -48,5 +48,5 @@ def steps(units: list[Unit], done: list[Step], *, live: bool) -> list[Step]:
 def _named(units: list[Unit], done: list[Step], verbs: "set[Verb] | frozenset[Verb]") -> list[Unit]:
     """Return the units that some of the steps named, sockets first."""
     names = {name.rpartition("/")[2] for step in done if step.verb in verbs for name in step.names}
-    found = [unit for unit in units if unit.name in names]
+    found = [unit for unit in units if names & {unit.name, unit.file.name}]
     return sorted(found, key=lambda unit: not unit.socket)
