@@ -30,7 +30,7 @@ tar --create --exclude=*.pyc --exclude=usr/lib/*-linux-gnu/perl* \\
     bin lib lib64 sbin etc run tmp var/lib/nginx var/lib/redis var/log/nginx usr/share/nginx \\
     usr/lib/python3 usr/lib/python3.* usr/lib/*-linux-gnu usr/lib64 usr/local usr/sbin/nginx \\
     usr/bin/cat usr/bin/dash usr/bin/env usr/bin/id usr/bin/ls usr/bin/python3* \\
-    usr/bin/redis-cli usr/bin/redis-server usr/bin/sh usr/bin/sleep |
+    usr/bin/redis-* usr/bin/sh usr/bin/sleep |
     podman import --quiet - "$1"
 """
 

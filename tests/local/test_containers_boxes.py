@@ -172,6 +172,38 @@ def test_container_that_needs_another(manager: Manager) -> None:
     manager.run("podman", "volume", "rm", "systemd-data")
 
 
+SPEC = f"""\
+name = "web"
+image = "{IMAGE}"
+exec = "activator serve activator.examples.echo:echo"
+systemd = 257
+podman = "5.4"
+[sockets.web]
+ListenStream = "127.0.0.1:{PORT}"
+"""
+# A server that takes no socket.
+BACKEND = f"""\
+name = "keys"
+mode = "proxy"
+image = "{IMAGE}"
+exec = "redis-server --port 0 --unixsocket /run/keys/backend.sock --save ''"
+backend = "/run/keys/backend.sock"
+systemd = 257
+podman = "5.4"
+[sockets.keys]
+ListenStream = "127.0.0.1:{PORT + 1}"
+"""
+
+
+def test_specs_with_images(manager: Manager) -> None:
+    """Containers of specs run as they are, with their sockets and behind a proxy."""
+    with running(manager, {"web.toml": SPEC, "keys.toml": BACKEND}):
+        assert "hello\n" == ask(manager)
+        client = ("redis-cli", "-p", str(PORT + 1))
+        manager.box.run(*client, "set", "answer", "42")
+        assert "42\n" == manager.box.run(*client, "get", "answer").stdout
+
+
 def test_missing_image(manager: Manager) -> None:
     """An image that is not there fails the service in podman's words, and no client hangs."""
     text = ECHO.replace(IMAGE, "localhost/nowhere:latest")

@@ -15,8 +15,9 @@ from shutil import which
 from tempfile import TemporaryDirectory
 
 from activator.errors import ActivatorError, combine
+from activator.unitfile import quadlet
 
-SUFFIXES = (".container", ".pod", ".kube", ".volume", ".network", ".image", ".build")
+SUFFIXES = tuple(f".{suffix}" for suffix in quadlet.kinds())
 _GENERATORS = ("/usr/libexec/podman/quadlet", "/usr/lib/podman/quadlet")
 _TIMEOUT = 60.0  # seconds; it reads some files
 # What a user's manager has, and podman finds its images and its bus by.
