@@ -9,7 +9,7 @@ from activator.generate.specfile import intents
 from activator.generate.specfile.directives import Newer, Report, one_line
 from activator.generate.specfile.podman import version
 from activator.generate.specfile.spec import Container, Setting, Socket, Spec
-from activator.unitfile import address, quadlet, quoting
+from activator.unitfile import address, kinds, quadlet, quoting
 from activator.unitfile.quadlet import values
 from activator.unitfile.quadlet.versions import OLDEST, Version, written
 
@@ -180,7 +180,7 @@ def _written(key: quadlet.Key, value: Any) -> str:
 def _ports(sockets: Sequence[Socket]) -> Iterator[tuple[int, str]]:
     """Yield the ports that sockets listen on, with the line that says so."""
     for setting in (setting for socket in sockets for setting in socket.settings):
-        if setting.name not in address.KINDS or not setting.value or "%" in setting.value:
+        if setting.name not in kinds.KINDS or not setting.value or "%" in setting.value:
             continue
         try:
             found = address.parse(setting.name, setting.value)
