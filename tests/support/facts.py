@@ -1,9 +1,12 @@
-"""What the real parsers of four versions of systemd did, as tables of test data."""
+"""What the real parsers of each version of systemd did, as tables of test data."""
 
 from pathlib import Path
 from typing import NamedTuple
 
+from activator.unitfile.directives import VERSIONS
+
 _FACTS = Path(__file__).parents[1] / "facts"
+_COLUMNS = [f"v{version}" for version in VERSIONS]
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -31,7 +34,7 @@ def probes() -> list[Probe]:
     return [
         Probe(row["section"], row["directive"], row["value"], int(column[1:]), row[column])
         for row in rows("enum-values.tsv")
-        for column in ("v252", "v254", "v257", "v262")
+        for column in _COLUMNS
     ]
 
 
@@ -57,5 +60,5 @@ def cases() -> list[Case]:
             frozenset(row[column].split("+")),
         )
         for row in rows("verify-cases.tsv")
-        for column in ("v252", "v254", "v257", "v262")
+        for column in _COLUMNS
     ]
