@@ -21,7 +21,9 @@ except ImportError as error:
 _LABELS = {
     "socket": ("socket",),
     "address": ("socket", "address", "kind"),
-    "service": ("socket", "service", "result"),
+    # A counter whose labels change begins anew: rate() and increase() would see no rise.
+    "service": ("socket", "service"),
+    "end": ("socket", "service", "result"),
     "ip": ("unit",),
 }
 _INSTANCES = ("socket", "state")
@@ -72,7 +74,8 @@ def _samples(status: Status) -> Iterator[_Sample]:
         yield "address", (status.name, address.address, address.kind), address._asdict()
     # A series for each connection would be without end: instances are counted.
     for service in (*(() if status.per_connection else status.services), *status.backends):
-        yield "service", (status.name, service.name, service.result), _values(service)
+        yield "service", (status.name, service.name), _values(service)
+        yield "end", (status.name, service.name, service.result), _values(service)
         yield "ip", (service.name,), service.ip._asdict()
 
 
