@@ -86,11 +86,13 @@ class Manager:
     Attributes:
         box: The same.
         home: The home directory of whom it is for.
+        option: What names it to systemctl and to our commands.
         units: Where its units are.
         quadlets: Where Quadlet looks for its ``.container`` files.
     """
 
     home = PurePosixPath("/root")
+    option: tuple[str, ...] = ()
     units = UNITS
     quadlets = PurePosixPath("/etc/containers/systemd")
 
@@ -98,8 +100,8 @@ class Manager:
         self.box = box
 
     def words(self, *argv: str) -> tuple[str, ...]:
-        """Return the words that run a command for it in the box."""
-        return argv
+        """Return the words that run a command for it in the box, in the home directory."""
+        return ("env", f"--chdir={self.home}", *argv)
 
     def run(
         self,
@@ -117,7 +119,7 @@ class Manager:
 
     def systemctl(self, *argv: str, check: bool = True) -> CompletedProcess[str]:
         """Run systemctl for it."""
-        return self.run("systemctl", *argv, check=check)
+        return self.run("systemctl", *self.option, *argv, check=check)
 
     def show(self, unit: str, name: str) -> str:
         """Return the value of one property of a unit."""
@@ -196,6 +198,7 @@ class UserManager(Manager):
     """The manager of a user who lingers, and containers without root."""
 
     home = PurePosixPath("/home", USER)
+    option = ("--user",)
     units = home / ".config/systemd/user"
     quadlets = home / ".config/containers/systemd"
 
@@ -206,10 +209,6 @@ class UserManager(Manager):
             *("env", f"--chdir={self.home}", f"HOME={self.home}", f"USER={USER}"),
             *(f"XDG_RUNTIME_DIR=/run/user/{UID}", *argv),
         )
-
-    def systemctl(self, *argv: str, check: bool = True) -> CompletedProcess[str]:
-        """Run systemctl for it."""
-        return self.run("systemctl", "--user", *argv, check=check)
 
     def journal(self, unit: str) -> str:
         """Return the log of a unit, messages only."""

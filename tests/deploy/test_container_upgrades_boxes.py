@@ -45,24 +45,42 @@ def build(manager: Manager, text: str, tag: str = "latest") -> None:
 
 @contextmanager
 def shop(manager: Manager) -> Iterator[Shoppers]:
-    """Have the shop's first version open, and clients in it; none of them may be lost."""
+    """Have the shop's first version open, and clients in it."""
     build(manager, SHOP)
-    manager.box.write("/root/shoppers.py", (INSIDE / "shoppers.py").read_text())
     files = {"shop.socket": SOCKET, "shop.container": CONTAINER.format(image=f"{IMAGE}:latest")}
+    with without_images(manager), manager.quadlet(files):
+        manager.systemctl("start", "shop.socket")
+        with shoppers(manager) as clients:
+            yield clients
+
+
+@contextmanager
+def without_images(manager: Manager) -> Iterator[None]:
+    """Remove the shop's images after the body."""
     try:
-        with manager.quadlet(files):
-            manager.systemctl("start", "shop.socket")
-            with manager.box.popen(
-                manager.box.python, "/root/shoppers.py", ADDRESS, "4"
-            ) as process:
-                try:
-                    assert process.stdout
-                    assert "ready\n" == process.stdout.readline()
-                    yield Shoppers(process)
-                finally:
-                    process.kill()
+        yield
     finally:
-        manager.run("sh", "-c", f"podman rmi --force $(podman images --quiet {IMAGE})", check=False)
+        found = manager.run("podman", "images", "--quiet", IMAGE).stdout.split()
+        manager.run("podman", "rmi", "--force", *dict.fromkeys(found))
+
+
+@contextmanager
+def shoppers(manager: Manager) -> Iterator[Shoppers]:
+    """Have clients in the shop in the body."""
+    box = manager.box
+    box.write("/root/shoppers.py", (INSIDE / "shoppers.py").read_text())
+    with box.popen(box.python, "/root/shoppers.py", ADDRESS, "4") as process:
+        try:
+            assert process.stdout
+            assert "ready\n" == process.stdout.readline()
+            yield Shoppers(process)
+        finally:
+            process.kill()
+
+
+def ask(manager: Manager) -> str:
+    """Return what the shop says."""
+    return manager.run("curl", "--silent", "--max-time", "60", f"http://{ADDRESS}/").stdout
 
 
 def same_tag(manager: Manager) -> None:
@@ -90,10 +108,10 @@ def updated(manager: Manager) -> None:
 @pytest.mark.parametrize("upgrade", [same_tag, other_tag, updated])
 def test_upgrade(manager: Manager, upgrade: Callable[[Manager], None]) -> None:
     """Another image takes over under load, and every client is answered by one or the other."""
-    with shop(manager) as shoppers:
+    with shop(manager) as clients:
         upgrade(manager)
-        last = manager.box.run("curl", "--silent", "--max-time", "60", f"http://{ADDRESS}/").stdout
-        counts, said = shoppers.end()
+        last = ask(manager)
+        counts, said = clients.end()
 
     assert "v2" == last
     assert counts.keys() <= GOOD, counts
@@ -102,13 +120,57 @@ def test_upgrade(manager: Manager, upgrade: Callable[[Manager], None]) -> None:
 
 def test_bad_image_is_rolled_back(manager: Manager) -> None:
     """Podman puts an image back that does not get ready; clients wait meanwhile, all of them."""
-    with shop(manager) as shoppers:
+    with shop(manager) as clients:
         build(manager, BROKEN)
         told = manager.run("podman", "auto-update", "--format={{.Unit}} {{.Updated}}").stdout
-        last = manager.box.run("curl", "--silent", "--max-time", "60", f"http://{ADDRESS}/").stdout
-        counts, said = shoppers.end()
+        last = ask(manager)
+        counts, said = clients.end()
 
     assert "shop.service rolled back\n" == told
     assert "v1" == last
     assert counts.keys() <= GOOD, counts
     assert ["200 v1"] == said
+
+
+SPEC = f"""\
+name = "shop"
+image = "{IMAGE}:TAG"
+exec = "activator serve --app-dir /srv/shop --drain 20 shop:shop"
+podman = "5.4"
+[container]
+Notify = true
+[sockets.shop]
+ListenStream = "{ADDRESS}"
+"""
+
+
+def install(manager: Manager, tag: str, *, status: int = 0) -> str:
+    """Install the shop with a tag; return what is said of it."""
+    manager.write(manager.home / "shop.toml", SPEC.replace("TAG", tag))
+    done = manager.run("activator", "install", *manager.option, "shop.toml", check=False)
+    assert status == done.returncode, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_installed_upgrade(manager: Manager) -> None:
+    """What is installed anew takes over under load; what does not get ready is put back."""
+    build(manager, SHOP, "1")
+    build(manager, SHOP.replace("v1", "v2"), "2")
+    build(manager, BROKEN, "3")
+    with without_images(manager):
+        try:
+            install(manager, "1")
+            with shoppers(manager) as clients:
+                install(manager, "2")
+                second = ask(manager)
+                told = install(manager, "3", status=1)
+                third = ask(manager)
+                counts, said = clients.end()
+        finally:
+            manager.run("activator", "uninstall", *manager.option, "shop.toml")
+            manager.run("rm", "shop.toml")
+
+    assert ("v2", "v2") == (second, third)
+    assert "roll back: restart shop.service\n" in told
+    assert counts.keys() <= GOOD, counts
+    assert ["200 v1", "200 v2"] == said
