@@ -12,6 +12,7 @@ from activator.check import places, silenced
 from activator.check.registry import (
     FILE,
     PAIR,
+    QUADLET,
     SPEC,
     TYPES,
     UNIT,
@@ -55,6 +56,8 @@ def _problems(world: World) -> Iterator[tuple[Rule, Problem, tuple[Unit, ...]]]:
                 yield from _asked(functions(unit.type), (unit,), unit, world)
     for pair in world.pairs:
         yield from _asked(functions(PAIR), (pair.socket, pair.service), pair, world)
+    for made in world.quadlets:
+        yield from _asked(functions(QUADLET), (made,), made, world)
     if world.sockets or world.complete:
         yield from _asked(functions(WORLD), tuple(world.checked), world)
 

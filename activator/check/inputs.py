@@ -5,10 +5,13 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from activator.check import containers
 from activator.check.units import World
 from activator.check.world import Files, version_in
 from activator.common.regular_file import contents
 from activator.errors import UsageError
+from activator.unitfile import quadlet
+from activator.unitfile.quadlet.versions import Version
 from activator.unitfile.search import UNIT_TYPES, Search, system_path, user_path
 
 _SUFFIXES = tuple(f".{kind}" for kind in UNIT_TYPES)
@@ -28,6 +31,7 @@ class Scope(NamedTuple):
         user: Whether they are for a user's manager.
         version: The version of systemd; 0 for that of the root directory or this machine.
         texts: What files should hold instead of what they do, by path.
+        podman: The version of podman; None for the usual one.
     """
 
     paths: Sequence[str] = ()
@@ -36,6 +40,7 @@ class Scope(NamedTuple):
     user: bool = False
     version: int = 0
     texts: Mapping[str, str] = {}
+    podman: Version | None = None
 
 
 def worlds(scope: Scope) -> Iterator[World]:
@@ -48,6 +53,9 @@ def worlds(scope: Scope) -> Iterator[World]:
     if scope.whole:
         world = _files(scope, [])
         world.check_all()
+        for home in containers.homes(scope.root or "", user=scope.user):
+            for path in containers.below(home):
+                world.check_quadlet(path)
         yield world
     folders: dict[str, list[tuple[str, str]]] = {}
     for path in scope.paths:
@@ -61,7 +69,10 @@ def worlds(scope: Scope) -> Iterator[World]:
     for folder, named in folders.items():
         world = _files(scope, [folder])
         for name, path in named:
-            world.check_one(name, path)
+            if quadlet.kind_of(name):
+                world.check_quadlet(path)
+            else:
+                world.check_one(name, path)
         yield world
 
 
@@ -86,7 +97,7 @@ def _files(scope: Scope, folders: list[str]) -> Files:
     """Return the world of some folders, in front of those of a root directory if there is one."""
     user = scope.user or any("/systemd/user" in os.path.abspath(folder) for folder in folders)
     version = scope.version or version_in(scope.root or "")
-    directories = list(folders)
+    directories = [*folders, *(other for one in folders for other in containers.beside(one))]
     if scope.root is not None:
         own = user_path(scope.root) if user else system_path(scope.root)
         if not folders and not own:
@@ -95,7 +106,15 @@ def _files(scope: Scope, folders: list[str]) -> Files:
         directories += own
     search = Search(directories, scope.root or "")
     complete = scope.root is not None
-    return Files(search, version, root=scope.root, user=user, complete=complete, texts=scope.texts)
+    return Files(
+        search,
+        version,
+        root=scope.root,
+        user=user,
+        complete=complete,
+        texts=scope.texts,
+        podman=scope.podman,
+    )
 
 
 def _folder(path: str, scope: Scope) -> Iterator[World]:
@@ -106,9 +125,13 @@ def _folder(path: str, scope: Scope) -> Iterator[World]:
             name for name in below if not name.startswith(".") and not name.endswith(_PARTS)
         )
         entries = [*names, *(name for name in os.listdir(directory) if name.endswith(_PARTS))]
-        if any(name.endswith((*_SUFFIXES, *_PARTS)) for name in entries):
-            world = _files(scope, ["" if directory == "." else directory])
+        here = "" if directory == "." else directory
+        made = containers.names(here)
+        if made or any(name.endswith((*_SUFFIXES, *_PARTS)) for name in entries):
+            world = _files(scope, [here])
             world.check_all()
+            for file in made:
+                world.check_quadlet(file)
             found = True
             yield world
         for name in sorted(names):
@@ -127,10 +150,10 @@ def _unit(path: str) -> tuple[str, str]:
         folder, name = os.path.split(folder.removesuffix(".d"))
     elif name.endswith(".d"):
         name = name.removesuffix(".d")
-    if not name.endswith(_SUFFIXES):
+    if not name.endswith(_SUFFIXES) and not quadlet.kind_of(name):
         hint = "give a unit such as echo.socket, a spec (.toml) or a folder"
         raise UsageError(f"{path} is not a unit", hint)
-    if not os.path.lexists(path) and "@" not in name:
+    if not os.path.lexists(path) and ("@" not in name or quadlet.kind_of(name)):
         raise UsageError(f"there is no file {path}", "check the path")
     if os.path.exists(path) and not _readable(path):
         raise UsageError(f"{path} is not a file", "give a unit file")

@@ -17,6 +17,7 @@ from activator.errors import UsageError
 
 # What a rule may be about: its function gets that and the world.
 UNIT, PAIR, WORLD, SPEC, FILE = "unit", "pair", "world", "spec", "file"
+QUADLET = "quadlet"
 TYPES = ("socket", "service")
 
 
@@ -30,7 +31,7 @@ class Rule(NamedTuple):
         id: Its identifier, such as ``ACT101``; it never changes.
         name: Its name, such as ``unknown-section``.
         about: ``unit`` (of any type), ``socket``, ``service``, ``pair``, ``world``, ``spec``,
-            ``file`` (one that is no unit) or ``comment``.
+            ``file`` (one that is no unit), ``quadlet`` (of which podman makes one) or ``comment``.
         severity: ``error``, ``warning`` or ``info``, unless a problem says otherwise.
         module: The module of its function.
         met: Where users met it: reports of other projects.

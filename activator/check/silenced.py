@@ -32,7 +32,7 @@ def heard(found: Iterable[Found], world: World) -> Iterator[Found]:
     """Yield what no comment of the same unit silences, and the comments that silence nothing."""
     everywhere = [mark for text in world.comments for mark in _read(text, "", 0)]
     by_file: dict[str, list[Mark]] = {}
-    for unit in filter(None, world.units.values()):
+    for unit in (*filter(None, world.units.values()), *world.quadlets):
         for file in unit.files if marks(unit) else ():
             by_file.setdefault(file.name, []).extend(marks(unit))
     used: set[Mark] = set()

@@ -250,6 +250,7 @@ class World:
     Attributes:
         units: Name → unit, of those that were loaded.
         checked: The units to look at, in order.
+        quadlets: The files among them of which podman's Quadlet makes services.
         strangers: The files among them that are no units.
         comments: Texts beside the units' own whose comments silence rules for all of them.
         failures: What is wrong with what the units should have been made from.
@@ -263,6 +264,7 @@ class World:
         self.complete = complete
         self.units: dict[str, Unit | None] = {}
         self.checked: list[Unit] = []
+        self.quadlets: list[Any] = []
         self.strangers: list[File] = []
         self.comments: list[str] = []
         self.failures: list[ActivatorError] = []

@@ -5,10 +5,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
+from activator.check.containers import Quadlet
 from activator.check.foreign import foreign
 from activator.check.units import File, Unit, World
 from activator.errors import UsageError
-from activator.unitfile import directives
+from activator.unitfile import directives, quadlet
+from activator.unitfile.quadlet.versions import USUAL, Version
 from activator.unitfile.search import Search, UnitFiles, template_of
 from activator.unitfile.sections import sections_of
 
@@ -26,6 +28,7 @@ class Files(World):
         user: Whether the units are for a user's manager.
         complete: Whether all units of that system are known.
         texts: What files should hold instead of what they do, by path.
+        podman: The version of podman that containers are for; None for the usual one.
     """
 
     def __init__(
@@ -37,11 +40,17 @@ class Files(World):
         user: bool = False,
         complete: bool = False,
         texts: Mapping[str, str] | None = None,
+        podman: Version | None = None,
     ) -> None:
         super().__init__(root=root, user=user, complete=complete)
         self.search = search
         self._texts = texts or {}
         self.version = version
+        self.podman = podman or USUAL
+
+    def check_quadlet(self, path: str) -> None:
+        """Look at a file of which Quadlet makes a service."""
+        self.quadlets.append(Quadlet(self._read(path), self.version, self.podman))
 
     def find(self, name: str) -> Unit | None:
         """Return a unit by its name or an alias, None if there is none."""
@@ -191,14 +200,20 @@ class Texts(World):
     Args:
         texts: File name → text; drop-ins are NAME.d/FILE.conf, behind the unit that they change.
         version: The version of systemd they are for.
+        podman: The version of podman that containers are for; None for the usual one.
     """
 
-    def __init__(self, texts: Mapping[str, str], version: int) -> None:
+    def __init__(
+        self, texts: Mapping[str, str], version: int, podman: Version | None = None
+    ) -> None:
         super().__init__()
         self._unread: dict[str, list[str]] = {}  # by unit
         read: dict[str, list[File]] = {}
         for name, text in texts.items():
             file = File.parse(text, name)
+            if quadlet.kind_of(name):
+                self.quadlets.append(Quadlet(file, version, podman or USUAL))
+                continue
             file.foreign = foreign(b"", text, file.name)
             directory, _, dropin = name.rpartition("/")
             if file.foreign:

@@ -27,6 +27,7 @@ SEVERITIES = ("error", "warning", "info")
 @options.for_systemd(
     "The systemd they are for, as 257 or trixie; that of the system, or of the spec."
 )
+@options.for_podman
 @options.told_as(("text", "json", "sarif", "github"), "How to tell the findings.")
 @click.option(
     "--fail-on",
@@ -48,6 +49,7 @@ def command(
     root: str | None,
     systemd: str | None,
     *,
+    podman: str | None,
     style: str,
     fail_on: str,
     explain: str | None,
@@ -88,6 +90,7 @@ def command(
             "--fix changes the files that are named, and tells it as text", "name some"
         )
     from activator.check import check, inputs, worst
+    from activator.unitfile.quadlet.versions import read
 
     version = 0
     if systemd:
@@ -95,7 +98,9 @@ def command(
     if root is None:
         paths = located(paths, paths=True)
     where = "" if installed else root.rstrip("/") if root is not None else None
-    scope = inputs.Scope(paths, where, not paths, user, version)
+    scope = inputs.Scope(
+        paths, where, not paths, user, version, podman=read(podman) if podman else None
+    )
     if fix:
         found = _fixed(scope, dry=diff)
     else:

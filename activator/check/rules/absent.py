@@ -4,23 +4,17 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 
+from activator.check import containers
 from activator.check.catalogue import lookup
+from activator.check.containers import Quadlet
 from activator.check.programs import missing
 from activator.check.units import INFO, WARNING, File, Problem, Unit, World, expand, service_name
+from activator.unitfile.directives import NEWEST
+from activator.unitfile.quadlet import versions
 
 _REQUIRES = ("Requires", "BindsTo", "Requisite", "BindTo", "RequiresOverridable")
 # Made by systemd itself or by the kernel's devices, without any file.
 _IMPLICIT = (".device", ".slice", ".scope", ".mount", ".swap", ".automount")
-# podman-systemd.unit(5): the files of which services are made, and what their names end in.
-_QUADLETS = {
-    ".container": "",
-    ".kube": "",
-    ".pod": "-pod",
-    ".build": "-build",
-    ".image": "-image",
-    ".network": "-network",
-    ".volume": "-volume",
-}
 
 
 def missing_service(unit: Unit, world: World) -> Iterator[Problem]:
@@ -107,7 +101,7 @@ def missing_unit(unit: Unit, world: World) -> Iterator[Problem]:
         wanted = _instance(word, unit)
         if not wanted or wanted.endswith(_IMPLICIT) or world.find(wanted) is not None:
             continue
-        if world.alias_of(wanted):
+        if world.alias_of(wanted) or _is_generated(wanted, unit, world):
             continue
         if world.complete:
             message = f"{entry.name}= needs {wanted}, which is missing"
@@ -154,28 +148,22 @@ def missing_program(unit: Unit, world: World) -> Iterator[Problem]:
 
 
 def _is_generated(name: str, unit: Unit, world: World) -> bool:
-    """Return whether podman's generator makes a service of a file beside a unit."""
-    stem, folder = name.removesuffix(".service"), os.path.dirname(unit.path)
-    if any(
-        stem.endswith(tail) and os.path.isfile(os.path.join(folder, stem.removesuffix(tail) + kind))
-        for kind, tail in _QUADLETS.items()
-    ):
+    """Return whether podman's Quadlet makes a service of a file beside a unit."""
+    if any(made.name == name for made in world.quadlets):
         return True
+    folder = os.path.dirname(unit.path)
     known = world.notes.setdefault("quadlets", {})
     if folder not in known:
-        known[folder] = _names_of_quadlets(folder)
-    return stem in known[folder]
+        paths = (path for one in (folder, *containers.beside(folder)) for path in _files(one))
+        known[folder] = set(paths)
+    return name in known[folder]
 
 
-def _names_of_quadlets(folder: str) -> set[str]:
-    """Return the names that the files of podman's generator in a folder give their services."""
-    found = set()
-    for name in os.listdir(folder or ".") if os.path.isdir(folder or ".") else ():
-        if name.endswith(tuple(_QUADLETS)):
-            with suppress(OSError):
-                file = File.read(os.path.join(folder, name))
-                found |= {entry.value for entry in file.entries if entry.name == "ServiceName"}
-    return found
+def _files(folder: str) -> Iterator[str]:
+    """Yield the names of the services that Quadlet makes of the files in a folder."""
+    for path in containers.names(folder):
+        with suppress(OSError):
+            yield Quadlet(File.read(path), NEWEST, versions.NEWEST).name
 
 
 def _instance(word: str, unit: Unit) -> str:

@@ -57,7 +57,8 @@ class Made(Texts):
             super().__init__({}, version)
             self.failures = [failure.at(path) for failure in failures]
             return
-        super().__init__(texts, self._spec.systemd)
+        podman = self._spec.container.podman if self._spec.container else None
+        super().__init__(texts, self._spec.systemd, podman)
         self.comments = [contents(path)[0].decode()]
         for setting in self._all(self._spec):
             self._settings.setdefault(setting[:3], setting)
@@ -65,7 +66,7 @@ class Made(Texts):
     @staticmethod
     def _all(spec: Spec) -> list[Setting]:
         """Return every directive that the spec itself gives."""
-        found = list(spec.settings)
+        found = [*spec.settings, *(spec.container.settings if spec.container else ())]
         for socket in spec.sockets:
             found += socket.settings
         return found

@@ -9,6 +9,8 @@ Version = tuple[int, int]
 # The first with Quadlet, and the last whose tables are known here.
 OLDEST: Version = (4, 4)
 NEWEST: Version = (6, 0)
+# What files are for that say nothing of it: Debian 13, RHEL 9 and 10 have this, or a later one.
+USUAL: Version = (5, 4)
 # Debian release → its podman.
 SUITES: dict[str, Version] = {"bookworm": (4, 3), "trixie": (5, 4)}
 # The first systemd of a release that has a podman with Quadlet → that podman.
