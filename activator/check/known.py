@@ -1,7 +1,7 @@
 """What is known of the programs that services run: facts in ``programs.tsv``."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -72,12 +72,11 @@ def _given(option: str, arguments: Sequence[str]) -> bool:
     return any(re.fullmatch(form, word) for word in arguments)
 
 
-def drain(program: str) -> Drain | None:
-    """Return how long a program lets connections end, None if that is not known."""
+def drains(program: str) -> Iterator[Drain]:
+    """Yield what says how long a program lets connections end, if that is known."""
     for kind, name, option, value in _rows():
         if kind == Known.DRAIN and name == program:
-            return Drain(option, float(value) if value else None)
-    return None
+            yield Drain(option, float(value) if value else None)
 
 
 def variable(program: str) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 from activator.common import fdname
 from activator.generate import hardening
 from activator.generate.specfile import names
+from activator.generate.specfile.ending import DRAIN_MAX
 from activator.generate.specfile.intents import HANDLERS, TYPES, Intent
-from activator.generate.specfile.reader import DRAIN_MAX
 from activator.generate.specfile.spec import Mode
 from activator.unitfile import directives, forms, quadlet
 from activator.unitfile.quadlet import values
@@ -94,6 +94,8 @@ _KEYS: dict[str, Node] = {
         "additionalProperties": False,
     },
     "drain": {"type": "number", "minimum": 0, "maximum": DRAIN_MAX},
+    "drain-delay": {"type": "number", "minimum": 0, "maximum": DRAIN_MAX},
+    "health": {"type": "string", "pattern": r'^/[!-"$&->@-~]*$'},
     "websocket-drain": {"type": "number", "minimum": 0, "maximum": DRAIN_MAX},
     "environment": {
         "type": "object",

@@ -127,6 +127,7 @@ LEARN = Recipe(
         "python3-waitress",
         "redis-server",
         "strace",
+        "wrk",
     ),
     BOX.options,
 )

@@ -287,6 +287,8 @@ def test_a_program_that_prefers_what_is_passed(bind: str) -> None:
         ("/usr/bin/uvicorn --timeout-graceful-shutdown 100 a:b", [], True),
         ("/usr/bin/uvicorn a:b", ["TimeoutStopSec=1"], False),
         ("/usr/bin/activator serve --drain 100 a:b", [], True),
+        ("/usr/bin/activator serve --drain-delay 5 a:b", ["TimeoutStopSec=33"], True),
+        ("/usr/bin/activator serve --drain-delay 5 a:b", ["TimeoutStopSec=36"], False),
         ("/usr/bin/other", ["TimeoutStopSec=1"], False),
     ],
 )

@@ -124,6 +124,16 @@ def test_web_applications() -> None:
         assert "notify" == made.get("Service", "Type")
 
 
+def test_leaving() -> None:
+    """What balancers are told before the end, and the time it takes."""
+    made = units("drain-delay = 4.5\nhealth = '/health'\n" + GOOD.replace("handler", "wsgi"))
+    start, patience = (
+        made["echo.service"].get("Service", name) for name in ("ExecStart", "TimeoutStopSec")
+    )
+    assert " --drain-delay 4.5 --health /health --wsgi " in str(start)
+    assert "40s" == patience
+
+
 def test_websocket_drain() -> None:
     """How long WebSockets go on is told the runtime."""
     made = units("websocket-drain = 7.5\n" + GOOD.replace("handler", "asgi"))
@@ -272,6 +282,11 @@ MISTAKES = [
     ("drain = -1\n" + GOOD, 1, "out of range"),
     ("websocket-drain = -1\n" + GOOD.replace("handler", "asgi"), 1, "out of range"),
     ("websocket-drain = 5\n" + GOOD, 1, "websocket-drain is for asgi"),
+    ("drain-delay = -1\n" + GOOD, 1, "out of range"),
+    ("drain-delay = 5\n" + GOOD.replace("handler", "exec"), 1, "drain-delay is for what the"),
+    ("health = '/health'\n" + GOOD, 1, "health is for asgi and wsgi"),
+    ("health = 'health'\n" + GOOD.replace("handler", "wsgi"), 1, "is not a path"),
+    ("health = '/a b'\n" + GOOD.replace("handler", "wsgi"), 1, "is not a path"),
     ("log-level = 'loud'\n" + GOOD, 1, "log-level"),
     ("log-level = 'debug'\n" + EXEC, 1, "log-level is for handler, asgi, wsgi"),
     ("threads = 2\n" + EXEC, 1, "threads is for a handler of shared sockets"),

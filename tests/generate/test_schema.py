@@ -56,6 +56,8 @@ UNSEEN = {
     "already listened on by ",
     "asgi cannot serve",
     "websocket-drain is for asgi",
+    "drain-delay is for what the",
+    "health is for asgi and wsgi",
     "log-level is for handler, asgi, wsgi",
     "threads is for a handler of shared sockets",
     "would serve nobody",

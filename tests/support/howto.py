@@ -32,6 +32,7 @@ PROGRAMS = {
     "Go": "go",
     "TLS": "openssl",
     "HAProxy": "haproxy",
+    "HAProxy with two instances": "haproxy",
     "In CI": "jq",
     "In pytest": "pytest",
     "Django with ASGI": "django-admin",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from activator.check.known import Known, drain, names
+from activator.check.known import Known, drains, names
 from activator.check.units import Problem, Unit, World
 
 _SECOND = 1_000_000
@@ -47,9 +47,9 @@ def killed_too_early(unit: Unit, _: World) -> Iterator[Problem]:
         return
     for line in starts:
         for program, arguments in run_by(line.value):
-            known = drain(program)
-            needs = _option(arguments, known.option, known.default) if known else None
-            if needs is not None and patience <= needs:
+            told = [_option(arguments, known.option, known.default) for known in drains(program)]
+            needs = sum(seconds for seconds in told if seconds is not None)
+            if needs and patience <= needs:
                 message = f"{program} drains for {needs:g} s, and is killed after {patience:g} s"
                 hint = f"write TimeoutStopSec={needs + 5:g}"
                 yield Problem(message, hint, entry or line)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from activator.generate.render import defaults, hardening, sockets
 from activator.generate.render.lines import Line, Unit, line, sections
-from activator.generate.specfile.spec import Mode, Socket, Spec
+from activator.generate.specfile.spec import Ending, Mode, Socket, Spec
 from activator.unitfile import quoting
 
 # Seconds between the end of the drain and the kill: time to end the process itself.
@@ -91,9 +91,10 @@ def assemble(
         terms: What the values' ``{words}`` in the table stand for.
     """
     given = {(setting.section, setting.name) for setting in spec.settings}
-    if spec.handlers or spec.drain != RUNTIME_DRAIN:
+    if spec.handlers or spec.ending.drain != RUNTIME_DRAIN:
         conditions = {*conditions, "drains"}
-    terms = {**terms, "name": spec.name, "stop": f"{math.ceil(spec.drain) + STOP_MARGIN}s"}
+    stop = math.ceil(spec.ending.delay + spec.ending.drain) + STOP_MARGIN
+    terms = {**terms, "name": spec.name, "stop": f"{stop}s"}
     holding = frozenset(conditions)
 
     def section(name: str, *first: Line) -> tuple[str, list[Line]]:
@@ -134,10 +135,7 @@ def _options(spec: Spec, mode: Mode) -> Iterator[str]:
     """Yield the options that differ from the runtime's defaults."""
     if spec.app_dir:
         yield from ("--app-dir", spec.app_dir)
-    if spec.drain != RUNTIME_DRAIN:
-        yield from ("--drain", f"{spec.drain:g}")
-    if spec.websocket_drain:
-        yield from ("--websocket-drain", f"{spec.websocket_drain:g}")
+    yield from _ending(spec.ending, mode)
     if spec.log_level != RUNTIME_LOG_LEVEL:
         yield from ("--log-level", spec.log_level)
     yield from (word for limit in spec.limits for word in limit if mode is Mode.SHARED)
@@ -149,6 +147,18 @@ def _options(spec: Spec, mode: Mode) -> Iterator[str]:
         yield from ("--workers", str(workers))
         for option in spec.processes.worker_limits:
             yield from option
+
+
+def _ending(ending: Ending, mode: Mode) -> Iterator[str]:
+    """Yield the options about the end that differ from the runtime's defaults."""
+    if ending.drain != RUNTIME_DRAIN:
+        yield from ("--drain", f"{ending.drain:g}")
+    if ending.delay and mode is not Mode.PER_CONNECTION:
+        yield from ("--drain-delay", f"{ending.delay:g}")
+    if ending.health:
+        yield from ("--health", ending.health)
+    if ending.websocket_drain:
+        yield from ("--websocket-drain", f"{ending.websocket_drain:g}")
 
 
 def _isolation(spec: Spec, socket: Socket) -> Iterator[str]:

@@ -10,6 +10,7 @@ from activator.generate.specfile import (
     addresses,
     command,
     directories,
+    ending,
     handlers,
     intents,
     metrics,
@@ -32,8 +33,6 @@ from activator.generate.specfile.spec import (
 )
 from activator.unitfile import directives, quoting
 
-# Seconds: the longest drain; a day.
-DRAIN_MAX = 86_400
 # Key → the runtime's option.
 LIMITS = {
     "threads": "--threads",
@@ -104,8 +103,7 @@ class Reader:
             metrics=self._get("metrics") or "",
             python=self._absolute("python"),
             app_dir=self._absolute("app-dir"),
-            drain=self._seconds("drain"),
-            websocket_drain=self._websocket_drain(),
+            ending=ending.read(self.tree, self.values, mode, self._problem),
             log_level=self._log_level(),
             limits=tuple(self._limits(mode)),
             idle_exit=self._idle_exit(mode),
@@ -283,15 +281,6 @@ class Reader:
         value = self._get(key)
         return self._attempt((key,), names.absolute, value) or "" if value else ""
 
-    def _seconds(self, key: str) -> float:
-        """Return a time: seconds."""
-        value = self._get(key)
-        if not 0 <= value <= DRAIN_MAX:
-            hint = f"give seconds, from 0 to {DRAIN_MAX}"
-            self._problem((key,), f"{key} = {value} is out of range", hint)
-            return 0.0
-        return float(value)
-
     def _log_level(self) -> str:
         """Return which records are told."""
         key = "log-level"
@@ -310,13 +299,6 @@ class Reader:
                 yield option, str(self.tree[key])
             elif key != "connections-max":  # which is told with the proxy's keys
                 self._problem((key,), f"{key} is for a handler of shared sockets", "leave it out")
-
-    def _websocket_drain(self) -> float:
-        """Return how long WebSockets go on: seconds."""
-        key = "websocket-drain"
-        if key in self.tree and "asgi" not in self.tree:
-            self._problem((key,), f"{key} is for asgi", "leave it out")
-        return self._seconds(key)
 
     def _idle_exit(self, mode: Mode) -> float:
         """Return how long a handler stays unused: seconds; 0 for ever."""

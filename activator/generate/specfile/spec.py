@@ -61,12 +61,27 @@ class Handler(NamedTuple):
     interface: str = ""
 
 
+class Ending(NamedTuple):
+    """How a service ends.
+
+    Attributes:
+        drain: How long running connections may take after SIGTERM: seconds.
+        delay: How long all is served on before that: seconds.
+        websocket_drain: How long WebSockets may go on after SIGTERM: seconds.
+        health: The path at which the runtime answers balancers; empty for none.
+    """
+
+    drain: float = 30.0
+    delay: float = 0.0
+    websocket_drain: float = 0.0
+    health: str = ""
+
+
 class Proxy(NamedTuple):
     """What lies between the sockets and a program that opens its own.
 
     Attributes:
         backend: Where the program listens: an absolute path, or ``HOST:PORT`` of loopback.
-        websocket_drain: How long WebSockets may go on after SIGTERM: seconds.
         log_level: Which records of logging the runtime tells.
         idle_exit: How long after the last connection both stop: a time span.
         ready: When the program is ready: ``accepts`` (it accepts connections), ``notify``, or
@@ -168,7 +183,7 @@ class Spec(NamedTuple):
         metrics: The socket, by its name, on which the runtime tells figures; empty for none.
         python: The interpreter that runs handlers; empty for ``activator`` in the path.
         app_dir: Where the handlers' modules are; empty for the interpreter's own path.
-        drain: How long running connections may take after SIGTERM: seconds.
+        ending: How it ends.
         log_level: Which records of logging the runtime tells.
         limits: The options of the runtime that limit what is served at once, with their values.
         idle_exit: How long after the last connection a handler of shared sockets stops:
@@ -199,8 +214,7 @@ class Spec(NamedTuple):
     metrics: str = ""
     python: str = ""
     app_dir: str = ""
-    drain: float = 30.0
-    websocket_drain: float = 0.0
+    ending: Ending = Ending()
     log_level: str = "info"
     limits: tuple[tuple[str, str], ...] = ()
     idle_exit: float = 0.0

@@ -97,7 +97,12 @@ def _applications(settings: "Settings") -> "Iterator[tuple[str, Wrapper]]":
 
         shared = settings.workers > 1
         for word in settings.wsgi:
-            yield word, lambda app, name: Wsgi(app, name, settings.threads, is_shared=shared)
+            yield (
+                word,
+                lambda app, name: Wsgi(
+                    app, name, settings.threads, is_shared=shared, path=settings.health
+                ),
+            )
 
 
 def _meter(listeners: "Listeners", settings: "Settings") -> "AbstractContextManager[Meter | None]":
@@ -130,6 +135,9 @@ def _check(settings: "Settings", targets: "Sequence[str]") -> None:
     if settings.inetd and (settings.tls_cert or settings.tls_key):
         what = "a program cannot speak TLS with its standard input"
         raise UsageError(what, "give a handler", place="--tls-cert")
+    if settings.health and not (settings.asgi or settings.wsgi):
+        hint = "for a handler, serve activator.examples.agent:agent on a socket of its own"
+        raise UsageError("it is for --asgi and --wsgi", hint, place="--health")
     if settings.workers > 1 and is_process:
         raise UsageError("each connection has its process already", place="--workers")
 

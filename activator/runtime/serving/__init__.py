@@ -33,6 +33,7 @@ import sys
 from activator.errors import ActivatorError
 from activator.runtime.serving.options import (
     DRAIN,
+    DRAIN_DELAY,
     IDLE_EXIT,
     LOG_LEVEL,
     LOOP,
@@ -56,6 +57,7 @@ def serve(
     *,
     listeners: "Listeners | None" = None,
     drain: float = DRAIN,
+    drain_delay: float = DRAIN_DELAY,
     loop: str = LOOP,
     threads: int = THREADS,
     idle_exit: float = IDLE_EXIT,
@@ -121,6 +123,8 @@ def serve(
         listeners: What :func:`activator.listen_fds` returned, if it was called before. You
             close these; those that serve() takes itself are closed when it returns.
         drain: How long running handlers may go on after the signal, in seconds.
+        drain_delay: How long to serve on after the signal before that, in seconds, in the shared
+            mode: meanwhile :meth:`activator.draining.is_leaving` tells a balancer to leave.
         loop: ``auto`` (uvloop if installed), ``asyncio`` or ``uvloop``.
         threads: How many connections a plain handler serves at once in the shared mode.
         idle_exit: After how many seconds without connections and messages to end, in the
@@ -163,6 +167,7 @@ def serve(
     try:
         settings = Settings(
             drain=drain,
+            drain_delay=drain_delay,
             loop=loop,
             threads=threads,
             idle_exit=idle_exit,

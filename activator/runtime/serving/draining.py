@@ -24,10 +24,10 @@ class Draining:
         await activator.draining                   # in a coroutine
     """
 
-    __slots__ = ("_fd", "_is_hand_over", "_is_set", "_lock", "_waiters", "calls")
+    __slots__ = ("_fd", "_is_announced", "_is_hand_over", "_is_set", "_lock", "_waiters", "calls")
 
     def __init__(self) -> None:
-        self._is_set = self._is_hand_over = False
+        self._is_set = self._is_hand_over = self._is_announced = False
         self._fd = -1
         self._lock = allocate_lock()
         self._waiters: set[Future[None]] = set()
@@ -44,6 +44,14 @@ class Draining:
         Then nobody waits for the end, and clients may be served on for as long as ``drain`` says.
         """
         return self._is_hand_over
+
+    def is_leaving(self) -> bool:
+        """Tell whether a balancer should lead new clients elsewhere.
+
+        It is so from the signal on: while the service drains, and before, while it serves on for
+        ``drain-delay``. At a hand-over it is not, since other processes serve here.
+        """
+        return (self._is_set or self._is_announced) and not self._is_hand_over
 
     def wait(self, timeout: float | None = None) -> bool:
         """Block until the service drains, at most so many seconds; return whether it does."""
@@ -75,10 +83,15 @@ class Draining:
         finally:
             self._waiters.discard(future)
 
+    def announce(self) -> None:
+        """Say that the service is going to drain; for the service itself."""
+        self._is_announced = True
+
     def set(self, *, hand_over: bool = False) -> None:
         """Say that the service drains; for the service itself, in a signal handler for one."""
         self._is_hand_over = hand_over
         self._is_set = True
+        self._is_announced = False  # it has come true
         if self._fd >= 0:
             os.eventfd_write(self._fd, 1)
         for call in list(self.calls):
@@ -98,6 +111,7 @@ class Draining:
         """Say that a service begins."""
         if self._is_set and self._fd >= 0:
             os.eventfd_read(self._fd)
+        # Not what was announced: a process of a connection has that from the service itself.
         self._is_set = self._is_hand_over = False
 
 

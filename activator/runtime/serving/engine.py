@@ -64,7 +64,7 @@ def _serve(routes: "Sequence[Route]", listeners: "Listeners", settings: "Setting
     if settings.isolation == PROCESS and routes[0].listener.kind != CONNECTED:
         _check_connections(listeners)
         _check_processes(routes)
-        from activator.runtime.serving.processes import service as processes  # noqa: PLC0415 - only for this mode
+        from activator.runtime.serving.processes import run as processes  # noqa: PLC0415 - only for this mode
 
         return processes.run(routes, settings)
     if any(route.is_async for route in routes):
@@ -114,7 +114,7 @@ def run_program(argv: "Sequence[str]", listeners: "Listeners", settings: "Settin
         from activator.runtime.serving.before.prepare import with_proxies  # noqa: PLC0415 - rarely needed
 
         settings = with_proxies(listeners, settings)
-    from activator.runtime.serving.processes import service as processes  # noqa: PLC0415 - only for this mode
+    from activator.runtime.serving.processes import run as processes  # noqa: PLC0415 - only for this mode
 
     return processes.run_program(argv, tuple(listeners), settings)
 

@@ -4,6 +4,8 @@
     ready      READY=1: everything is served; after a while without work, it may leave
     reloading  RELOADING=1: as ready, while new processes start that are to take over; this is
                a state of services with workers alone
+    leaving    as ready, after the signal, for as long as ``drain-delay`` says, so that balancers
+               lead clients elsewhere first
     draining   STOPPING=1: nothing new is taken, and what runs may end
     stopped    all has ended, or its time has passed
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 STARTING = "starting"
 READY = "ready"
 RELOADING = "reloading"
+LEAVING = "leaving"
 DRAINING = "draining"
 STOPPED = "stopped"
 # How long after a change to show it, and how long to leave it so at least, in seconds.
@@ -59,7 +62,7 @@ class Life:
     returned, or earlier.
 
     Attributes:
-        state: One of the four.
+        state: One of these.
         accepted: How many connections there have been.
         refused: How many were closed unserved: because of a limit, or of what they began with.
         messages: How many times datagrams were taken.
@@ -81,10 +84,12 @@ class Life:
         self._busy = busy
         self._wake = wake
         self._drain = settings.drain
+        self._delay = settings.drain_delay
         self._idle_exit: float = settings.idle_exit
         self._lifeline = settings.lifeline
         self._is_worker = settings.lifeline > 0
         self._told_idle = False
+        self._relieved = False
         self._spent_at = _spent_at(settings.worker_max_connections) if self._is_worker else NEVER
         self._used = monotonic()
         self.quiet = notify.is_heard()  # there is a manager, and nothing to tell it
@@ -111,6 +116,20 @@ class Life:
         notify.ready()
         self._wake()
 
+    def leave(self) -> float:
+        """Tell who asks that the service ends; return for how many seconds to serve on."""
+        self._relieved = self._is_worker and _is_relieved(self._lifeline)
+        if not self._delay or self.state != READY or self._relieved or self._told_idle:
+            return 0.0
+        self.state = LEAVING
+        draining.announce()
+        now = monotonic()
+        self._deadline = now + self._delay + self._drain + ENDING
+        if notify.is_heard():
+            self._extend_at = self._status_at = now
+        self._wake()
+        return self._delay  # type: ignore[no-any-return]  # it is one of the settings
+
     def drain(self, *, slowly: bool = False) -> None:
         """Say that nothing new is taken; what runs has the time that was set.
 
@@ -118,7 +137,8 @@ class Life:
             slowly: Whether it may take time even if it is not busy now.
         """
         self.state = DRAINING
-        draining.set(hand_over=self._is_worker and _is_relieved(self._lifeline))
+        relieved = self._relieved or (self._is_worker and _is_relieved(self._lifeline))
+        draining.set(hand_over=relieved)
         notify.stopping()
         now = monotonic()
         self._deadline = now + self._drain + ENDING

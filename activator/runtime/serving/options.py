@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     Entry = tuple[str, str]
 
 DRAIN = 30.0
+DRAIN_DELAY = 0.0
 LOOP = "auto"
 LOOPS = ("auto", "asyncio", "uvloop")
 THREADS = 64
@@ -89,6 +90,15 @@ def directory(text: str) -> str:
     if not os.path.isdir(text):  # noqa: PTH112 - pathlib would cost more than the service
         raise UsageError(f"not a directory: {text!r}")
     return os.path.abspath(text)  # noqa: PTH100 - the same
+
+
+def url_path(text: str) -> str:
+    """Check a path of URLs, as it stands in a request without its query."""
+    from activator.common.url_path import is_url_path  # noqa: PLC0415 - rarely needed
+
+    if not is_url_path(text):
+        raise UsageError(f"not a path: {text!r}", "write /health; nothing in it may be encoded")
+    return text
 
 
 def proxies(text: str) -> str:
@@ -225,6 +235,20 @@ OPTIONS = (
         (),
         text="Serve a WSGI application, in place of a handler; [NAME=]MODULE:APP.",
         repeats=True,
+    ),
+    Option(
+        "health",
+        "PATH",
+        "",
+        url_path,
+        text="Answer this path in place of the application: 200, or 503 when the service ends.",
+    ),
+    Option(
+        "drain-delay",
+        "SECONDS",
+        DRAIN_DELAY,
+        seconds,
+        text="How long to serve on after SIGTERM before that, for balancers to leave first.",
     ),
     Option(
         "websocket-drain",

@@ -74,11 +74,11 @@ class StopSignals:
 
     def _arrived(self, number: int, _frame: "FrameType | None" = None) -> None:
         self._interrupts += number == signal.SIGINT
-        if not self.stopped:
+        if self._interrupts > 1 and number == signal.SIGINT:
+            self._now()
+        elif not self.stopped:
             self.stopped = True
             self._stop()
-        elif self._interrupts > 1 and number == signal.SIGINT:
-            self._now()
 
 
 def _nothing() -> None:

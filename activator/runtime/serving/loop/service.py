@@ -3,7 +3,8 @@
     starting   handlers that are context managers are entered
     serving    the loop watches the listeners and accepts; each connection is a task, or a
                transport and a protocol
-    draining   after the first signal: listeners left alone, running tasks may end
+    leaving    after the first signal, where that is wanted: as before
+    draining   after that: listeners left alone, running tasks may end
     expired    the time has passed: tasks cancelled, protocols' transports aborted, plain handlers'
                connections shut down
     over       none runs any more, or a cancelled one has not ended within GRACE either;
@@ -125,7 +126,7 @@ class _Service:
     async def main(self, routes: "Sequence[Route]") -> None:
         """Go through all states."""
         # Within the running loop: uvloop misses a signal that comes before it runs.
-        with StopSignals(self.stop, self.expire, self._loop):
+        with StopSignals(self.leave, self.expire, self._loop):
             self._heeds_signals = True
             try:
                 if await self.start(routes):
@@ -172,8 +173,16 @@ class _Service:
                     self._connections.open(route)
         self._life.ready()
 
+    def leave(self) -> None:
+        """Begin to end, at the first signal."""
+        delay = 0.0 if self._connections.alone else self._life.leave()
+        if delay:
+            self._loop.call_later(delay, self.stop)
+        else:
+            self.stop()
+
     def stop(self) -> None:
-        """Begin to drain, at the first signal."""
+        """Begin to drain."""
         if self._listeners.closed:
             return
         self._listeners.close()
@@ -191,6 +200,7 @@ class _Service:
 
     def expire(self) -> None:
         """End what still runs, when the time has passed or at the second SIGINT."""
+        self.stop()
         self.in_time = False
         self._connections.end()
         for reading in self._readings:

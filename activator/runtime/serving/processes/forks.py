@@ -216,7 +216,8 @@ class Handlers:
         if route.is_proxied:
             route.client, route.is_proxied = address, False
         # The service itself counts the time.
-        return service.run([route], self._settings.but(drain=0.0, idle_exit=0.0))[0]
+        settings = self._settings.but(drain=0.0, drain_delay=0.0, idle_exit=0.0)
+        return service.run([route], settings)[0]
 
 
 def _expire(*_: object) -> None:

@@ -1,19 +1,18 @@
-"""The warm per-connection service: each connection has a process, but no start-up.
+"""The states of the warm per-connection service: each connection has a process, but no start-up.
 
 A single thread without an event loop accepts, starts a process for each connection, and reaps
 them; SIGCHLD and the signals to stop end its wait. The processes share nothing with it but the
 memory of the handler's module, which was loaded once, and copies of it when they write.
 
     serving    listeners polled while fewer processes run than may
-    draining   after the first signal: listeners left alone, processes may end
+    leaving    after the first signal, where that is wanted: as before
+    draining   after that: listeners left alone, processes may end
     over       none runs any more, or they were told to end, and killed
 """
 
 import errno
 import os
 import select
-import signal
-from operator import is_
 from os import close
 from socket import SOCK_STREAM, socket
 from time import monotonic
@@ -26,10 +25,9 @@ from activator.runtime.serving.accept import (
     no_memory,
     sort_out,
 )
-from activator.runtime.serving.life import Life
+from activator.runtime.serving.life import LEAVING, Life
 from activator.runtime.serving.plain import TimeIsUpError
 from activator.runtime.serving.processes.children import GRACE, NEVER, Children
-from activator.runtime.serving.processes.forks import Handlers
 from activator.runtime.serving.report import Rarely, line
 from activator.runtime.serving.sources import Sources
 from activator.runtime.serving.stop import StopSignals
@@ -41,10 +39,10 @@ if TYPE_CHECKING:
 
     from activator.runtime.listen import Listener
     from activator.runtime.serving.processes.cgroups import Groups
+    from activator.runtime.serving.processes.forks import Handlers
     from activator.runtime.serving.processes.programs import Programs
     from activator.runtime.serving.processes.proxied import Proxied
-    from activator.runtime.serving.route import Route
-    from activator.runtime.serving.settings import Ending, Settings
+    from activator.runtime.serving.settings import Settings
     from activator.runtime.serving.sources import Source
 
     # A connection: its listener, its descriptor, whose it is, its source if those are counted.
@@ -54,51 +52,21 @@ if TYPE_CHECKING:
 PROCESSES = 256
 
 
-def run(routes: "Sequence[Route]", settings: "Settings") -> "Ending":
-    """Serve each connection to the listeners in a process that calls its handler.
+class Service:
+    """What is served, and how far it is: see above.
 
-    Until a signal; the listeners stay open. The status is 1 if one could accept no more.
+    Attributes:
+        starter: Starts the processes.
+        signals: What has been told to end.
+        status: 1 if a listener could accept no more.
+        wakeup: A pipe that ends a wait.
+        groups: The processes' cgroups, if they are to have some.
+
+    Args:
+        listeners: What to accept from; they stay open.
+        settings: What was set.
     """
-    return _run(
-        [route.listener for route in routes],
-        settings,
-        lambda service: Handlers(routes, settings, service.wakeup, service.groups),
-    )
 
-
-def run_program(
-    argv: "Sequence[str]", listeners: "Sequence[Listener]", settings: "Settings"
-) -> "Ending":
-    """Serve each connection to the listeners with a program, as :func:`run` does otherwise."""
-    from activator.runtime.serving.processes.programs import Programs  # noqa: PLC0415 - only for this mode
-
-    return _run(listeners, settings, lambda service: Programs(argv, settings, service.groups))
-
-
-def _run(
-    listeners: "Sequence[Listener]",
-    settings: "Settings",
-    starter: "Callable[[_Service], Handlers | Programs]",
-) -> "Ending":
-    service = _Service(listeners, settings)
-    children = signal.getsignal(signal.SIGCHLD)
-    earlier = signal.set_wakeup_fd(service.wakeup[1], warn_on_full_buffer=False)
-    try:
-        service.starter = starter(service)
-        # The call itself does nothing, but with a handler the signal ends a wait. A builtin
-        # of two arguments writes to fewer pages than a function.
-        signal.signal(signal.SIGCHLD, is_)
-        with StopSignals(service.stop, service.stop_now) as service.signals:
-            service.serve()
-            service.drain()
-    finally:
-        signal.set_wakeup_fd(earlier)
-        signal.signal(signal.SIGCHLD, children)
-        service.close()
-    return service.status, True
-
-
-class _Service:
     starter: "Handlers | Programs"
     signals: StopSignals
 
@@ -142,35 +110,48 @@ class _Service:
     # What signals call.
 
     def stop(self) -> None:
-        self._stopping = True
+        """Heed the first signal."""
         self.starter.told = os.getpid()
         if self.starter.is_child:
             raise TimeIsUpError
+        # A second one does not cut it short, and processes are to heed their own.
+        self._stopping = self.signals.stopped = self._life.state != LEAVING
 
     def stop_now(self) -> None:
-        self._now = True
+        """Heed the second SIGINT."""
+        self._now = self._stopping = True
 
     # The states.
 
     def serve(self) -> None:
+        """Serve until a signal, or until it is idle."""
         for listener in self._listeners:
             sock: Any = listener.socket()
             # The flag is shared with the service manager's copy, which wants it so too.
             sock.setblocking(False)
             self._ways[listener.fd] = listener, sock._accept, self.starter.describe(listener)  # noqa: SLF001
         self._life.ready()
+        self._serve_until(NEVER)
+        if self.signals.stopped and (delay := self._life.leave()):
+            self._stopping = self.signals.stopped = False
+            self._serve_until(monotonic() + delay)
+            self._stopping = self.signals.stopped = True
+        self._poll_listeners(False)
+
+    def _serve_until(self, end: float) -> None:
         running, told = self._children.running, self._children.told
         woken, poll, waiting = self.wakeup[0], self._poll.poll, self._waiting
         accept = self._accept_proxied if waiting is not None else self._accept
         while not self._stopping:
             now = monotonic()
-            if now >= self._next and not self._tick(now):
+            if now >= end or (now >= self._next and not self._tick(now)):
                 break
             begun = len(running) + len(told) + (len(waiting) if waiting is not None else 0)
             wanted = begun < self._limit and not self._held and not self._pause_until
             if wanted != self._polled:
                 self._poll_listeners(wanted)
-            for fd, _ in poll(None if self._next == NEVER else (self._next - now) * 1000 + 1):
+            due = min(self._next, end)
+            for fd, _ in poll(None if due == NEVER else (due - now) * 1000 + 1):
                 if fd == woken:
                     self._reap()
                 elif waiting is not None and fd in waiting:
@@ -180,9 +161,9 @@ class _Service:
                         accept(fd)
                     except MemoryError:
                         self._pause(no_memory(self._ways[fd][0]))
-        self._poll_listeners(False)
 
     def drain(self) -> None:
+        """Let what runs end, and end what does not."""
         self._life.drain(slowly=bool(self._held))
         deadline = monotonic() + self._drain
         self._serve_held(deadline)
@@ -224,6 +205,7 @@ class _Service:
         self._held.clear()
 
     def close(self) -> None:
+        """Leave nothing behind."""
         self._children.kill()
         for end in self.wakeup:
             close(end)

@@ -4,7 +4,8 @@ Back-pressure needs no code of its own: while every thread is busy, the listener
 polled, and connections wait in the kernel's queue.
 
     serving    listeners polled while the pool has room
-    draining   after the first signal: listeners left alone, running handlers may end
+    leaving    after the first signal, where that is wanted: as before
+    draining   after that: listeners left alone, running handlers may end
     over       none runs any more, or their time has passed and they were shut down
 """
 
@@ -91,6 +92,7 @@ class _Service:
         self._poll.register(self._wake_out, select.POLLIN)
         self._idle_fds = set(self._routes)  # whose messages no thread answers
         self._polled: set[int] = set()
+        self._told = False  # by a signal, to stop
         self._stopping = False
         self._now = False
         self._pause_until = 0.0
@@ -99,7 +101,7 @@ class _Service:
     # What signals and other threads call.
 
     def stop(self) -> None:
-        self._stopping = True
+        self._told = self._stopping = True
 
     def stop_now(self) -> None:
         self._now = True
@@ -123,7 +125,14 @@ class _Service:
         self._restore()
         self._poll_listeners(True)
         self._life.ready()
-        while not self._stopping:
+        self._serve_until(NEVER)
+        if self._told and (delay := self._life.leave()):
+            self._stopping = False
+            self._serve_until(monotonic() + delay)
+        self._poll_listeners(False)
+
+    def _serve_until(self, end: float) -> None:
+        while not (self._stopping or self._now) and (last := end - monotonic()) > 0:
             used = (messages.used for messages in self._messages.values())
             self._life.used(max([self._pool.ended, *used]))
             left = self._life.tick()
@@ -136,12 +145,11 @@ class _Service:
                 self._restore()
             pause = self._pause_until - monotonic() if self._pause_until else 0.0
             self._poll_listeners(pause <= 0 and not self._pool.full)
-            for fd in self._wait(min(left, pause) if pause > 0 else left):
+            for fd in self._wait(min(left, last, pause) if pause > 0 else min(left, last)):
                 try:
                     self._serve(fd)
                 except MemoryError:
                     self._pause(no_memory(self._routes[fd].listener))
-        self._poll_listeners(False)
 
     def drain(self) -> None:
         keep_again(self._restored)

@@ -16,6 +16,7 @@ from activator.common.peers import plain
 from activator.errors import ActivatorError
 from activator.runtime.serving.draining import draining
 from activator.runtime.serving.report import place, summary
+from activator.runtime.serving.web import health
 from activator.runtime.serving.web.http import KEEP_ALIVE, Ending, made, missing
 
 try:
@@ -89,7 +90,7 @@ class Application:
         )
         config.load()
         logging.getLogger("uvicorn.error").addFilter(_is_no_client)
-        config.loaded_app = made(self._app, ARGUMENTS)
+        config.loaded_app = health.asgi(made(self._app, ARGUMENTS), self._settings.health)
         self._http: Any = _limited(_told_plainly(config.http_protocol_class))
         config.http_protocol_class = self._http
         if config.ws_protocol_class:

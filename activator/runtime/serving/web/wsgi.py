@@ -18,6 +18,7 @@ from activator.runtime.serving.loop.choose import is_uvloop
 from activator.runtime.serving.memory import NO_MEMORY
 from activator.runtime.serving.report import Rarely
 from activator.runtime.serving.threads.pool import Pool
+from activator.runtime.serving.web import health
 from activator.runtime.serving.web.http import KEEP_ALIVE, Ending, made, missing
 
 try:
@@ -51,15 +52,19 @@ class Application:
         name: Its name, for messages.
         threads: How many requests it works on at once.
         is_shared: Whether other processes serve it too.
+        path: Where balancers ask how the service is; empty for nowhere.
     """
 
-    def __init__(self, app: "Any", name: str, threads: int, *, is_shared: bool = False) -> None:
+    def __init__(
+        self, app: "Any", name: str, threads: int, *, is_shared: bool = False, path: str = ""
+    ) -> None:
         self.__qualname__ = name.partition(":")[2]
         self.__module__ = name.partition(":")[0]
         self._app = app
         self._name = name
         self._threads = threads
         self._is_shared = is_shared
+        self._path = path
         self._ending = Ending(self._begin_ending, self._close_idle)
 
     async def __aenter__(self) -> "Callable[[Connection], Channel]":
@@ -67,9 +72,8 @@ class Application:
         self._loop = asyncio.get_running_loop()
         self._freed = asyncio.Event()
         self._pool = Pool(self._threads, self._announce_freed)
-        self._server = Server(
-            made(self._app, ARGUMENTS), self._pool, self._name, is_shared=self._is_shared
-        )
+        app = health.wsgi(made(self._app, ARGUMENTS), self._path)
+        self._server = Server(app, self._pool, self._name, self._path, is_shared=self._is_shared)
         self._ending.start()
         return self._server
 
@@ -117,7 +121,7 @@ class Server:
     # What waitress gives as the server's name where it listens on more than one address.
     server_name = "waitress.invalid"
 
-    def __init__(self, app: "Any", pool: Pool, name: str, *, is_shared: bool) -> None:
+    def __init__(self, app: "Any", pool: Pool, name: str, path: str, *, is_shared: bool) -> None:
         # Who the client is, and what its proxy says, is for the application to judge.
         adjusted = {"ident": None, "clear_untrusted_proxy_headers": False}
         self.adj = Adjustments(**adjusted)
@@ -129,6 +133,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self._pool = pool
         self._name = name
+        self._path = path
         self._sweeping = False
         self.scarcity = Rarely()
 
@@ -149,12 +154,21 @@ class Server:
 
     def add_task(self, channel: "Channel") -> None:
         """Have the application called for the first of a channel's requests."""
+        if self._path and getattr(channel.requests[0], "path", "") == self._path:
+            # Not by a thread: all may be busy. Nor now: whoever calls this has a lock.
+            with suppress(RuntimeError):  # the loop is closed
+                self.loop.call_soon_threadsafe(self._answer, channel)
+            return
         try:
             self._pool.run(channel.requests[0], channel.service, self._name)
         except ScarceError as error:
             self.scarcity.line(str(error))
             with suppress(RuntimeError):  # the loop is closed: a straggler's next request
                 self.loop.call_soon_threadsafe(self.loop.call_later, PAUSE, self._again, channel)
+
+    def _answer(self, channel: "Channel") -> None:
+        if channel.connected and channel.requests:
+            channel.service()
 
     def _again(self, channel: "Channel") -> None:
         if channel.connected and channel.requests:

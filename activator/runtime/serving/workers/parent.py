@@ -83,7 +83,7 @@ class _Parent:
         self.status = 0
         self.waiter = Waiter()
         self._state = STARTING
-        self._drain = settings.drain
+        self._drain, self._delay = settings.drain, settings.drain_delay
         self._start_limit = settings.start_limit
         self._memory = settings.worker_max_memory or NEVER
         self._totals = Totals()
@@ -126,7 +126,7 @@ class _Parent:
         for request in self._requests + self._waiting:
             request.answer("the service is being stopped")
         self._crew.stop()
-        deadline = monotonic() + self._drain + MARGIN
+        deadline = monotonic() + self._delay + self._drain + MARGIN
         while self._crew.is_running() and (left := deadline - monotonic()) > 0:
             if self._now:
                 self._now = False
