@@ -159,7 +159,7 @@ def _assemble(
     given = {(item.section, item.name) for item in (*spec.settings, *container.settings)}
     given.add(("Service", "Type"))  # Quadlet decides it
     own = conditions | _hardening(spec)
-    drain = math.ceil(spec.drain)
+    drain = math.ceil(spec.ending.drain)
     stop = f"{drain + services.STOP_MARGIN}s"
     filled = {"name": spec.name, **terms, "drain": str(drain), "stop": stop}
     # Readiness is told in [Container].
