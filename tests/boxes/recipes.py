@@ -80,6 +80,15 @@ BUILD = Recipe(
     (*build_dependencies(CONTROL.read_text()), "autopkgtest", "lintian", "man-db"),
     ("--variant=buildd", *OPTIONS[:2]),
 )
+# Where people install with pip, pipx and uv: what docs/packages.md tells them to have for that.
+INSTALL = Recipe(
+    "install",
+    (
+        *("gcc", "libc6-dev", "pkg-config", "python3-dev", "libsystemd-dev"),
+        *("python3-systemd", "python3-venv", "pipx", "man-db"),
+    ),
+    ("--variant=minbase", *OPTIONS[:2]),
+)
 # A systemd to boot, on which a reader of the tutorial packages a daemon.
 TUTORIAL = Recipe("tutorial", (*BOX.packages, "build-essential", "debhelper"), BOX.options)
 # Other people's units that come with a socket, and their daemons: small ones, none of which
@@ -207,6 +216,7 @@ ROOTS = {
     BUILD: tuple(SUITES),
     DAEMONS: ("bookworm",),
     FLEET: tuple(SUITES),
+    INSTALL: tuple(SUITES),
     LEARN: ("trixie",),
     OBSERVED: ("trixie",),
     # bookworm's podman knows no Quadlet.

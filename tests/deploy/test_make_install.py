@@ -10,6 +10,7 @@ import pytest
 
 from activator.version import __version__
 from tests.boxes.fixtures import PROJECT
+from tests.support.pages import blocks
 
 # What a prefix has, whichever one it is.
 FILES = (
@@ -78,6 +79,23 @@ def test_installed_and_uninstalled(tmp_path: Path) -> None:
     _make("uninstall", tmp_path)
     assert {"share/doc/other/README"} == _files(root)
     assert not list(root.rglob("*activator*"))
+
+
+def test_the_commands_of_the_page(tmp_path: Path) -> None:
+    """They run as they stand, but for the directory; the packages are those that are asked for."""
+    (block,) = blocks((PROJECT / "docs/packages.md").read_text(), "below a prefix")
+    apt, *commands = block.text.replace("/tmp/image", str(tmp_path / "image")).splitlines()
+    script = (PROJECT / "packaging/install").read_text()
+    assert [] == [name for name in apt.split()[2:] if name not in script]
+    for number, command in enumerate(commands):
+        subprocess.run(
+            ["sh", "-ec", command],
+            cwd=PROJECT,
+            env=os.environ | {"PYTHON": sys.executable, "BUILD": str(tmp_path / "build")},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        assert (number == 0) == (tmp_path / "image/usr/bin/activator").is_file()
 
 
 @pytest.mark.parametrize("prefix", ["/usr", "/usr/local", "/opt/tools"])
