@@ -1,11 +1,15 @@
 """The site in a real browser: wide and narrow, light and dark, and searched without a network."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.boxes.fixtures import ONE, box_root
+from tests.boxes.recipes import BUILD
 from tests.support.browser import CHROMIUM, Browser, browser
 from tests.test_site import site
 
@@ -73,13 +77,15 @@ def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield window
 
 
-def faults(window: Browser, page: Path) -> dict[tuple[int, str], Any]:
+def faults(
+    window: Browser, page: Path, schemes: tuple[str, ...] = SCHEMES
+) -> dict[tuple[int, str], Any]:
     """Return what is wrong with a page, by width and scheme."""
     found = {}
-    window.show(WIDTHS[0], SCHEMES[0])
+    window.show(WIDTHS[0], schemes[0])
     window.open(page.as_uri())
     for width in WIDTHS:
-        for scheme in SCHEMES:
+        for scheme in schemes:
             window.show(width, scheme)
             assert (scheme == "dark") == window.evaluate(IS_DARK)
             if wrong := window.evaluate(OVERFLOW) + window.evaluate(PALE):
@@ -111,6 +117,21 @@ def test_faults_are_found(site: Path, window: Browser) -> None:
         page.unlink()
     assert "P" in found[390, "light"]
     assert [": 1.21"] == found[1280, "dark"]
+
+
+@pytest.mark.parametrize("packages", [ONE], indirect=True)
+def test_the_packaged_site_opens(packages: Path, window: Browser, tmp_path: Path) -> None:
+    """What activator-doc installs opens from its files and is searched by scripts of Debian's."""
+    (package,) = packages.glob("activator-doc_*.deb")
+    subprocess.run(["dpkg-deb", "--extract", package, tmp_path], check=True)
+    # libjs-sphinxdoc, which it depends on, came with Sphinx where it was built.
+    scripts = box_root(packages.name, BUILD) / "usr/share/javascript"
+    shutil.copytree(scripts, tmp_path / "usr/share/javascript", symlinks=True)
+    html = tmp_path / "usr/share/doc/activator-doc/html"
+    # The furo of trixie is dark by its switch alone.
+    assert {} == faults(window, html / "index.html", ("light",))
+    window.open(f"{(html / 'search.html').as_uri()}?q=ReceiveBuffer")
+    assert "The spec" == window.evaluate(FOUND)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
