@@ -219,7 +219,7 @@ class Fleet:
             "rollout_version": version,
             "rollout_health_content": version,
         }
-        return "--extra-vars", json.dumps(GIVEN | given | more)
+        return "--extra-vars", json.dumps(GIVEN | more | given)
 
     def release(self, version: str, text: str = SHOP) -> Path:
         """Return a directory that has a version of the shop."""
