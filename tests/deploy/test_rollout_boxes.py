@@ -172,8 +172,7 @@ def test_a_host_that_fails_does_not_hold_up_those_beside_it(booted: Fleet, front
     """Of several at a time, it is taken back, and the others are finished and get clients."""
     failing = booted.hosts[1]
     content = f"{{{{ 'never' if inventory_hostname == '{failing.suite}' else 'v2' }}}}"
-    more = {"rollout_serial": len(SUITES), "rollout_health_content": content}
-    done = roll_out(booted, front, "v2", **more)
+    done = roll_out(booted, front, "v2", rollout_serial=len(SUITES), rollout_health_content=content)
     assert 2 == done.returncode, done.stdout + done.stderr
     assert 1 == done.stdout.count('"rolled back; it failed at '), done.stdout
     assert [{"no check"}] * 3 == front.states(booted.hosts)
