@@ -147,3 +147,24 @@ def test_paths() -> None:
         header = Header()
         header.feed(second(0x21, 0x31, name.ljust(108, b"\0") + bytes(108)))
         assert expected == header.client
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096, 65551])
+def test_the_longest(size: int) -> None:
+    """A header is as long as its length can say, however it comes, and no longer."""
+    data = bytes.fromhex("c0000207c6336401126701bb").ljust(65535, b"\x04")
+    header, taken = fed(second(0x21, 0x11, data) + b"rest", [size] * 65551)
+    assert (True, 65551) == (header.is_whole, taken)
+    assert ("192.0.2.7", 4711) == header.client
+
+
+@given(st.integers(0, 255), st.integers(0, 255), st.binary(max_size=300), st.binary(max_size=20))
+def test_each_command_and_family(command: int, kind: int, data: bytes, rest: bytes) -> None:
+    """Whatever version, command and family are named, nothing is read beyond the length."""
+    text = second(command, kind, data)
+    try:
+        header, taken = fed(text + rest, [1] * len(text))
+    except MalformedError:
+        return
+    assert (True, len(text)) == (header.is_whole, taken)
+    assert command == 0x21 or header.client is None
