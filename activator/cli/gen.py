@@ -263,9 +263,11 @@ def show_files(files: "list[File]", *, diff: bool, check: bool) -> None:
 def show_json(texts: dict[str, str], files: "list[File]", specs: "list[Spec]") -> None:
     """Print all units with their entries, and what was or would be done to the files."""
     from activator.generate.render import units
-    from activator.generate.render.describe import describe
+    from activator.generate.render.describe import commands, describe
 
-    described = {unit.name: describe(unit) for spec in specs for unit in units(spec)}
+    made = [unit for spec in specs for unit in units(spec)]
+    user = any(spec.user for spec in specs)
+    described = {unit.name: describe(unit, user=user) for unit in made}
     states = {file.name: {"path": str(file.path), "status": file.status.value} for file in files}
     rows = [
         {"name": name}
@@ -274,7 +276,7 @@ def show_json(texts: dict[str, str], files: "list[File]", specs: "list[Spec]") -
         | ({"text": texts[name]} if name in texts else {})
         for name in dict.fromkeys([*texts, *states])
     ]
-    print_json({"units": rows})
+    print_json({"units": rows, "commands": commands(made, user=user) if made else []})
 
 
 def _own(options: dict[str, Any], settings: "Settings") -> "Made":

@@ -1,13 +1,51 @@
 """Units as plain values, for other programs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from activator.generate.render.lines import Line, Section, Unit
 
 
-def describe(unit: Unit) -> dict[str, Any]:
-    """Return a unit's name and its sections, every entry with its reason and manual page."""
-    return {"name": unit.name, "sections": [_section(section) for section in unit.sections]}
+def describe(unit: Unit, *, user: bool = False) -> dict[str, Any]:
+    """Return a unit's name, its file, whether it is to be enabled, and its sections.
+
+    Every entry of a section has its reason and its manual page.
+
+    Args:
+        unit: The unit.
+        user: Whether it is for the managers of all users, else for the system's.
+    """
+    return {
+        "name": unit.name,
+        "file": {
+            "path": f"/etc/systemd/{'user' if user else 'system'}/{unit.name}",
+            "owner": "root",
+            "group": "root",
+            "mode": "0644",
+        },
+        "enable": _is_enabled(unit),
+        "sections": [_section(section) for section in unit.sections],
+    }
+
+
+def commands(units: Sequence[Unit], *, user: bool = False) -> list[list[str]]:
+    """Return what is run, in this order, where units are new and none of them runs.
+
+    Args:
+        units: The units, whose files are in their places.
+        user: Whether they are for a user's manager, who then runs it.
+    """
+    systemctl = ["systemctl", "--user"] if user else ["systemctl"]
+    enabled = [unit.name for unit in units if _is_enabled(unit)]
+    sockets = [unit.name for unit in units if unit.name.endswith(".socket")]
+    made = [[*systemctl, "daemon-reload"]]
+    if enabled:
+        made.append([*systemctl, "enable", *enabled])
+    return [*made, [*systemctl, "start", *sockets]]
+
+
+def _is_enabled(unit: Unit) -> bool:
+    return any(section.name == "Install" and section.lines for section in unit.sections)
 
 
 def _section(section: Section) -> dict[str, Any]:
