@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Command → its one-line help. The command's object is activator.cli.NAME:command.
 COMMANDS = {
+    "adopt": "Turn units, inetd's lines or a command into specs.",
     "check": "Tell what is wrong with units, before it happens.",
     "completion": "Print the script that completes words in bash, zsh or fish.",
     "ctl": "Control a running `activator run --control`.",
@@ -48,7 +49,7 @@ COMMANDS = {
     "wait-for": "Wait until an address accepts connections, for ExecStartPost=.",
 }
 # Commands and formats whose output is for programs or files: UTF-8, whatever the locale is.
-_DATA = {"gen", "schema", "templates", "json", "sarif", "dot", "svg", "mermaid", "github"}
+_DATA = {"adopt", "gen", "schema", "templates", "json", "sarif", "dot", "svg", "mermaid", "github"}
 # What a full disk, or a reader or terminal that has gone, makes of a write.
 _UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 

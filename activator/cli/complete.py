@@ -63,6 +63,12 @@ def checked(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     return _files(incomplete, (".toml", ".conf", *(f".{kind}" for kind in UNIT_TYPES)))
 
 
+def adoptable(context: click.Context, parameter: click.Parameter, incomplete: str) -> "Items":
+    """Offer unit files and configurations, and the units of the system once a word has begun."""
+    items = _files(incomplete, (".socket", ".service", ".conf", "Procfile"))
+    return items if not incomplete else items + runnable(context, parameter, incomplete)
+
+
 def rules(_: click.Context, __: click.Parameter, incomplete: str) -> "Items":
     """Offer the rules that units are checked by."""
     from activator.check.registry import rules as table

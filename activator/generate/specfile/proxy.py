@@ -253,7 +253,7 @@ def _check_sockets(sockets: Sequence[Socket], backend: str, directory: str, repo
         if setting.name != "ListenStream":
             message = f"a proxy cannot forward {setting.name}="
             hint = "use ListenStream=, or a program that takes descriptors itself"
-        elif path == backend:
+        elif path == backend and path.startswith("/"):  # a port is in a network of its own
             message = "the clients' socket and the backend's are the same"
             hint = "give the backend a path of its own, as /run/NAME/backend.sock"
         elif directory and path.startswith(f"/run/{directory}/"):

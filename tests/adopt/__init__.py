@@ -1,0 +1,1 @@
+"""Tests of `activator adopt`: its oracles are systemd, inetd and xinetd."""
