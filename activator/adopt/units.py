@@ -196,7 +196,7 @@ class _Reader:
 
     def _names_within(self, value: str, directive: directives.Directive) -> str:
         """Return a value with the sockets' new names where it lists units."""
-        if directive.quoting != "unit-names" and directive.type != "install-names":
+        if directive.type.partition(":")[0] not in ("units", "install-names"):
             return value
         return " ".join(self.renamed.get(word, word) for word in value.split())
 

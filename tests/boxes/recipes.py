@@ -210,6 +210,18 @@ PODMAN = Recipe(
     ),
     (*BOX.options, f'--customize-hook=chroot "$1" systemctl disable --quiet {EXTRAS}'),
 )
+# What served before systemd did. The two packages exclude each other, so that one of them is put
+# beside the other. Built for the tests that want it, under load.
+SUPERSERVERS = Recipe(
+    "superservers",
+    (*BOX.packages, "openbsd-inetd"),
+    (
+        *BOX.options,
+        '--customize-hook=chroot "$1" systemctl disable --quiet inetd.service',
+        """--customize-hook=chroot "$1" sh -c 'cd /tmp && apt-get download xinetd \
+            && dpkg -x xinetd_*.deb / && rm xinetd_*.deb'""",
+    ),
+)
 # What is built before the tests: each recipe, and its suites.
 ROOTS = {
     BOX: tuple(SUITES),
