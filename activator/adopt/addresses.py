@@ -16,7 +16,7 @@ USUAL = {
     **dict.fromkeys(("--host", "--ip", "-h"), "host"),
     **dict.fromkeys(("--socket", "--unix-socket", "--uds"), "path"),
 }
-_SCHEMES = r"(?:tcp|http|unix)://?(?=[^/]|/)"
+_SCHEMES = r"^(?:(?:tcp|http|unix)://|unix:)"
 
 
 class Found(NamedTuple):
@@ -74,7 +74,7 @@ def normal(text: str) -> str:
     ``:8000``, ``*:8000`` and ``0.0.0.0:8000`` are ``0.0.0.0:8000``; what ``$`` or ``%`` stand for
     is not known.
     """
-    text = re.sub(_SCHEMES, "", text).removeprefix("unix:")
+    text = re.sub(_SCHEMES, "", text)
     if "$" in text or "%" in text:
         return ""
     if text.startswith("/"):

@@ -126,7 +126,7 @@ XINETD = (
 
 
 @pytest.fixture(scope="module")
-def box(wheel: Path) -> Iterator[Box]:
+def machine(wheel: Path) -> Iterator[Box]:
     """Yield a box that has both, and the programs that they run."""
     with Box(SUITE, box_root(SUITE, SUPERSERVERS)) as made:
         made.write(inside := f"/root/{wheel.name}", wheel.read_bytes())
@@ -171,17 +171,17 @@ def adopted(box: Box, cases: tuple[Case, ...], found: list[Adopted]) -> list[str
         return asked(box, cases)
 
 
-def test_inetd(box: Box, tmp_path: Path) -> None:
+def test_inetd(machine: Box, tmp_path: Path) -> None:
     """What openbsd-inetd serves, systemd serves alike."""
     text = "".join(f"{each.port} {each.line}\n" for each in INETD if each.line)
     (tmp_path / "inetd.conf").write_text(text)
-    box.write("/etc/inetd.conf", text)
-    theirs = old(box, INETD, "/usr/sbin/inetd", "-i", "/etc/inetd.conf")
-    ours = adopted(box, INETD, list(Taker().words([f"{tmp_path}/inetd.conf"])))
+    machine.write("/etc/inetd.conf", text)
+    theirs = old(machine, INETD, "/usr/sbin/inetd", "-i", "/etc/inetd.conf")
+    ours = adopted(machine, INETD, list(Taker().words([f"{tmp_path}/inetd.conf"])))
     assert dict(zip(INETD, ours, strict=True)) == dict(zip(INETD, theirs, strict=True))
 
 
-def test_xinetd(box: Box, tmp_path: Path) -> None:
+def test_xinetd(machine: Box, tmp_path: Path) -> None:
     """What xinetd serves, systemd serves alike."""
     text = "defaults\n{\n}\n" + "".join(
         f"service s{each.port}\n{{\ntype = UNLISTED\nprotocol = tcp\nport = {each.port}\n"
@@ -190,7 +190,7 @@ def test_xinetd(box: Box, tmp_path: Path) -> None:
         if each.line
     ).replace("protocol = tcp\nport = 7105", "port = 7105")
     (tmp_path / "xinetd.conf").write_text(text)
-    box.write("/etc/xinetd.conf", text)
-    theirs = old(box, XINETD, "/usr/sbin/xinetd", "-dontfork", "-f", "/etc/xinetd.conf")
-    ours = adopted(box, XINETD, list(Taker().words([f"{tmp_path}/xinetd.conf"])))
+    machine.write("/etc/xinetd.conf", text)
+    theirs = old(machine, XINETD, "/usr/sbin/xinetd", "-dontfork", "-f", "/etc/xinetd.conf")
+    ours = adopted(machine, XINETD, list(Taker().words([f"{tmp_path}/xinetd.conf"])))
     assert dict(zip(XINETD, ours, strict=True)) == dict(zip(XINETD, theirs, strict=True))
