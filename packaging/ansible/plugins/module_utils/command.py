@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 MISSING = (
     "activator is not on this host: install Debian's package 'activator' there, or with pip "
@@ -26,14 +27,25 @@ def told(module, argv):
     Returns:
         The value that it printed, and its exit status. Where it printed none, the module ends.
     """
-    # Nothing in that directory can be taken for what the words name.
-    status, out, err = module.run_command(argv, cwd=module.tmpdir)
+    # Not AnsibleModule.run_command(), which polls once a second, and reads nothing more of a
+    # command that has ended by then. Nothing in that directory can be what the words name.
     try:
-        return json.loads(out), status
+        done = subprocess.run(
+            argv,
+            cwd=module.tmpdir,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except OSError as error:
+        module.fail_json(msg=f"{argv[0]} cannot be run: {error.strerror}")
+    try:
+        return json.loads(done.stdout.decode()), done.returncode
     except ValueError:
-        lines = [line for line in err.splitlines() if line.strip()] or ["it told nothing"]
+        text = done.stderr.decode(errors="replace")
+        lines = [line for line in text.splitlines() if line.strip()] or ["it told nothing"]
     if any(line.startswith("Usage:") for line in lines):
         line = f"{argv[0]} refuses how it is called, so it may be too old: {lines[-1]}"
         module.fail_json(msg=line)
     module.fail_json(msg="\n".join(lines))
-    return None, status
+    return None, done.returncode
