@@ -32,13 +32,14 @@ MADE = {"activator.1", *(f"activator-{name}.1" for name in COMMANDS)}
 PAGES = sorted(path.name for path in (ROOT / "packaging/man").iterdir())
 WIDTH = 80
 # Made and shown where only a suite's own packages are; the sources are read alone.
+# Where a word is parted at the end of a line depends on the version of groff.
 INSIDE = """
 set -eu
 cd /source
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=. MANWIDTH=80 LC_ALL=C.UTF-8 TERM=dumb
 python3 packaging/site/build.py /tmp/build man
 for page in /tmp/build/man/*; do
-    man --warnings --pager=cat --local-file "$page" >"/out/$(basename "$page")"
+    man --warnings --no-hyphenation --pager=cat --local-file "$page" >"/out/$(basename "$page")"
 done
 """
 
@@ -53,7 +54,7 @@ def shown(path: Path) -> str:
     if not shutil.which("man"):
         pytest.skip("not installed: man-db")
     done = subprocess.run(
-        ["man", "--warnings", "--pager=cat", "--local-file", path],
+        ["man", "--warnings", "--no-hyphenation", "--pager=cat", "--local-file", path],
         env=os.environ | {"MANWIDTH": str(WIDTH), "LC_ALL": "C.UTF-8", "TERM": "dumb"},
         capture_output=True,
         text=True,
