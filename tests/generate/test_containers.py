@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from activator.errors import ActivatorError
 from activator.generate import specfile
-from activator.generate.render import render
+from activator.generate.render import render, units
+from activator.generate.render.describe import commands, describe
+from activator.generate.render.lines import Unit, line, sections
 from activator.unitfile import quadlet
 from activator.unitfile.parse import UnitFile
 from activator.unitfile.quadlet import values, versions
@@ -259,3 +261,20 @@ def test_tables_of_facts_agree() -> None:
 def test_names_of_services(file: str, service: str) -> None:
     """Each file's service has the name that Quadlet gives it."""
     assert service == quadlet.service(file)
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["system", "user"])
+def test_other_tools_are_told_where_containers_belong(*, user: bool) -> None:
+    """Quadlet reads its files elsewhere, and enables itself; the socket is as any other."""
+    socket, container = units(specfile.loads(HEAD + SOCKET))
+    wanted = line("Install", "WantedBy", "multi-user.target")
+    container = Unit(container.name, (*container.sections, *sections([("Install", [wanted])])))
+
+    where = "/etc/containers/systemd" + ("/users" if user else "")
+    described = describe(container, user=user)
+    assert f"{where}/shop.container" == described["file"]["path"]
+    assert not described["enable"]
+    assert describe(socket, user=user)["enable"]
+    systemctl = ["systemctl", "--user"] if user else ["systemctl"]
+    expected = [["daemon-reload"], ["enable", "shop.socket"], ["start", "shop.socket"]]
+    assert [[*systemctl, *words] for words in expected] == commands([socket, container], user=user)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from activator.generate.render.lines import Line, Section, Unit
+from activator.unitfile.quadlet import kind_of
 
 
 def describe(unit: Unit, *, user: bool = False) -> dict[str, Any]:
@@ -18,7 +19,7 @@ def describe(unit: Unit, *, user: bool = False) -> dict[str, Any]:
     return {
         "name": unit.name,
         "file": {
-            "path": f"/etc/systemd/{'user' if user else 'system'}/{unit.name}",
+            "path": f"{_directory(unit, user=user)}/{unit.name}",
             "owner": "root",
             "group": "root",
             "mode": "0644",
@@ -44,7 +45,16 @@ def commands(units: Sequence[Unit], *, user: bool = False) -> list[list[str]]:
     return [*made, [*systemctl, "start", *sockets]]
 
 
+def _directory(unit: Unit, *, user: bool) -> str:
+    if kind_of(unit.name):
+        return f"/etc/containers/systemd{'/users' if user else ''}"
+    return f"/etc/systemd/{'user' if user else 'system'}"
+
+
 def _is_enabled(unit: Unit) -> bool:
+    # Quadlet heeds [Install] itself, and systemctl enables no unit that a generator has made.
+    if kind_of(unit.name):
+        return False
     return any(section.name == "Install" and section.lines for section in unit.sections)
 
 
