@@ -214,7 +214,7 @@ PODMAN = Recipe(
 # beside the other. Built for the tests that want it, under load.
 SUPERSERVERS = Recipe(
     "superservers",
-    (*BOX.packages, "openbsd-inetd"),
+    (*BOX.packages, "netbase", "openbsd-inetd"),
     (
         *BOX.options,
         '--customize-hook=chroot "$1" systemctl disable --quiet inetd.service',
