@@ -20,8 +20,12 @@ SUITE = "bookworm"
 # Asks each client's question, and prints what came back until the end, as Python has bytes.
 ASK = """\
 import json, socket, sys
-for kind, host, port, said in json.load(sys.stdin):
+for kind, host, port, said, others in json.load(sys.stdin):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    held = [socket.create_connection((host, port), 60) for _ in range(others)]
+    for each in held:  # which are served, once they are answered
+        each.sendall(b"x\\n")
+        assert each.recv(2) == b"x\\n"
     with socket.socket(family, getattr(socket, kind)) as client:
         client.settimeout(60)
         try:
@@ -34,9 +38,11 @@ for kind, host, port, said in json.load(sys.stdin):
             got = b""
             while data := client.recv(65536):
                 got += data
-            print(got)
+            print("refused" if held and not got else got)
         except OSError as error:
-            print(type(error).__name__)
+            print("refused" if held else type(error).__name__)
+    for each in held:
+        each.close()
 """
 # A program of inetd's `wait`: it answers one datagram, then ends.
 ANSWER = """\
@@ -79,6 +85,7 @@ class Case(NamedTuple):
         said: What the client sends.
         host: Where the client connects.
         kind: The type of its socket.
+        held: How many other clients are served meanwhile.
     """
 
     port: int
@@ -86,6 +93,7 @@ class Case(NamedTuple):
     said: str = "hello\n"
     host: str = "127.0.0.1"
     kind: str = "SOCK_STREAM"
+    held: int = 0
 
 
 INETD = (
@@ -120,7 +128,11 @@ XINETD = (
     Case(7110, f"{_XINETD}server = /bin/cat\nonly_from = 127.0.0.0"),
     Case(7111, f"{_XINETD}server = /bin/cat\ndisable = yes"),
     Case(7112, f"{_XINETD}redirect = 127.0.0.1 7101"),
-    Case(7113, f"{_XINETD}server = /bin/cat\nserver_args = cat -n\nflags = NAMEINARGS"),
+    Case(7113, f"{_XINETD}flags = NAMEINARGS\nserver = /bin/cat\nserver_args = cat -n"),
+    Case(7115, f"{_XINETD}server = /bin/cat\ninstances = 2", held=1),
+    Case(7116, f"{_XINETD}server = /bin/cat\ninstances = 2", held=2),
+    Case(7117, f"{_XINETD}server = /bin/cat\nper_source = 3", held=2),
+    Case(7118, f"{_XINETD}server = /bin/cat\nper_source = 3", held=3),
     Case(7114, f"{_XINETD}server = /opt/t/tell\npassenv =\ninstances = 5\nper_source = 2"),
 )
 
@@ -136,7 +148,9 @@ def machine() -> Iterator[Box]:
 
 def asked(box: Box, cases: tuple[Case, ...]) -> list[str]:
     """Return what the clients see."""
-    questions = json.dumps([[each.kind, each.host, each.port, each.said] for each in cases])
+    questions = json.dumps(
+        [(each.kind, each.host, each.port, each.said, each.held) for each in cases]
+    )
     return box.run("python3", "-c", ASK, input=questions, timeout=600).stdout.splitlines()
 
 
