@@ -75,15 +75,23 @@ def find(argv: Sequence[str]) -> tuple[Program | None, int]:
     start = 1
     name = _base(argv[0])
     if re.fullmatch(_INTERPRETERS, name) and len(argv) > 1:
-        start = 2
-        name = _base(argv[1])
-        if argv[1] == _MODULE and len(argv) > start:
-            name, start = argv[start], 3
+        script = _script(argv)
+        name, start = _base(argv[script]), script + 1
     elif name == _BUNDLE[0] and argv[1:2] == [_BUNDLE[1]] and len(argv) > start + 1:
         name, start = _base(argv[2]), 3
     name = name.rstrip(":")
     known = programs()
     return known.get(name) or known.get(re.sub(_VERSION, "", name)), start
+
+
+def _script(argv: Sequence[str]) -> int:
+    """Return where the script or module stands that an interpreter runs, behind its options."""
+    for index, word in enumerate(argv[1:-1], 1):
+        if word == _MODULE:
+            return index + 1
+        if not word.startswith("-"):
+            return index
+    return len(argv) - 1
 
 
 def _base(path: str) -> str:

@@ -108,6 +108,10 @@ class _Reader:
         for line in tables.pop("Install"):
             what = f"{line.name}={line.value}: its socket is enabled in its place, and starts it"
             self.notes.append(Note(Kind.CHANGED, line.place, what))
+        for line in tables["Service"]:
+            if (line.name, line.value) == ("Type", "forking"):
+                what = "Type=forking: who goes into the background gets no sockets; have it stay"
+                self.notes.append(Note(Kind.DECIDE, line.place, what))
         service = _upon(way, tables["Service"])
         keys = [*_described(tables), *way.keys, *_ready(way, tables["Service"]), _SANDBOX]
         return Draft(

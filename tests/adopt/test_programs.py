@@ -43,6 +43,8 @@ def test_table(program: programs.Program) -> None:
         ("gunicorn --bind=unix:/run/a.sock a:b", "/run/a.sock", "gunicorn a:b"),
         ("/v/python3 -m gunicorn a:b", "127.0.0.1:8000", "/v/python3 -m gunicorn a:b"),
         ("/v/python /v/gunicorn -b [::1]:9 a", "[::1]:9", "/v/python /v/gunicorn a"),
+        ("ruby -rx -Ilib bin/puma -b tcp://[::]:9 c", "[::]:9", "ruby -rx -Ilib bin/puma c"),
+        ("python3 -u -m gunicorn a", "127.0.0.1:8000", "python3 -u -m gunicorn a"),
         ("uvicorn --port 9 a:b", "0.0.0.0:9", "activator exec -- uvicorn --fd {fd:x} a:b"),
         ("uvicorn --uds=/run/u a:b", "/run/u", "activator exec -- uvicorn --fd {fd:x} a:b"),
         ("hypercorn -b a.b:1 c:d", "127.0.0.1:8000", "activator exec -- hypercorn --bind"),

@@ -129,6 +129,13 @@ def test_own_port(take: Take) -> None:
     assert any("WantedBy=a.target" in each for each in told(found, Kind.CHANGED))
 
 
+def test_background(take: Take) -> None:
+    """A program that leaves for the background would get no sockets there, and that is told."""
+    text = "[Service]\nType=forking\nExecStart=/bin/gunicorn --daemon a:b\n"
+    found = take("x.service", x_DOT_service=text)
+    assert any("Type=forking" in each for each in told(found, Kind.DECIDE))
+
+
 def test_listen(take: Take) -> None:
     """Where a program listens may be said apart, and has to be if nothing else says so."""
     text = "[Service]\nExecStart=/bin/other\n"
