@@ -92,6 +92,18 @@ def find(value: str, fdname: str, place: str, listen: Sequence[str] = ()) -> Way
     return _passed(line, program, fdname)
 
 
+def own_addresses(value: str) -> tuple[str, ...]:
+    """Return the addresses of a command whose program takes what LISTEN_FDS passes instead."""
+    commands = split_command(value)
+    if len(commands) != 1:
+        return ()
+    (command,) = commands
+    program, start = programs.find(command.argv)
+    if program is None or program.way != "native":
+        return ()
+    return addresses.find(command.argv[start:], program.options).addresses
+
+
 def _default(program: Program | None, command: Command, place: str, notes: list[Note]) -> str:
     """Return where a program listens whose command line does not say so.
 

@@ -76,7 +76,13 @@ class _Reader:
         unit_prefix(self.name)
         new = f"{self.name}@.service" if self.each else f"{self.name}.service"
         tables = self._tables(self.service, new)
-        keys = [*_described(tables), self._command(new)]
+        command = self._command(new)
+        given = {e.value for unit in self.sockets for e in unit.settings.all("Listen")}
+        for address in activating.own_addresses(str(command.value)):
+            if address not in given:
+                what = f"{address} is not among its sockets: nothing listens there, as before"
+                self.notes.append(Note(Kind.DECIDE, command.place, what))
+        keys = [*_described(tables), command]
         if self.each:
             keys.append(Line("mode", "per-connection", self._place("Accept")))
         keys.append(_SANDBOX)

@@ -129,6 +129,15 @@ def test_own_port(take: Take) -> None:
     assert any("WantedBy=a.target" in each for each in told(found, Kind.CHANGED))
 
 
+def test_address_that_is_no_socket(take: Take) -> None:
+    """An address of the command line that no socket has is told: nothing listens there."""
+    command = "[Service]\nExecStart=/bin/gunicorn -b 10.0.0.2:8000 -b unix:/run/x.sock a:b\n"
+    socket = "[Socket]\nListenStream=/run/x.sock\n"
+    found = take("x.service", x_DOT_service=command, x_DOT_socket=socket)
+    (what,) = told(found, Kind.DECIDE)
+    assert what.startswith("10.0.0.2:8000 is not among its sockets")
+
+
 def test_background(take: Take) -> None:
     """A program that leaves for the background would get no sockets there, and that is told."""
     text = "[Service]\nType=forking\nExecStart=/bin/gunicorn --daemon a:b\n"
