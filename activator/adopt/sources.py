@@ -43,6 +43,9 @@ class Taker:
             except ActivatorError as error:
                 what = f"{error.message}; {error.hint}" if error.hint else error.message
                 yield Adopted(word, None, (Note(Kind.REFUSED, error.place, what),))
+            except OSError as error:
+                what = f"it cannot be read: {(error.strerror or str(error)).lower()}"
+                yield Adopted(word, None, (Note(Kind.REFUSED, word, what),))
 
     def command(self, argv: Sequence[str]) -> Iterator[Adopted]:
         """Yield what becomes of a command."""

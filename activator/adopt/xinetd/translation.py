@@ -16,7 +16,7 @@ from activator.generate.render.proxy import PROXYD
 from activator.unitfile import quoting
 
 _UNLIMITED = "UNLIMITED"
-# xinetd's own, where nothing is said: connections a second, and seconds of rest.
+# Types of sockets that can be passed.
 _TYPES = ("stream", "dgram", "seqpacket")
 _SIZE = r"(?a)\d+[kKmM]?"
 # The first systemd that rests where too many clients come, and then goes on.
