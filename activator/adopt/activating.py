@@ -79,8 +79,8 @@ def find(value: str, fdname: str, place: str, listen: Sequence[str] = ()) -> Way
     if program is not None and program.way == "refused":
         what = f"{program.name} cannot be activated: {program.text}"
         raise ActivatorError(what, "leave its unit as it is", place=place)
-    options = program.options if program else addresses.USUAL
-    found = addresses.find(command.argv[start:], options)
+    options, default = (program.options, program.address) if program else (addresses.USUAL, "")
+    found = addresses.find(command.argv[start:], options, default)
     notes: list[Note] = []
     where = list(listen) or list(found.addresses)
     if not where:

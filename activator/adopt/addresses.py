@@ -31,13 +31,15 @@ class Found(NamedTuple):
     rest: tuple[str, ...]
 
 
-def find(words: Sequence[str], options: dict[str, str]) -> Found:
+def find(words: Sequence[str], options: dict[str, str], default: str = "") -> Found:
     """Return where a program listens, by its options.
 
     Args:
         words: Its arguments.
         options: Its options for addresses, each with what it takes: ``address``, ``host``,
             ``port``, ``path``, or something else that is of no interest.
+        default: Where it listens without them: its host stands beside a port alone, its port
+            beside a host alone.
     """
     said: dict[str, list[str]] = {}
     rest: list[str] = []
@@ -57,14 +59,16 @@ def find(words: Sequence[str], options: dict[str, str]) -> Found:
             value = words[position]
             position += 1
         said.setdefault(kind, []).append(value)
-    return Found(tuple(_addresses(said)), tuple(rest))
+    return Found(tuple(_addresses(said, default)), tuple(rest))
 
 
-def _addresses(said: dict[str, list[str]]) -> list[str]:
+def _addresses(said: dict[str, list[str]], default: str) -> list[str]:
     found = [normal(each) for each in said.get("address", [])]
     found += [each for each in said.get("path", []) if each.startswith("/")]
-    for port in said.get("port", [])[-1:]:
-        found += [normal(f"{host}:{port}") for host in said.get("host", [""])]
+    if "port" in said or "host" in said:
+        usual_host, _, usual_port = normal(default).rpartition(":")
+        port = said.get("port", [usual_port])[-1]
+        found += [normal(f"{host}:{port}") for host in said.get("host", [usual_host])]
     return [each for each in found if each]
 
 
