@@ -87,9 +87,12 @@ def named(name: str, scope: Scope) -> list[World]:
     if "/" in name or not name.endswith(_SUFFIXES) or os.path.lexists(name):
         return []
     world = _files(scope, [])
-    if world.find(name) is None:
+    if world.find(name) is not None:
+        world.check_one(name, name)
+    elif made := world.made(name):
+        world.quadlets.append(made)
+    else:
         raise UsageError(f"there is no unit {name}", "check the name, or give the path of a file")
-    world.check_one(name, name)
     return [world]
 
 

@@ -280,6 +280,10 @@ class World:
         """Return a unit by its name or an alias, None if there is none."""
         return self.units.get(name)
 
+    def made(self, name: str) -> Any:
+        """Return the file of which Quadlet makes a service, looked at or not; None without one."""
+        return next((each for each in self.quadlets if each.name == name), None)
+
     def known(self) -> list[Unit]:
         """Return the units that were loaded so far, and are not masked."""
         found = {unit: None for unit in self.units.values() if unit is not None}

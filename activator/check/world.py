@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
+from activator.check import containers
 from activator.check.containers import Quadlet
 from activator.check.foreign import foreign
 from activator.check.units import File, Unit, World
@@ -50,7 +51,24 @@ class Files(World):
 
     def check_quadlet(self, path: str) -> None:
         """Look at a file of which Quadlet makes a service."""
-        self.quadlets.append(Quadlet(self._read(path), self.version, self.podman))
+        self.quadlets.append(self._quadlet(path))
+
+    def made(self, name: str) -> Quadlet | None:
+        """Return the file of which Quadlet makes a service, looked at or not; None without one."""
+        return super().made(name) or self._near.get(name)
+
+    @cached_property
+    def _near(self) -> dict[str, Quadlet]:
+        """Return Quadlet's files beside the units, by the name of their service."""
+        found: dict[str, Quadlet] = {}
+        for folder in self.search.directories:
+            homes = (path for home in containers.beside(folder) for path in containers.below(home))
+            for made in map(self._quadlet, (*containers.names(folder), *homes)):
+                found.setdefault(made.name, made)
+        return found
+
+    def _quadlet(self, path: str) -> Quadlet:
+        return Quadlet(self._read(path), self.version, self.podman)
 
     def find(self, name: str) -> Unit | None:
         """Return a unit by its name or an alias, None if there is none."""

@@ -328,3 +328,44 @@ def shown(name: str) -> str:
 def plain(name: str) -> str:
     """Return a text without the white space that SVG and XML may change."""
     return re.sub(r"\s", "", name)
+
+
+@pytest.mark.parametrize("name", ["shop.socket", "shop.container", "."])
+def test_a_container_is_drawn_as_the_service_that_is_made_of_it(tmp_path: Path, name: str) -> None:
+    """Whatever is named, the socket starts the service, of which file and image are told."""
+    (tmp_path / "shop.socket").write_text("[Socket]\nListenStream=80\n")
+    container = "[Unit]\nRequires=shop.socket\n[Container]\nImage=localhost/shop:1\n"
+    (tmp_path / "shop.container").write_text(container)
+    argv = [str(BIN), "graph", str(tmp_path / name)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120)
+    assert (
+        done.stdout
+        == """\
+shop.socket
+├─ ListenStream  80
+└─ starts        shop.service
+   ├─ made of   shop.container
+   ├─ Image     localhost/shop:1
+   └─ Requires  shop.socket (see above)
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ('mode = "per-connection"\n', "starts per connection  shop@.service"),
+        ('mode = "proxy"\nbackend = 8080\n', "served by  shop.service"),
+    ],
+    ids=["per-connection", "proxy"],
+)
+def test_the_containers_of_a_spec_are_drawn(tmp_path: Path, more: str, expected: str) -> None:
+    """No service that Quadlet makes is missing."""
+    spec = tmp_path / "shop.toml"
+    head = 'name = "shop"\nimage = "localhost/shop:1"\n'
+    spec.write_text(f'{head}{more}[sockets.http]\nListenStream = "127.0.0.1:7753"\n')
+    argv = [str(BIN), "graph", str(spec)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=120)
+    assert expected in done.stdout
+    assert "made of" in done.stdout
+    assert "(missing)" not in done.stdout

@@ -28,6 +28,8 @@ told = [names, os.environ["WORD"], *sys.argv[1:], *os.listdir("/sys/class/net")]
 connection = socket.socket(fileno=3)
 if connection.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
     connection = connection.accept()[0]
+while connection.recv(64):  # closing with something unread would reset the connection
+    pass
 connection.sendall(repr(told).encode())
 ''', "a 'b' $HOME %n"]
 environment = { WORD = '50% of "$PATH"' }

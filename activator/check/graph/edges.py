@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from activator.check.commands import run_by
+from activator.check.containers import Quadlet
 from activator.check.units import Unit, World, expand, service_name
 from activator.errors import ActivatorError
 from activator.unitfile.unquoting import split_command, words
@@ -29,8 +30,9 @@ FILES: Mapping[str, str] = {
 COMMANDS = ("ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop")
 USERS = {"SocketUser": "user", "SocketGroup": "group", "User": "user", "Group": "group"}
 
-# Labels of what a proxy does.
+# Labels of what a proxy does, and of what Quadlet does.
 FORWARDS, SERVED = "forwards to", "served by"
+MADE = "made of"
 _PROXY = "systemd-socket-proxyd"
 NOTES = {"ListenDatagram": " (datagram)", "ListenSequentialPacket": " (sequential packet)"}
 
@@ -40,7 +42,7 @@ class Node(NamedTuple):
 
     Attributes:
         kind: ``socket``, ``service``, ``unit``, ``missing`` (a unit without a file),
-            ``address``, ``file``, ``user`` or ``group``.
+            ``address``, ``file``, ``image``, ``user`` or ``group``.
         name: What it is called.
     """
 
@@ -106,11 +108,18 @@ class _World:
     def draw(self, *, sockets_only: bool) -> None:
         """Draw the sockets, what they start, and services that stand alone."""
         pairs = self._world.pairs
-        for socket in dict.fromkeys([*self._world.sockets, *(pair.socket for pair in pairs)]):
+        quadlets = self._world.quadlets
+        sockets = [*self._world.sockets, *(pair.socket for pair in pairs)]
+        sockets += [socket for made in quadlets for socket in made.sockets(self._world)]
+        for socket in dict.fromkeys(sockets):
             self._socket(socket)
+            if made := self._world.made(service_name(socket)):
+                self._service(made)
         for pair in pairs:
             self._service(pair.service)
         if not sockets_only:
+            for made in quadlets:
+                self._service(made)
             for unit in self._world.checked:
                 if unit.type == "service" and not unit.masked:
                     self._service(unit)
@@ -132,6 +141,8 @@ class _World:
         if unit.name not in self._drawn:
             self._drawn.add(unit.name)
             here = self._graph.add(self._node(unit.name))
+            if isinstance(unit, Quadlet):
+                self._container(unit, here)
             for word in _words(unit, "Sockets"):
                 self._graph.connect(here, "Sockets", self._node(word))
             for directive in COMMANDS:
@@ -148,9 +159,14 @@ class _World:
         names = [*_words(proxy, "Requires"), *_words(proxy, "BindsTo")]
         for name in dict.fromkeys(name for name in names if name.endswith(".service")):
             self._graph.connect(target, SERVED, self._node(name))
-            unit = self._world.find(name)
+            unit = self._world.find(name) or self._world.made(name)
             if unit is not None and not unit.masked:
                 self._service(unit)
+
+    def _container(self, unit: Quadlet, here: Node) -> None:
+        self._graph.connect(here, MADE, Node("file", unit.file_name))
+        if image := unit.key("Image"):
+            self._graph.connect(here, "Image", Node("image", image.value))
 
     def _needs(self, unit: Unit, here: Node) -> None:
         for directive in UNITS:
@@ -170,7 +186,7 @@ class _World:
     def _node(self, name: str) -> Node:
         """Return the node of a unit; its type tells how it looks."""
         kind = name.rpartition(".")[2]
-        found = self._world.find(name)
+        found = self._world.find(name) or self._world.made(name)
         if found is not None:
             name = found.name
         elif kind in ("socket", "service"):

@@ -1,16 +1,10 @@
 """What a unit needs and is not there."""
 
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 
-from activator.check import containers
 from activator.check.catalogue import lookup
-from activator.check.containers import Quadlet
 from activator.check.programs import missing
-from activator.check.units import INFO, WARNING, File, Problem, Unit, World, expand, service_name
-from activator.unitfile.directives import NEWEST
-from activator.unitfile.quadlet import versions
+from activator.check.units import INFO, WARNING, Problem, Unit, World, expand, service_name
 
 _REQUIRES = ("Requires", "BindsTo", "Requisite", "BindTo", "RequiresOverridable")
 # Made by systemd itself or by the kernel's devices, without any file.
@@ -55,7 +49,7 @@ def missing_service(unit: Unit, world: World) -> Iterator[Problem]:
     name = service_name(unit)
     if not name or world.find(name) is not None or world.alias_of(name):
         return
-    if _is_generated(name, unit, world) or world.is_stranger(name):
+    if world.made(name) or world.is_stranger(name):
         return
     accept = unit.settings.get("Accept")
     named = unit.settings.get("Service")
@@ -101,7 +95,7 @@ def missing_unit(unit: Unit, world: World) -> Iterator[Problem]:
         wanted = _instance(word, unit)
         if not wanted or wanted.endswith(_IMPLICIT) or world.find(wanted) is not None:
             continue
-        if world.alias_of(wanted) or _is_generated(wanted, unit, world):
+        if world.alias_of(wanted) or world.made(wanted):
             continue
         if world.complete:
             message = f"{entry.name}= needs {wanted}, which is missing"
@@ -145,25 +139,6 @@ def missing_program(unit: Unit, world: World) -> Iterator[Problem]:
                 if _conditional(program, unit):
                     continue
                 yield Problem(f"{program} {why}", "install it, or mend the path", entry, program)
-
-
-def _is_generated(name: str, unit: Unit, world: World) -> bool:
-    """Return whether podman's Quadlet makes a service of a file beside a unit."""
-    if any(made.name == name for made in world.quadlets):
-        return True
-    folder = os.path.dirname(unit.path)
-    known = world.notes.setdefault("quadlets", {})
-    if folder not in known:
-        paths = (path for one in (folder, *containers.beside(folder)) for path in _files(one))
-        known[folder] = set(paths)
-    return name in known[folder]
-
-
-def _files(folder: str) -> Iterator[str]:
-    """Yield the names of the services that Quadlet makes of the files in a folder."""
-    for path in containers.names(folder):
-        with suppress(OSError):
-            yield Quadlet(File.read(path), NEWEST, versions.NEWEST).name
 
 
 def _instance(word: str, unit: Unit) -> str:
