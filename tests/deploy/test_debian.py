@@ -135,6 +135,17 @@ def test_wrong_packages_are_told(
     assert {"control"} >= written()
 
 
+def test_a_container_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """No package is made without the image; what to do instead is told, and nothing is written."""
+    text = 'name = "shop"\nimage = "localhost/shop:1"\n[sockets.http]\nListenStream = 7800\n'
+    Path("shop.toml").write_text(text)
+    assert 1 == run("greeter.toml", "shop.toml")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "shop.toml:2: " in line
+    assert "use activator install on the machine" in line
+    assert not written()
+
+
 def test_units_bear_the_names_debhelper_looks_for() -> None:
     """Units named as the package is have short names, others say their own, templates too."""
     each = GREETER.replace('name = "greeter"', 'name = "greeter"\nmode = "per-connection"')

@@ -88,8 +88,13 @@ def package(
         compat: debhelper's compatibility level; without it, 13.
 
     Raises:
-        ActivatorError: The name is none that a package can have.
+        ActivatorError: The name is none that a package can have, or a spec has an image.
     """
+    for spec in specs:
+        if spec.container:
+            what = "a package cannot bring its image along, so none is made of a container"
+            hint = "use activator install on the machine, where the image is"
+            raise ActivatorError(what, hint, place=spec.place(("image",)))
     chosen = name or specs[0].name
     if not re.fullmatch(_NAME, chosen):
         hint = "give --package NAME: small letters, digits, + - and . make one"
