@@ -100,8 +100,7 @@ def test_a_container_gets_its_sockets(manager: Manager, install: Install) -> Non
 def test_words_arrive_as_they_were_written(manager: Manager, install: Install, mode: str) -> None:
     """Arguments and variables reach the program whatever is in them; its network is empty."""
     install(f'mode = "{mode}"\n{HEAD}{TELL}{SOCKET}')
-    name = "http" if mode == "shared" else "connection"
-    expected = [name, '50% of "$PATH"', "a 'b' $HOME %n", "lo"]
+    expected = ["http", '50% of "$PATH"', "a 'b' $HOME %n", "lo"]
     assert repr(expected) == ask(manager)
 
 
