@@ -161,6 +161,18 @@ def test_a_proxy_waits_until_the_container_is_healthy(manager: Manager, install:
     assert "user 0 ['lo']" == ask(manager)
 
 
+def test_a_container_is_seen_by_status_and_doctor(manager: Manager, install: Install) -> None:
+    """A container's service is looked at as any other."""
+    install(HEAD + ECHO + SOCKET)
+    assert "hello\n" == ask(manager)
+    argv = ("shop.socket", *flags(manager))
+    assert "shop.service" in manager.run("activator", "status", *argv).stdout
+    assert "made of" in manager.run("activator", "graph", *argv).stdout
+    assert (
+        "nothing found (1 socket looked at)\n" == manager.run("activator", "doctor", *argv).stdout
+    )
+
+
 def test_what_cannot_be_installed(manager: Manager, install: Install) -> None:
     """An image that is not there and a podman that is too old are told, and nothing is written."""
     done = install((HEAD + ECHO + SOCKET).replace(IMAGE, "localhost/none:1"), check=False)
