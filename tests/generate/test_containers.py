@@ -172,6 +172,13 @@ def test_keys_of_containers_need_an_image(key: str) -> None:
     assert "is for a service in a container" in problems(head=head)
 
 
+@pytest.mark.parametrize("port", ["%i:" + "9" * 5000, "%i:07801x", "%i:" + "0" * 5000])
+def test_what_a_specifier_leads_is_no_traceback(port: str) -> None:
+    """Where a specifier leaves a value unchecked, a number of any length is borne."""
+    file = made(table=f'[container]\nPublishPort = "{port}"\n')["shop.container"]
+    assert [port] == keys(file, "PublishPort")
+
+
 def test_short_names_of_images_are_doubtful() -> None:
     """Which registry a short name is from is podman's guess."""
     loaded = specfile.loads(HEAD.replace("localhost/", "") + SOCKET)

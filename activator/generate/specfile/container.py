@@ -87,7 +87,7 @@ def _check(spec: Spec, container: Container, report: Report) -> None:
     """Report what contradicts the rest of the spec."""
     ports = dict(_ports(spec.sockets))
     for setting in container.settings:
-        found = re.search(r"(?:^|:)([0-9]+)(?::[0-9-]+)?(?:/\w+)?$", setting.value)
+        found = re.search(r"(?:^|:)0*([0-9]{1,5})(?::[0-9-]+)?(?:/\w+)?$", setting.value)
         if setting.name == "PublishPort" and found and int(found[1]) in ports:
             what = f"PublishPort={setting.value} would take the port of {ports[int(found[1])]}"
             report(
