@@ -46,7 +46,9 @@ _PREFIX = re.compile(r"^(?:quadlet-generator\[\d+\]: )?(?:converting )?")
 
 def in_folder(directory: Path) -> list[Path]:
     """Return Quadlet's files in a folder."""
-    return sorted(path for path in directory.glob("*") if path.suffix in SUFFIXES)
+    return sorted(
+        path for path in directory.glob("*") if path.suffix in SUFFIXES and path.is_file()
+    )
 
 
 def services(files: Iterable[Path]) -> dict[str, tuple[str, str]]:
