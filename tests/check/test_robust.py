@@ -28,6 +28,7 @@ PIECES = st.one_of(
             b"Environment=", b"%i", b"%", b"$", b"'", b'"', b"\0", b"\xff\xfe", b"\xe9", b"\r",
             b"\xef\xbb\xbf", b"# activator: ignore=", b"a.service b@.socket", b"../", b"=\n", b"\n",
             b"name = ", b"[sockets.a]\n", b"exec = ", b'"x"\n', b"\x1b[31m", b"&&", b"~", b"@",
+            b"[Container]\n", b"Image=", b"PublishPort=", b"9" * 5_000, b"Network=host\n",
         ]
     ),
     st.binary(max_size=12),
@@ -36,7 +37,7 @@ CONTENT = st.lists(PIECES, max_size=25).map(b"".join)
 NAMES = st.sampled_from(
     [
         *("a.socket", "a.service", "a@.service", "b.socket", "b.timer", "a.socket.d/x.conf"),
-        *("service.d/y.conf", "a.service.d/z", "sub/c.service", "c.toml", "d.toml", "e.container"),
+        *("service.d/y.conf", "a.service.d/z", "sub/c.service", "c.toml", "d.toml", "a.container"),
         *("sockets.target.wants/a.socket", "-x.service", "a b.service", "\udcff.service"),
     ]
 )
@@ -183,3 +184,11 @@ def test_ten_thousand_units(tmp_path: Path) -> None:
         )
     in_time(90, lambda: run("check", "--systemd", "257", tmp_path))
     in_time(90, lambda: run("graph", tmp_path))
+
+
+def test_a_port_of_any_length(tmp_path: Path) -> None:
+    """A container beside its socket may publish what is no number for int()."""
+    make(tmp_path / "a.socket", "[Socket]\nListenStream=7\n")
+    text = f"[Container]\nImage=a\nPublishPort={'9' * 5_000}\nPublishPort=%i:0000007:80\n"
+    make(tmp_path / "a.container", text)
+    assert 1 == run("check", tmp_path)

@@ -15,6 +15,7 @@ from activator.errors import ActivatorError
 from activator.live import journal
 from activator.live.call import Answer
 from activator.live.doctor.ends import account
+from activator.live.doctor.failing import fails
 from activator.live.journal import telling
 from activator.live.manager import Manager
 from activator.live.units import Unit
@@ -313,3 +314,11 @@ def test_a_good_end_of_what_runs_again(monkeypatch: pytest.MonkeyPatch) -> None:
     assert account(socket, Unit(values, manager)).clean
     log.reverse()
     assert not account(socket, Unit(values, manager)).clean
+
+
+@pytest.mark.parametrize(("result", "failing"), [("exit-code", True), ("success", False)])
+def test_what_has_ended_is_cleaned_up_after(result: str, *, failing: bool) -> None:
+    """While ExecStopPost= runs, as podman's does, a service that has failed still fails."""
+    values = {"Id": "a.service", "ActiveState": "deactivating", "SubState": "stop-post"}
+    manager: Any = SimpleNamespace(user=False)
+    assert failing is fails(Unit(values | {"Result": result, "NRestarts": "2"}, manager))

@@ -10,7 +10,7 @@ from activator.unitfile import address, quadlet
 from activator.unitfile.quadlet import values
 
 # Behind addresses: the host's port, and what is left of the container's.
-_PORT = r"(?:^|:)([0-9]+)(?::[0-9-]+)?(?:/\w+)?$"
+_PORT = r"(?:^|:)0*([0-9]{1,5})(?::[0-9-]+)?(?:/\w+)?$"
 
 
 def port_of_socket(unit: Quadlet, world: World) -> Iterator[Problem]:

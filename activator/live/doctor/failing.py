@@ -52,6 +52,8 @@ def fails(unit: Unit) -> bool:
         return True
     if unit["ActiveState"] == "activating":
         return restarts > 0
+    if unit["ActiveState"] == "deactivating":  # ExecStopPost= of what has ended
+        return unit["Result"] not in ("", "success")
     return unit.up and restarts >= _MANY and time.time() - unit.since < _SETTLED_S
 
 
