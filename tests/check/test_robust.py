@@ -188,7 +188,7 @@ def test_ten_thousand_units(tmp_path: Path) -> None:
 
 def test_a_port_of_any_length(tmp_path: Path) -> None:
     """A container beside its socket may publish what is no number for int()."""
-    make(tmp_path / "a.socket", "[Socket]\nListenStream=7\n")
+    make(tmp_path / "a.socket", b"[Socket]\nListenStream=7\n")
     text = f"[Container]\nImage=a\nPublishPort={'9' * 5_000}\nPublishPort=%i:0000007:80\n"
-    make(tmp_path / "a.container", text)
+    make(tmp_path / "a.container", text.encode())
     assert 1 == run("check", tmp_path)
