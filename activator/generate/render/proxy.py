@@ -5,6 +5,7 @@ started by the sockets, pulls it in, forwards to it, and leaves when nobody is c
 then nothing needs the program any more, and it stops as well.
 """
 
+import posixpath
 from collections.abc import Iterator, Sequence
 
 from activator.generate.hardening import DEFAULT
@@ -95,6 +96,9 @@ def before_container(spec: Spec, proxy: Proxy, program: str, host: str, *, forei
             line("Service", "CapabilityBoundingSet", "CAP_DAC_OVERRIDE", why),
             line("Service", "PrivateUsers", "no", why),
         ]
+    if spec.user:
+        why = "the backend's socket; ProtectHome= hides all else in /run/user, systemd.exec(5)"
+        own.append(line("Service", "BindReadOnlyPaths", posixpath.dirname(host), why))
     return _proxy(spec, proxy, quadlet.service(program), host, own)
 
 
