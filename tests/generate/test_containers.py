@@ -94,6 +94,15 @@ def test_files_of_each_mode() -> None:
     assert ["yes"] == keys(port, "PrivateNetwork", "Service")
 
 
+@pytest.mark.parametrize("user", [False, True], ids=["system", "user"])
+def test_a_proxy_sees_the_socket_of_its_container(*, user: bool) -> None:
+    """ProtectHome= hides /run/user, where the socket of a user's container is."""
+    spec = specfile.loads(f'{HEAD}mode = "proxy"\nbackend = "/run/shop/b.sock"\n{SOCKET}')
+    text = render(spec._replace(user=user))["shop-proxy.service"]
+    seen = keys(UnitFile.parse(text, "x.service"), "BindReadOnlyPaths", "Service")
+    assert ["%t/shop"] * user == seen
+
+
 @pytest.mark.parametrize("version", VERSIONS, ids=versions.written)
 @pytest.mark.parametrize("mode", ["shared", "per-connection", "proxy"])
 def test_no_podman_gets_a_key_that_it_does_not_know(version: tuple[int, int], mode: str) -> None:
